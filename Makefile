@@ -1,0 +1,49 @@
+# The two commands of the README are `make demo` and `make test`; both install into .venv first, once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test format lint types check clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## install marey and the tools for developing it into .venv
+
+# hatchling comes first and from the constraints, so that building the package fetches nothing of its own choice.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "marey needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "Python cannot make environments here; install that part with: sudo apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing marey into $(VENV) (a minute or two, once)"
+	@$(PIP_INSTALL) hatchling
+	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED) ## train a small network on moving shapes and draw what its units want, into demo/
+	@$(BIN)/marey demo --out demo
+
+test: $(INSTALLED) ## run the tests: tests/, the doctests of src/, the examples of README.md and docs/
+	@$(BIN)/python -m pytest
+
+format: $(INSTALLED) ## lay the code out, and mend what lint can mend
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+lint: $(INSTALLED) ## check the layout and the style of the code
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: $(INSTALLED) ## check the types of src/
+	@$(BIN)/mypy
+
+check: lint types test ## all that CI asks for: format, lint, types, tests, examples
+
+clean: ## remove .venv, caches and what demo and builds have left
+	@rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,31 @@
+"""In which floating-point type the network runs: chosen by a measurement, the inputs staying fp32."""
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from marey.taps import arithmetic_copy
+
+
+def faster_module(module: nn.Module, step: Callable[[nn.Module], None], *, repeats: int = 2) -> tuple[nn.Module, str]:
+    """`module` ("fp32") or its bf16 channels-last copy ("bf16"), whichever runs `step` faster here.
+
+    Both run alternately, the quickest of `repeats` counts; a copy that cannot run the step loses.
+    """
+    twin = arithmetic_copy(module, torch.bfloat16)
+    try:
+        step(twin)
+    except RuntimeError:
+        return module, "fp32"
+    step(module)
+    best = {"fp32": float("inf"), "bf16": float("inf")}
+    for _ in range(repeats):
+        for name, candidate in (("fp32", module), ("bf16", twin)):
+            start = time.perf_counter()
+            step(candidate)
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            best[name] = min(best[name], time.perf_counter() - start)
+    return (twin, "bf16") if best["bf16"] < 0.95 * best["fp32"] else (module, "fp32")

@@ -1,0 +1,244 @@
+"""The loop: one batch of inputs climbs the objective by Adam. It shows, names and stores nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from marey.objectives import Objective
+from marey.parametrizations import Parametrization, coarse, fourier, pixels
+from marey.recipe import Recipe
+from marey.region import Region
+from marey.regularizers import differences, energy_of, VARIATION_SCALE
+from marey.streams import Stream
+from marey.transforms import Jitter
+
+_WINDOW = 32
+"""Steps over which progress is judged."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs that are optimized together: all see the same region, each has its own objective, slowness and noise.
+
+    objectives are normalized and have the region's positions; bounds are physical, by stream.
+    """
+
+    region: Region
+    objectives: tuple[Objective, ...]
+    slowness: tuple[float, ...]
+    seeds: tuple[int, ...]
+    bounds: dict[str, float]
+    jitter: Jitter
+
+    def __len__(self) -> int:
+        return len(self.objectives)
+
+    def part(self, start: int, stop: int) -> "Batch":
+        """Some of the inputs."""
+        return Batch(
+            self.region,
+            self.objectives[start:stop],
+            self.slowness[start:stop],
+            self.seeds[start:stop],
+            self.bounds,
+            self.jitter,
+        )
+
+
+@dataclass
+class Ascent:
+    """Where the climb ended: frames by stream (input channel time height width), score of every step (step, input)."""
+
+    frames: dict[str, Tensor]
+    history: Tensor
+    interrupted: bool = False
+    unstable: set[int] = field(default_factory=set)
+    converged: bool = False
+
+
+def bounded(offset: Tensor, bound: float, stream: Stream) -> Tensor:
+    """The nearest frames with |x| <= B at every pixel and every value in the stream's range: the hard bound of R_B."""
+    offset = offset.clamp(stream.low - stream.rest, stream.high - stream.rest)
+    length = offset.square().sum(1, keepdim=True).add(1e-12).sqrt()
+    return offset * (bound / length).clamp(max=1.0)
+
+
+def chi_by_stream(region: Region, slowness: Tensor, recipe: Recipe) -> dict[str, Tensor]:
+    """The weight of temporal variation of every stream and input."""
+    sees_flow = any(stream.kind == "flow" for stream in region.streams)
+    still = torch.full_like(slowness, recipe.stillness)
+    return {
+        stream.name: recipe.kappa * (still if stream.kind == "rgb" and sees_flow else slowness)
+        for stream in region.streams
+    }
+
+
+def prior_terms(offsets: dict[str, Tensor], batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
+    """The weighted priors of every input by name: local energy and spatial and temporal variation of every stream."""
+    slowness = torch.tensor(batch.slowness, device=next(iter(offsets.values())).device)
+    chi = chi_by_stream(batch.region, slowness, recipe)
+    terms = {}
+    for name, offset in offsets.items():
+        bound = batch.bounds[name]
+        spatial, temporal = differences(offset)
+        scale = (bound / VARIATION_SCALE) ** 2
+        terms[f"energy of {name}"] = recipe.energy * energy_of(offset, bound)
+        terms[f"variation of {name} in space"] = recipe.variation * recipe.kappa * spatial / scale
+        terms[f"variation of {name} in time"] = recipe.variation * chi[name] * temporal / scale
+    return terms
+
+
+def saturated(scores: Tensor, target: float | None) -> Tensor:
+    """The scores, not above the target."""
+    return scores if target is None else scores.clamp(max=target)
+
+
+def scores_of(batch: Batch, windows: dict[str, Tensor], module: nn.Module | None) -> tuple[Tensor, Tensor]:
+    """Normalized score and the objective's own priors of every input; enter the region's arithmetic first."""
+    layers = batch.region.layers
+    volumes = batch.region.activations(windows, module=module) if layers else {}
+    activations = {layer: volumes[layer].float().unbind(0) for layer in layers}
+    inputs = {name: window.unbind(0) for name, window in windows.items()}
+    scores, priors = [], []
+    for index, objective in enumerate(batch.objectives):
+        here = {layer: parts[index] for layer, parts in activations.items()}
+        shown = {name: parts[index] for name, parts in inputs.items()}
+        scores.append(objective.scored.value(here, shown))
+        priors.append(objective.priors.value(here, shown))
+    return torch.stack(scores), torch.stack(priors)
+
+
+def _parametrization(recipe: Recipe, stream: Stream, canvas: tuple[int, int, int, int], factor: int) -> Parametrization:
+    make: Callable[[tuple[int, int, int, int]], Parametrization]
+    make = pixels if recipe.parametrization == "pixels" else partial(fourier, kind=stream.kind)
+    return make(canvas) if factor == 1 else coarse(make, canvas, factor)
+
+
+def _noise(shape: tuple[int, ...], seeds: Sequence[int], salt: int) -> Tensor:
+    draws = [torch.randn(shape, generator=torch.Generator().manual_seed(seed * 1_000_003 + salt)) for seed in seeds]
+    return torch.stack(draws)
+
+
+def ascend(
+    batch: Batch, module: nn.Module, recipe: Recipe, *, on_step: Callable[[int, Tensor], None] | None = None
+) -> Ascent:
+    """Climb from noise; `on_step(step, scores)` follows. Ctrl-C ends the climb and keeps what there is.
+
+    An input whose gradient is not finite is put back to its last good state, with Adam's memory of it cleared.
+    """
+    region = batch.region
+    device = region.network.device
+    streams = region.streams
+    canvases = {stream.name: batch.jitter.canvas(stream) for stream in streams}
+    generator = torch.Generator().manual_seed(recipe.seed)
+    history: list[Tensor] = []
+    losses: list[Tensor] = []
+    unstable: set[int] = set()
+    offsets: dict[str, Tensor] = {}
+    result = Ascent({}, torch.zeros(0, len(batch)), unstable=unstable)
+    held: dict[str, Parametrization] = {}
+    free: dict[str, Tensor] = {}
+
+    def decoded() -> dict[str, Tensor]:
+        return {
+            stream.name: bounded(
+                batch.bounds[stream.name] * held[stream.name].decode(free[stream.name]), batch.bounds[stream.name], stream
+            )
+            for stream in streams
+        }
+
+    stage_starts = {round(k * recipe.steps / len(recipe.coarse)): factor for k, factor in enumerate(recipe.coarse)}
+    optimizer: torch.optim.Adam | None = None
+    good: dict[str, Tensor] = {}
+    try:
+        with region.arithmetic(module):
+            for step in range(recipe.steps):
+                if step in stage_starts:
+                    before = {name: offset.detach() for name, offset in decoded().items()} if free else None
+                    for salt, stream in enumerate(streams):
+                        name = stream.name
+                        held[name] = _parametrization(recipe, stream, canvases[name], stage_starts[step])
+                        if before is None:
+                            start = recipe.noise * _noise(held[name].free_shape, batch.seeds, salt)
+                        else:
+                            start = held[name].encode(before[name] / batch.bounds[name])
+                        free[name] = start.to(device).requires_grad_(True)
+                    optimizer = torch.optim.Adam(list(free.values()), lr=recipe.step_size)
+                    good = {name: value.detach().clone() for name, value in free.items()}
+                assert optimizer is not None
+                fall = 0.55 + 0.45 * torch.cos(torch.tensor(torch.pi * step / recipe.steps)).item()
+                for group in optimizer.param_groups:
+                    group["lr"] = recipe.step_size * fall
+                optimizer.zero_grad(set_to_none=True)
+                offsets = decoded()
+                shifted = batch.jitter.windows(offsets, streams, batch.jitter.offsets(generator))
+                windows = {stream.name: shifted[stream.name] + stream.rest for stream in streams}
+                scores, own = scores_of(batch, windows, module)
+                loss = -recipe.strength * (saturated(scores, recipe.target) + own)
+                for term in prior_terms(shifted, batch, recipe).values():
+                    loss = loss + term
+                torch.autograd.backward(loss.nan_to_num().sum(), inputs=list(free.values()))
+                _hold_finite(loss.detach(), free, good, optimizer, unstable)
+                optimizer.step()
+                if recipe.parametrization == "pixels":
+                    with torch.no_grad():
+                        for stream in streams:
+                            name = stream.name
+                            bound = batch.bounds[name]
+                            if free[name].shape[1:] == canvases[name]:
+                                free[name].copy_(bounded(bound * free[name], bound, stream) / bound)
+                history.append(scores.detach().cpu())
+                losses.append(loss.detach().cpu())
+                if on_step is not None:
+                    on_step(step, history[-1])
+                if _settled(losses, step, stage_starts, recipe):
+                    result.converged = True
+                    break
+    except KeyboardInterrupt:
+        if not free:
+            raise
+        result.interrupted = True
+    with torch.no_grad():
+        ends = batch.jitter.windows(decoded(), streams, batch.jitter.middle)
+        for stream in streams:
+            offset = ends[stream.name]
+            safe = torch.where(torch.isfinite(offset), offset, torch.zeros_like(offset))
+            result.frames[stream.name] = (safe + stream.rest).cpu()
+    if history:
+        result.history = torch.stack(history)
+    return result
+
+
+def _hold_finite(
+    loss: Tensor, free: dict[str, Tensor], good: dict[str, Tensor], optimizer: torch.optim.Adam, unstable: set[int]
+) -> None:
+    finite = torch.isfinite(loss)
+    for value in free.values():
+        if value.grad is not None:
+            finite = finite & torch.isfinite(value.grad).flatten(1).all(1)
+    if bool(finite.all()):
+        for name, value in free.items():
+            good[name].copy_(value.detach())
+        return
+    bad = (~finite).nonzero().flatten()
+    unstable.update(bad.tolist())
+    with torch.no_grad():
+        for name, value in free.items():
+            value[bad] = good[name][bad]
+            good[name][finite] = value[finite]
+            if value.grad is not None:
+                value.grad[bad] = 0
+            for moment in ("exp_avg", "exp_avg_sq"):
+                if moment in optimizer.state.get(value, {}):
+                    optimizer.state[value][moment][bad] = 0
+
+
+def _settled(losses: list[Tensor], step: int, stage_starts: dict[int, int], recipe: Recipe) -> bool:
+    if recipe.tolerance == 0 or step - max(stage_starts) < 3 * _WINDOW or (step + 1) % 8:
+        return False
+    late = torch.stack(losses[-_WINDOW:]).mean(0)
+    early = torch.stack(losses[-2 * _WINDOW : -_WINDOW]).mean(0)
+    return bool((early - late <= recipe.tolerance * late.abs().clamp_min(1e-6)).all())

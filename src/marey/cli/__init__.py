@@ -1,0 +1,63 @@
+"""The command line: one command per file, one line per error."""
+
+import os
+import sys
+
+import click
+import typer
+
+from marey.cli.classify import classify
+from marey.cli.demo import demo
+from marey.cli.evaluate import evaluate
+from marey.cli.flow import flow
+from marey.cli.layers import layers
+from marey.cli.maximize import maximize
+from marey.cli.train import train
+from marey.errors import MareyError
+
+app = typer.Typer(
+    name="marey",
+    help="See what a video network has learned: the appearance and motion that excite any of its units most.",
+    epilog="NET is a .safetensors file that `marey train` wrote, or file.py:function that returns a marey.Network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (layers, maximize, classify, train, evaluate, flow, demo):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exit 0, 1 (one line on standard error), 2 (wrong usage) or 130 (Ctrl-C)."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit status of one command line."""
+    try:
+        status = app(arguments, standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Abort:
+        return _said("interrupted.", 130)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx is not None else "marey"
+        return _said(f"{error.format_message()} `{where} --help` shows how.", 2)
+    except click.ClickException as error:
+        return _said(error.format_message(), 1)
+    except MareyError as error:
+        return _said(str(error), 1)
+    except KeyboardInterrupt:
+        return _said("interrupted.", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        place = f" '{error.filename}'" if error.filename is not None else ""
+        return _said(f"cannot use{place}: {error.strerror or error}.", 1)
+
+
+def _said(message: str, status: int) -> int:
+    print(f"marey: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,33 @@
+"""Arguments and options that several commands share, so that they read the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NetArgument = Annotated[
+    str,
+    typer.Argument(metavar="NET", help="A .safetensors file, or file.py:function that returns a marey.Network.", show_default=False),
+]
+DataArgument = Annotated[
+    Path,
+    typer.Argument(metavar="DATA", help="A folder with one folder of clips per class, or a split file.", show_default=False),
+]
+OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps. Default: an accelerator if there is one.", show_default=False),
+]
+FlowOption = Annotated[
+    str, typer.Option("--flow", metavar="METHOD", help="Optical flow: tvl1, tvl1-fast, dis or farneback.")
+]
+GroupOption = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="REGEX",
+        help="What in a file name tells the person or source video, as '^([a-z]+)_'. Default: guessed and said.",
+        show_default=False,
+    ),
+]

@@ -1,0 +1,8 @@
+"""Clips with classes and groups, from folders and lists, and splits that keep groups whole."""
+
+from marey.datasets.class_folders import class_folders
+from marey.datasets.clip_set import ClipSet, classes_of, group_of
+from marey.datasets.split_files import split_file
+from marey.datasets.splits import Fold, Split, grouped_split
+
+__all__ = ["ClipSet", "Fold", "Split", "class_folders", "classes_of", "group_of", "grouped_split", "split_file"]

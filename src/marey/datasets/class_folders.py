@@ -1,0 +1,58 @@
+"""Data sets that are a folder per class, the commonest layout there is."""
+
+from pathlib import Path
+
+from marey.datasets.clip_set import ClipSet
+from marey.datasets.grouping import grouped
+from marey.errors import DatasetError
+from marey.video.clips import Clip
+from marey.video.decode import IMAGE_SUFFIXES
+
+VIDEO_SUFFIXES = frozenset(
+    ".avi .mp4 .m4v .mkv .mov .webm .mpg .mpeg .wmv .flv .ogv .3gp .ts .mts .gif".split()
+)
+
+
+def class_folders(folder: str | Path, *, group: str | None = None) -> ClipSet:
+    """The clips of `folder`/class/clip, a clip being a video file or a folder of frame images.
+
+    `group` is a regular expression whose first group, found in a file name, says which person or source video a clip shows;
+    None guesses, and `ClipSet.grouping` says what. Hidden files and files of other kinds are passed over.
+
+    Raises DatasetError when there are fewer than two classes, or a class without clips.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        reason = "is no folder" if folder.exists() else "does not exist"
+        raise DatasetError(f"'{folder}' {reason}; expected a folder with one folder of clips for each class.")
+    try:
+        classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        clips = [Clip(path, label=label.name) for label in classes for path in _clips(label)]
+    except OSError as error:
+        raise DatasetError(f"'{error.filename}' cannot be read: {error.strerror}.") from None
+    if not classes:
+        raise DatasetError(f"'{folder}' holds no folders; expected one folder of clips for each class.")
+    if len(classes) == 1:
+        raise DatasetError(
+            f"'{folder}' holds one class only, '{classes[0].name}'; expected a folder of clips for each of at least two."
+        )
+    found, said = grouped(clips, group)
+    return ClipSet(folder.resolve().name, found, said)
+
+
+def _clips(folder: Path) -> list[Path]:
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    clips = [path for path in entries if is_clip(path)]
+    if not clips:
+        inside = f"; it holds {len(entries)} other entries, such as '{entries[0].name}'" if entries else ""
+        raise DatasetError(
+            f"class folder '{folder}' holds no clips{inside}. Put videos or folders of frames there, or remove it."
+        )
+    return clips
+
+
+def is_clip(path: Path) -> bool:
+    """Whether `path` is named as a video file, or is a folder that holds frame images."""
+    if path.is_dir():
+        return any(inside.suffix.lower() in IMAGE_SUFFIXES for inside in path.iterdir())
+    return path.suffix.lower() in VIDEO_SUFFIXES

@@ -1,0 +1,42 @@
+"""The errors that marey raises on purpose, so that a caller can tell bad input from a bug."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MareyError(Exception):
+    """Something the caller can put right; the message says in one line what was given, what was expected, what to do."""
+
+
+class NetworkError(MareyError):
+    """A layer, unit, stream or call that the network does not have or cannot do."""
+
+
+class WeightsError(MareyError):
+    """A weights file that is damaged, unsafe, or belongs to another network."""
+
+
+class VideoError(MareyError):
+    """A video, frame folder or flow file that cannot be read, or is too short."""
+
+
+class DatasetError(MareyError):
+    """A folder or list of clips that does not hold what is needed."""
+
+
+class OutputError(MareyError):
+    """A place that results cannot be written to."""
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """A half sentence with near matches, or nothing.
+
+    >>> did_you_mean("conv6", ["conv5", "fc6"])
+    " Did you mean 'conv5'?"
+    >>> did_you_mean("zzz", ["conv5"])
+    ''
+    """
+    near = get_close_matches(given, list(known), n=3, cutoff=0.5)
+    if not near:
+        return ""
+    return " Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"

@@ -1,0 +1,322 @@
+"""A trained module together with what marey must know of it: its streams, classes and layers."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from marey.errors import NetworkError, did_you_mean
+from marey.receptive_field import ReceptiveField, receptive_fields
+from marey.streams import Stream
+from marey.taps import frozen, tapped
+from marey.units import Unit, expand
+
+Call = Literal["arguments", "list", "dict", "keywords"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer as the network runs it.
+
+    shape is (units, time, height, width) of its output; receptive_field is in stream frames and pixels.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, int, int, int]
+    receptive_field: ReceptiveField
+
+    @property
+    def units(self) -> int:
+        """Number of channels."""
+        return self.shape[0]
+
+    @property
+    def positions(self) -> tuple[int, int, int]:
+        """Number of positions in time, height and width."""
+        return self.shape[1:]
+
+    @property
+    def center(self) -> tuple[int, int, int]:
+        """The middle position (t, y, x)."""
+        t, y, x = self.positions
+        return (t // 2, y // 2, x // 2)
+
+
+def volume(output: Tensor, clips: int) -> Tensor:
+    """A layer's output as (clip, channel, time, height, width), axes that it lacks being 1.
+
+    Frames folded into the batch are unfolded; the tokens of a transformer (clip, token, channel) lie along width.
+    """
+    if output.shape[0] != clips and output.shape[0] % clips == 0 and output.dim() in (2, 3, 4):
+        frames = output.shape[0] // clips
+        if output.dim() == 4:
+            return output.unflatten(0, (clips, frames)).transpose(1, 2)
+        if output.dim() == 3:
+            return output.unflatten(0, (clips, frames)).permute(0, 3, 1, 2).unsqueeze(3)
+        return output.unflatten(0, (clips, frames)).transpose(1, 2)[..., None, None]
+    if output.shape[0] == clips:
+        if output.dim() == 5:
+            return output
+        if output.dim() == 4:
+            return output.unsqueeze(2)
+        if output.dim() == 3:
+            return output.transpose(1, 2)[:, :, None, None]
+        if output.dim() == 2:
+            return output[..., None, None, None]
+    raise NetworkError(
+        f"a layer returned a tensor of shape {tuple(output.shape)} for {clips} clips; expected 2 to 5 axes with the clips "
+        "(or clips x frames) first. Choose another layer."
+    )
+
+
+class Network:
+    """Any `nn.Module` with its streams: nothing in it is copied or changed.
+
+    module
+        takes the streams' tensors in order as arguments, as one list, as one dict by stream name, or as keywords (`call`). A module
+        with `skips_absent_streams = True` may be given None for a stream that the layers asked for do not see.
+    streams
+        what the network is shown, see `Stream`; RGB-only, flow-only, two-stream and two-rate networks are the same case.
+    classes
+        names of the class scores, in order.
+    scores
+        path of the layer that gives the class scores before softmax; None: the last layer whose output has one
+        channel per class.
+    maxima
+        {layer: largest activation of every channel on real clips}, see `marey.maxima`.
+    bounds
+        {stream: largest size of a value on real clips}, B of equation (1) in physical units.
+
+    >>> network = Network(nn.Sequential(nn.Conv3d(3, 8, 3)), [Stream("rgb", "rgb", (0, 1, 2), 16, 16)])
+    >>> network.layer("0").shape
+    (8, 1, 14, 14)
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        streams: Sequence[Stream],
+        *,
+        classes: Sequence[str] = (),
+        scores: str | None = None,
+        call: Call = "arguments",
+        name: str | None = None,
+        maxima: Mapping[str, Tensor] | None = None,
+        bounds: Mapping[str, float] | None = None,
+    ) -> None:
+        if not streams:
+            raise NetworkError("a network needs at least one stream, got none. See marey.Stream.")
+        names = [stream.name for stream in streams]
+        if len(set(names)) != len(names):
+            raise NetworkError(f"stream names must differ, got {names}.")
+        if call not in get_args(Call):
+            raise NetworkError(f"call is '{call}'; expected one of {', '.join(get_args(Call))}.")
+        self.module = module
+        self.streams = tuple(streams)
+        self.classes = tuple(classes)
+        self.call: Call = call
+        self.name = name if name is not None else type(module).__name__
+        self.maxima = dict(maxima) if maxima is not None else {}
+        self.bounds = dict(bounds) if bounds is not None else {}
+        self._scores = scores
+
+    def stream(self, name: str) -> Stream:
+        """The stream called `name`; NetworkError when there is none."""
+        for stream in self.streams:
+            if stream.name == name:
+                return stream
+        names = [stream.name for stream in self.streams]
+        raise NetworkError(f"no stream '{name}' in {self.name}; it has {', '.join(names)}.{did_you_mean(name, names)}")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        for parameter in self.module.parameters():
+            return parameter.device
+        return torch.device("cpu")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the weights."""
+        for parameter in self.module.parameters():
+            return parameter.dtype
+        return torch.float32
+
+    def rest(self, clips: int = 1, *, seen: Collection[str] | None = None) -> dict[str, Tensor | None]:
+        """Inputs that show nothing: gray, and no motion.
+
+        With `seen`, the streams outside it are None where the module can do without (`skips_absent_streams`).
+        """
+        skip = seen is not None and getattr(self.module, "skips_absent_streams", False) is True
+        return {
+            stream.name: None
+            if skip and seen is not None and stream.name not in seen
+            else torch.full((clips, *stream.shape), stream.rest, device=self.device)
+            for stream in self.streams
+        }
+
+    def forward(self, inputs: Mapping[str, Tensor | None], *, module: nn.Module | None = None) -> object:
+        """The network's output for physical inputs {stream: (clip, channel, time, height, width)}.
+
+        `module` stands in for the network's own, as a copy in another arithmetic does.
+        """
+        for name in inputs:
+            self.stream(name)
+        absent = [stream.name for stream in self.streams if stream.name not in inputs]
+        if absent:
+            raise NetworkError(f"{self.name} needs the stream '{absent[0]}', got {', '.join(inputs) or 'none'}.")
+        run = self.module if module is None else module
+        weight = next(run.parameters(), None)
+        values: list[Tensor | None] = []
+        for stream in self.streams:
+            given = inputs[stream.name]
+            value = None if given is None else stream.to_network(given)
+            values.append(value if value is None or weight is None else value.to(weight.dtype))
+        if self.call == "list":
+            return run(values)
+        named = {stream.name: value for stream, value in zip(self.streams, values, strict=True)}
+        if self.call == "dict":
+            return run(named)
+        if self.call == "keywords":
+            return run(**named)
+        return run(*values)
+
+    def activations(
+        self, inputs: Mapping[str, Tensor | None], layers: Iterable[str], *, module: nn.Module | None = None
+    ) -> dict[str, Tensor]:
+        """The outputs of `layers` as (clip, channel, time, height, width); nothing deeper than the last of them runs."""
+        root = self.module if module is None else module
+        named = dict(root.named_modules())
+        wanted = {self.layer_name(layer): named[layer] for layer in layers}
+        clips = next(value.shape[0] for value in inputs.values() if value is not None)
+        outputs = tapped(lambda: self.forward(inputs, module=module), wanted)
+        return {name: volume(outputs[name], clips) for name in wanted}
+
+    def layer_name(self, layer: str) -> str:
+        """`layer`, when the network has it; NetworkError with near matches otherwise."""
+        names = [name for name, _ in self.module.named_modules() if name]
+        if layer not in names:
+            raise NetworkError(f"no layer '{layer}' in {self.name}.{did_you_mean(layer, names)} `marey layers` lists them.")
+        return layer
+
+    @cached_property
+    def layers(self) -> dict[str, Layer]:
+        """Every layer that the forward pass calls, in order, with units, shape and receptive field.
+
+        Takes one forward pass of one clip.
+        """
+        named = {name: part for name, part in self.module.named_modules() if name}
+        with frozen(self.module):
+            found = receptive_fields(self.forward, self.rest(), named)
+        layers = {}
+        for name, (field, shape) in found.items():
+            try:
+                sizes = volume(torch.empty(shape, device="meta"), 1).shape[1:]
+            except NetworkError:
+                continue
+            units, t, h, w = sizes
+            layers[name] = Layer(name, type(named[name]).__name__, (units, t, h, w), field)
+        return layers
+
+    def layer(self, name: str) -> Layer:
+        """The layer at a dotted module path."""
+        self.layer_name(name)
+        if name not in self.layers:
+            raise NetworkError(f"layer '{name}' of {self.name} is never called, or gives no tensor. `marey layers` lists those that do.")
+        return self.layers[name]
+
+    @cached_property
+    def scores(self) -> str:
+        """Path of the layer that gives the class scores before softmax."""
+        if self._scores is not None:
+            return self.layer_name(self._scores)
+        fitting = [
+            layer.name
+            for layer in self.layers.values()
+            if layer.positions == (1, 1, 1) and (not self.classes or layer.units == len(self.classes))
+            and layer.kind not in ("Softmax", "LogSoftmax", "Sigmoid")
+        ]
+        if not fitting:
+            raise NetworkError(
+                f"{self.name} has no layer with one score for each of its {len(self.classes)} classes; "
+                "name the one before softmax with scores='...'."
+            )
+        return fitting[-1]
+
+    def unit(self, address: str | Unit) -> Unit:
+        """The unit at an address `layer:channel[@t,y,x]`, or of a class by its name; checked against the network."""
+        if isinstance(address, str) and address in self.classes:
+            address = Unit(self.scores, self.classes.index(address))
+        if isinstance(address, str) and address.startswith("class:"):
+            label = address.removeprefix("class:")
+            if label not in self.classes:
+                raise NetworkError(
+                    f"no class '{label}' in {self.name}.{did_you_mean(label, self.classes)} It has {len(self.classes)} classes."
+                )
+            address = Unit(self.scores, self.classes.index(label))
+        if isinstance(address, str):
+            if ":" not in address:
+                known = [*self.classes, *self.layers]
+                raise NetworkError(
+                    f"'{address}' is neither a class of {self.name} nor a unit.{did_you_mean(address, known)} "
+                    "A unit is written layer:channel, as in 'fusion.conv5:21'."
+                )
+            address = Unit.parse(address)
+        layer = self.layer(address.layer)
+        if not 0 <= address.channel < layer.units:
+            raise NetworkError(
+                f"unit {address} is out of range: layer '{layer.name}' has {layer.units} units, 0 to {layer.units - 1}."
+            )
+        if address.position is None:
+            return address
+        position = tuple(
+            size + index if index < 0 else index for index, size in zip(address.position, layer.positions, strict=True)
+        )
+        if not all(0 <= index < size for index, size in zip(position, layer.positions, strict=True)):
+            raise NetworkError(
+                f"position {address.position} of unit {address} is outside layer '{layer.name}', "
+                f"which has {layer.positions} positions (t, y, x)."
+            )
+        t, y, x = position
+        return replace(address, position=(t, y, x))
+
+    def units(self, addresses: Iterable[str | Unit]) -> list[Unit]:
+        """The units at `addresses`; a range `layer:0-15` stands for all in it."""
+        found = []
+        for address in addresses:
+            for one in expand(address) if isinstance(address, str) else [address]:
+                found.append(self.unit(one))
+        return found
+
+    def label(self, unit: Unit) -> str:
+        """The class name of a class unit, else its address."""
+        if self.classes and unit.position is None and unit.layer == self.scores:
+            return self.classes[unit.channel]
+        return str(unit)
+
+    def resized(self, height: int, width: int) -> "Network":
+        """The same module shown larger or smaller inputs, as convolutional layers allow."""
+        return Network(
+            self.module,
+            [stream.resized(height, width) for stream in self.streams],
+            classes=self.classes,
+            scores=self._scores,
+            call=self.call,
+            name=self.name,
+            maxima=self.maxima,
+            bounds=self.bounds,
+        )
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 over names, types, shapes and values of all weights."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.module.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Networks that marey builds itself, and the files that keep their weights."""

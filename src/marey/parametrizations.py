@@ -1,0 +1,107 @@
+"""How the input is held while it is optimized: the numbers that Adam moves, and the frames they stand for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+from marey.streams import Kind
+
+Name = Literal["pixels", "fourier"]
+
+_COLOR = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+"""Square root of the covariance of colors in natural images (Olah, Mordvintsev, Schubert, Feature Visualization, 2017)."""
+
+
+@dataclass(frozen=True)
+class Parametrization:
+    """A linear, invertible map from free numbers to frames (clip channel time height width), in units of the bound."""
+
+    decode: Callable[[Tensor], Tensor]
+    encode: Callable[[Tensor], Tensor]
+    free_shape: tuple[int, ...]
+
+
+def _fast(size: int) -> int:
+    """The next size that is a product of 2, 3 and 5: transforms of others, of primes above all, take several times longer."""
+    while True:
+        left = size
+        for factor in (2, 3, 5):
+            while left % factor == 0:
+                left //= factor
+        if left == 1:
+            return size
+        size += 1
+
+
+def pixels(shape: tuple[int, int, int, int]) -> Parametrization:
+    """The frames themselves."""
+    return Parametrization(lambda free: free, lambda frames: frames, shape)
+
+
+def fourier(
+    shape: tuple[int, int, int, int], *, kind: Kind, decay: float = 1.0, time_decay: float = 0.5
+) -> Parametrization:
+    """A 3-D spectrum whose steps are larger at low frequencies: (1/f)^decay in space, ^time_decay in time.
+
+    The spectrum is that of a slightly larger block where its size makes the transform slow. RGB is held in decorrelated colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance.
+    """
+    channels, *asked = shape
+    frames, height, width = (_fast(size) for size in asked)
+    fy = torch.fft.fftfreq(height)[:, None]
+    fx = torch.fft.rfftfreq(width)[None, :]
+    space = (fy.square() + fx.square()).sqrt().clamp_min(1.0 / max(height, width))
+    time = torch.fft.fftfreq(frames).abs().clamp_min(1.0 / max(frames, 2))
+    scale = time[:, None, None] ** -time_decay * space[None] ** -decay
+    doubled = torch.full((width // 2 + 1,), 2.0)  # every column but the first, and the last of an even width, stands for two
+    doubled[0] = 1.0
+    if width % 2 == 0:
+        doubled[-1] = 1.0
+    power = (scale.square() * doubled).sum() / (frames * height * width)
+    scale = scale / power.sqrt()
+    mix = torch.eye(channels)
+    if kind == "rgb":
+        mix = torch.tensor(_COLOR)
+        mix = mix / mix.square().sum(1).mean().sqrt()
+    unmix = torch.linalg.inv(mix)
+
+    def decode(free: Tensor) -> Tensor:
+        spectrum = torch.view_as_complex(free) * scale.to(free.device)
+        full = torch.fft.irfftn(spectrum, s=(frames, height, width), dim=(-3, -2, -1), norm="ortho")
+        mixed = full[..., : asked[0], : asked[1], : asked[2]]
+        return torch.einsum("dc,nc...->nd...", mix.to(free.device), mixed) if kind == "rgb" else mixed
+
+    def encode(picture: Tensor) -> Tensor:
+        mixed = torch.einsum("dc,nc...->nd...", unmix.to(picture.device), picture) if kind == "rgb" else picture
+        rest = [size - had for had, size in zip(asked, (frames, height, width), strict=True)]
+        mixed = pad(mixed, (0, rest[2], 0, rest[1], 0, rest[0]))
+        spectrum = torch.fft.rfftn(mixed, dim=(-3, -2, -1), norm="ortho") / scale.to(picture.device)
+        return torch.view_as_real(spectrum).contiguous()
+
+    return Parametrization(decode, encode, (channels, frames, height, width // 2 + 1, 2))
+
+
+def coarse(make: Callable[[tuple[int, int, int, int]], Parametrization], shape: tuple[int, int, int, int], factor: int) -> Parametrization:
+    """A parametrization of `shape` held at 1 / `factor` of its height and width and enlarged bilinearly.
+
+    Encoding is exact only for frames that are as smooth as that.
+    """
+    channels, frames, height, width = shape
+    small = make((channels, frames, max(1, -(-height // factor)), max(1, -(-width // factor))))
+
+    def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
+        flat = picture.flatten(1, 2)
+        smaller = size[0] < picture.shape[3]
+        return interpolate(flat, size=size, mode="bilinear", align_corners=False, antialias=smaller).unflatten(
+            1, picture.shape[1:3]
+        )
+
+    inner = (max(1, -(-height // factor)), max(1, -(-width // factor)))
+    return Parametrization(
+        lambda free: resized(small.decode(free), (height, width)),
+        lambda picture: small.encode(resized(picture, inner)),
+        small.free_shape,
+    )

@@ -1,0 +1,169 @@
+"""The result of a maximization: frames, scores and all that is needed to make it again; a folder that opens without the network."""
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from marey.errors import MareyError, OutputError
+from marey.streams import Stream, Windows
+
+FORMAT = 1
+_RECORD, _TENSORS = "preferred_input.json", "frames.safetensors"
+
+
+@dataclass(frozen=True)
+class PreferredInput:
+    """What excites a unit most, for every slowness of the sweep (axis `chi` below, slow last as given).
+
+    target, label
+        the objective as written, and the class name where it is a class unit.
+    streams
+        the part of the input that the unit sees; the crop of the receptive field for a neuron.
+    frames
+        {stream: (chi, channel, time, height, width)}, physical values.
+    scores
+        per chi, the objective normalized by the real maximum: above 1 is stronger than any real clip.
+    maximum, maximum_source
+        that maximum (None for sums of units) and where it was measured: "real clips" or "generated clips".
+    history
+        normalized score at every step (step, chi), with jitter; NaN where a run had ended.
+    shares
+        per chi, {term of equation (1): part of the sum of all terms' sizes}.
+    notes
+        per chi, what must be known: dead, no motion preference, interrupted.
+    recognized
+        per chi, the class that the network itself gives the frames, where they fill its input; else None.
+    made
+        network, weights hash, recipe, region, versions.
+    """
+
+    target: str
+    label: str
+    slowness: tuple[float, ...]
+    streams: tuple[Stream, ...]
+    frames: dict[str, Tensor]
+    scores: tuple[float, ...]
+    maximum: float | None
+    maximum_source: str
+    history: Tensor
+    shares: tuple[dict[str, float], ...]
+    notes: tuple[tuple[str, ...], ...]
+    recognized: tuple[str | None, ...]
+    made: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the run early."""
+        return any("interrupted" in note for notes in self.notes for note in notes)
+
+    def stream(self, kind: str) -> Stream | None:
+        """The first stream of a kind, "rgb" or "flow"; None where the unit sees none."""
+        return next((stream for stream in self.streams if stream.kind == kind), None)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the folder, whole or not at all: what stood there stays when writing fails (OutputError).
+
+        Only this result's own files in `folder` are replaced; pictures and other files in it are left.
+        """
+        folder = Path(folder)
+        record = {
+            "format": FORMAT,
+            "target": self.target,
+            "label": self.label,
+            "slowness": self.slowness,
+            "streams": [asdict(stream) for stream in self.streams],
+            "scores": self.scores,
+            "maximum": self.maximum,
+            "maximum_source": self.maximum_source,
+            "shares": self.shares,
+            "notes": self.notes,
+            "recognized": self.recognized,
+            "made": self.made,
+        }
+        tensors = {f"frames.{name}": video.contiguous() for name, video in self.frames.items()}
+        tensors["history"] = self.history.contiguous()
+        made_here = not folder.exists()
+        staging: Path | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
+            save_file(tensors, staging / _TENSORS)
+            (staging / _RECORD).write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            for name in (_TENSORS, _RECORD):
+                os.replace(staging / name, folder / name)
+        except (OSError, SafetensorError) as error:
+            if made_here and folder.exists() and staging is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+            reason = error.strerror if isinstance(error, OSError) and error.strerror is not None else str(error)
+            raise OutputError(f"cannot write the preferred input of {self.label} to '{folder}': {reason}.") from None
+        finally:
+            if staging is not None:
+                shutil.rmtree(staging, ignore_errors=True)
+        return folder
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "PreferredInput":
+        """The result saved in a folder; MareyError when it is none or damaged."""
+        folder = Path(folder)
+        try:
+            record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+            tensors = load_file(folder / _TENSORS)
+        except FileNotFoundError:
+            raise MareyError(
+                f"'{folder}' holds no preferred input ({_RECORD} and {_TENSORS}); give a folder that `marey maximize` wrote."
+            ) from None
+        except (OSError, ValueError, SafetensorError) as error:
+            raise MareyError(f"the preferred input in '{folder}' is damaged: {error}. Make it again.") from None
+        if record.get("format") != FORMAT:
+            raise MareyError(f"the preferred input in '{folder}' has format {record.get('format')}; this marey reads {FORMAT}.")
+        return cls(
+            target=record["target"],
+            label=record["label"],
+            slowness=tuple(record["slowness"]),
+            streams=tuple(_stream(values) for values in record["streams"]),
+            frames={name.removeprefix("frames."): value for name, value in tensors.items() if name.startswith("frames.")},
+            scores=tuple(record["scores"]),
+            maximum=record["maximum"],
+            maximum_source=record["maximum_source"],
+            history=tensors["history"],
+            shares=tuple(record["shares"]),
+            notes=tuple(tuple(notes) for notes in record["notes"]),
+            recognized=tuple(record["recognized"]),
+            made=record["made"],
+        )
+
+    def inputs(self, chi: int) -> dict[str, Tensor]:
+        """The frames at place `chi` of the sweep, as a batch of one clip for `Network.forward`."""
+        return {name: video[chi : chi + 1] for name, video in self.frames.items()}
+
+
+def _stream(values: dict[str, Any]) -> Stream:
+    windows = values.pop("windows")
+    listed = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Stream(**listed, windows=None if windows is None else Windows(**windows))
+
+
+def folder_name(label: str) -> str:
+    """A file name for a unit.
+
+    >>> folder_name("fusion.conv5:21@2,7,7")
+    'fusion.conv5-21-at-2-7-7'
+    """
+    text = label.replace(":", "-").replace("@", "-at-").replace(",", "-")
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text).strip(".") or "unit"
+
+
+def merged(parts: list[Tensor]) -> Tensor:
+    """Histories of different length side by side, NaN where one had ended."""
+    longest = max(len(part) for part in parts)
+    rows = [torch.cat([part, part.new_full((longest - len(part),), float("nan"))]) for part in parts]
+    return torch.stack(rows, dim=1)

@@ -1,0 +1,195 @@
+"""The part of the input that one position of a layer sees, and the network reduced to it.
+
+A neuron sees only its receptive field: running the network on that crop alone gives the same activation and the same gradient
+for a fraction of the work. Inside the frame the crop runs without padding and every layer shrinks to what the neuron needs;
+at the border it runs with the padding of the full frame, on the part that lies inside.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from marey.errors import MareyError
+from marey.network import Network
+from marey.receptive_field import ReceptiveField
+from marey.streams import Stream
+from marey.taps import frozen, unpadded
+from marey.units import Unit
+
+Mode = Literal["unpadded", "padded", "whole"]
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where a neuron looks.
+
+    mode
+        "unpadded" (the crop alone), "padded" (the crop with the frame's own borders), "whole" (the full frame).
+    network
+        shown the crop's size; streams that the layer does not see keep their full size and are given at rest.
+    corners
+        for every stream that the layer sees, where the crop starts (frame, y, x).
+    position
+        of the neuron in the layer's output on the crop; None in the full frame, where positions are those of the layer.
+    """
+
+    mode: Mode
+    network: Network
+    layers: tuple[str, ...]
+    corners: dict[str, tuple[int, int, int]]
+    position: tuple[int, int, int] | None
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams that are seen, with the crop's size."""
+        return tuple(stream for stream in self.network.streams if stream.name in self.corners)
+
+    def crop(self, inputs: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+        """The part of full physical inputs that lies in the region."""
+        parts = {}
+        for stream in self.streams:
+            t, y, x = self.corners[stream.name]
+            full = inputs[stream.name]
+            if full is None:
+                continue
+            parts[stream.name] = full[:, :, t : t + stream.frames, y : y + stream.height, x : x + stream.width]
+        return parts
+
+    def arithmetic(self, module: nn.Module) -> AbstractContextManager[nn.Module]:
+        """The context in which `module` computes on the crop."""
+        return unpadded(module) if self.mode == "unpadded" else nullcontext(module)
+
+    def activations(self, parts: Mapping[str, Tensor], *, module: nn.Module | None = None) -> dict[str, Tensor]:
+        """The layers' outputs (clip channel time height width) for crops; enter `arithmetic` first."""
+        clips = next(iter(parts.values())).shape[0]
+        inputs = self.network.rest(clips, seen=self.corners) | dict(parts)
+        return self.network.activations(inputs, self.layers, module=module)
+
+
+def _seen(network: Network, field: ReceptiveField) -> list[str]:
+    return [stream.name for stream in network.streams if stream.name in field.streams]
+
+
+def whole(network: Network, layers: Iterable[str]) -> Region:
+    """The full frame of every stream that any of `layers` sees; without layers, of all streams."""
+    layers = tuple(sorted(layers))
+    seen = {name for layer in layers for name in _seen(network, network.layer(layer).receptive_field)}
+    names = [stream.name for stream in network.streams if stream.name in seen or not layers]
+    return Region("whole", network, layers, {name: (0, 0, 0) for name in names}, None)
+
+
+def _cropped(network: Network, boxes: Mapping[str, tuple[tuple[int, int], ...]]) -> Network:
+    streams = []
+    for stream in network.streams:
+        if stream.name in boxes:
+            (t0, t1), (y0, y1), (x0, x1) = boxes[stream.name]
+            streams.append(stream.cropped(t0, t1 - t0, y1 - y0, x1 - x0))
+        else:
+            streams.append(stream)
+    return Network(network.module, streams, classes=network.classes, call=network.call, name=network.name)
+
+
+def _sizes(stream: Stream) -> tuple[int, int, int]:
+    return (stream.frames, stream.height, stream.width)
+
+
+def _unpadded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Region | None:
+    field = network.layer(unit.layer).receptive_field
+    boxes = {}
+    for name in _seen(network, field):
+        box = []
+        for axis, (low, high), size in zip(
+            field.streams[name], field.interval(name, position), _sizes(network.stream(name)), strict=True
+        ):
+            if axis.stride == 0:
+                low, high = 0, size
+            if low < 0 or high > size:
+                return None
+            box.append((low, high))
+        boxes[name] = tuple(box)
+    if all(axis.stride == 0 for name in boxes for axis in field.streams[name][1:]):
+        return None
+    try:
+        network = _cropped(network, boxes)
+    except MareyError:
+        return None
+    corners = {name: (box[0][0], box[1][0], box[2][0]) for name, box in boxes.items()}
+    return Region("unpadded", network, (unit.layer,), corners, (0, 0, 0))
+
+
+def _padded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Region | None:
+    field = network.layer(unit.layer).receptive_field
+    names = _seen(network, field)
+    shift = []  # by how many positions the crop starts later than the frame, the same for all streams
+    for axis in range(3):
+        steps = []
+        for name in names:
+            along = field.streams[name][axis]
+            low, _ = field.interval(name, position)[axis]
+            steps.append(0 if along.stride == 0 else max(0, low // along.stride))
+        shift.append(min(steps))
+    boxes = {}
+    for name in names:
+        box = []
+        for axis in range(3):
+            along = field.streams[name][axis]
+            size = _sizes(network.stream(name))[axis]
+            if along.stride == 0:
+                box.append((0, size))
+                continue
+            _, high = field.interval(name, position)[axis]
+            low = along.stride * shift[axis]
+            high = low + -(-(high - low) // along.stride) * along.stride
+            box.append((low, min(size, high)))
+        boxes[name] = tuple(box)
+    if all(box == tuple((0, size) for size in _sizes(network.stream(name))) for name, box in boxes.items()):
+        return None
+    try:
+        network = _cropped(network, boxes)
+    except MareyError:
+        return None
+    corners = {name: (box[0][0], box[1][0], box[2][0]) for name, box in boxes.items()}
+    t, y, x = (place - step for place, step in zip(position, shift, strict=True))
+    return Region("padded", network, (unit.layer,), corners, (t, y, x))
+
+
+def _agrees(network: Network, region: Region, position: tuple[int, int, int]) -> bool:
+    """Whether the crop gives the neuron's whole layer column the activation that it has in the full frame."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = network.rest(1, seen=region.corners)
+    for name in region.corners:
+        stream = network.stream(name)
+        noise = torch.randn((1, *stream.shape), generator=generator).to(network.device)
+        inputs[name] = (stream.rest + 0.3 * (stream.high - stream.rest) * noise).clamp(stream.low, stream.high)
+    t, y, x = position
+    assert region.position is not None
+    with torch.no_grad(), frozen(network.module):
+        (layer,) = region.layers
+        full = network.activations(inputs, [layer])[layer][0, :, t, y, x]
+        try:
+            with region.arithmetic(network.module):
+                volume = region.activations(region.crop(inputs))[layer][0]
+            part = volume[(slice(None), *region.position)]
+        except (RuntimeError, ValueError, IndexError, MareyError):
+            return False
+    size = full.abs().max().clamp_min(1e-12)
+    return bool(torch.isfinite(part).all()) and float((full - part).abs().max() / size) < 1e-3
+
+
+def region_of(network: Network, unit: Unit) -> Region:
+    """The smallest region that gives `unit` the activation that it has in the full frame, checked by running both once.
+
+    Networks whose parts do not fit without padding (residual sums, say) get the padded crop; those with global operations, or
+    units without a position, the full frame.
+    """
+    if unit.position is None:
+        return whole(network, [unit.layer])
+    for make in (_unpadded, _padded):
+        region = make(network, unit, unit.position)
+        if region is not None and _agrees(network, region, unit.position):
+            return region
+    return whole(network, [unit.layer])

@@ -1,0 +1,113 @@
+"""Priors on the input: local energy and variation in space and time, in physical units, the same for every network.
+
+Both are terms like any other: `unit("fc7:3") - 0.1 * variation("flow", space=1, time=10)`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from marey.network import Network
+from marey.objectives import Objective
+from marey.streams import Stream
+
+RGB_BOUND = 160 / 255
+"""Largest distance of a color from gray, B of Mahendran and Vedaldi (IJCV 2016), on a 0..1 scale."""
+
+VARIATION_SCALE = 6.5
+"""V = B / 6.5, the size of a difference that counts as 1 (Mahendran and Vedaldi, IJCV 2016)."""
+
+
+def default_bound(stream: Stream) -> float:
+    """B of a stream when nothing is known of real clips: 160 of 255 for RGB, a quarter of the range for flow (our choice)."""
+    return RGB_BOUND if stream.kind == "rgb" else stream.bound / 4
+
+
+def energy_of(offset: Tensor, bound: float | Tensor, *, exponent: float = 3.0) -> Tensor:
+    """R_B per clip: mean over pixels and frames of (|x| / B)^exponent; `offset` (clip channel time height width) from rest."""
+    squared = offset.square().sum(1)  # clip time height width
+    reach = torch.as_tensor(bound, device=offset.device, dtype=offset.dtype).reshape(-1, 1, 1, 1)
+    relative = squared / reach.square()
+    return (relative + 1e-12).pow(exponent / 2).flatten(1).mean(1)
+
+
+def differences(offset: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared spatial and temporal difference per clip, summed over channels: the two halves of equation (2)."""
+    clips, _, frames, height, width = offset.shape
+    across = (offset[..., 1:] - offset[..., :-1]).square().flatten(1).sum(1)
+    down = (offset[..., 1:, :] - offset[..., :-1, :]).square().flatten(1).sum(1)
+    on = (offset[:, :, 1:] - offset[:, :, :-1]).square().flatten(1).sum(1)
+    size = frames * height * width
+    return (across + down) / size, on / size
+
+
+def variation_of(offset: Tensor, bound: float | Tensor, *, space: float, time: float | Tensor) -> Tensor:
+    """R_TV(x; kappa=space, chi=time) per clip, equation (2)."""
+    spatial, temporal = differences(offset)
+    scale = torch.as_tensor(bound, device=offset.device, dtype=offset.dtype) / VARIATION_SCALE
+    return (space * spatial + time * temporal) / scale.square()
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Local energy of a stream (equation (1), R_B)."""
+
+    stream: str
+    bound: float
+    rest: float
+    exponent: float = 3.0
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset()
+
+    def value(self, activations: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
+        return energy_of(inputs[self.stream][None] - self.rest, self.bound, exponent=self.exponent)[0]
+
+    def moved(self, position: tuple[int, int, int]) -> "Energy":
+        return self
+
+    def checked(self, network: Network) -> "Energy":
+        return Energy(self.stream, self.bound, network.stream(self.stream).rest, self.exponent)
+
+    def __str__(self) -> str:
+        return f"energy({self.stream})"
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Spatiotemporal variation of a stream (equation (2), R_TV)."""
+
+    stream: str
+    space: float
+    time: float
+    bound: float
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset()
+
+    def value(self, activations: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
+        return variation_of(inputs[self.stream][None], self.bound, space=self.space, time=self.time)[0]
+
+    def moved(self, position: tuple[int, int, int]) -> "Variation":
+        return self
+
+    def checked(self, network: Network) -> "Variation":
+        network.stream(self.stream)
+        return self
+
+    def __str__(self) -> str:
+        return f"variation({self.stream}, space={self.space:g}, time={self.time:g})"
+
+
+def energy(stream: str, *, bound: float = RGB_BOUND, exponent: float = 3.0) -> Objective:
+    """The local energy of a stream as an objective; subtract it. `bound` in physical units (px/frame for flow)."""
+    return Objective.of([(Energy(stream, bound, 0.0, exponent), 1.0)])
+
+
+def variation(stream: str, *, space: float = 1.0, time: float = 0.0, bound: float = RGB_BOUND) -> Objective:
+    """The variation of a stream as an objective; subtract it. `space` is kappa and `time` chi of equation (2)."""
+    return Objective.of([(Variation(stream, space, time, bound), 1.0)])

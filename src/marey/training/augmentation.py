@@ -1,0 +1,107 @@
+"""Random changes of training windows that leave their class alone, so that few clips teach what many would."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from marey.errors import DatasetError
+from marey.streams import Stream
+from marey.video.clips import LoadedClip, resized_size, span_frames
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training windows are varied; every value 0, or False, switches its part off.
+
+    flip
+        probability of a left-right mirror image, with u negated.
+    zoom
+        crops have 1 - zoom to 1 + zoom times the input's size, and are resized to it; the flow is scaled with them.
+    crop
+        crops lie anywhere in the frame, not in its middle.
+    brightness, contrast, tint
+        largest change of all RGB values, of their spread, and of each color channel, in 0..1.
+    jitter
+        windows start anywhere in the clip, not in its middle.
+    """
+
+    flip: float = 0.5
+    zoom: float = 0.1
+    crop: bool = True
+    brightness: float = 0.15
+    contrast: float = 0.2
+    tint: float = 0.05
+    jitter: bool = True
+
+    def __post_init__(self) -> None:
+        shares = {"flip": self.flip, "zoom": self.zoom, "brightness": self.brightness, "contrast": self.contrast}
+        for name, value in (shares | {"tint": self.tint}).items():
+            if not 0 <= value <= 1 or (name in ("zoom", "contrast") and value == 1):
+                raise DatasetError(f"{name} of an augmentation is 0 to 1, got {value:g}.")
+
+
+def augmented_window(
+    clip: LoadedClip, streams: Sequence[Stream], augmentation: Augmentation, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """One random window of a clip, changed as `augmentation` says: {stream: (channel time height width)}.
+
+    All streams share the moment, the crop and the flip. The last frame of a clip that is too short is held.
+    """
+
+    def random(low: float = 0.0, high: float = 1.0) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    room = max(0, clip.frames - span_frames(streams))
+    start = int(random() * (room + 1)) if augmentation.jitter else room // 2
+    y, x = (random(), random()) if augmentation.crop else (0.5, 0.5)
+    factor = 1 + augmentation.zoom * random(-1.0, 1.0)
+    mirrored = random() < augmentation.flip
+    cuts = [_cut(clip, stream, factor) for stream in streams]
+    inputs = clip.window(cuts, start, y, x, short="repeat")
+    for stream in streams:
+        values = _resized(inputs[stream.name], stream)
+        if mirrored:
+            values = mirror(values, stream)
+        inputs[stream.name] = values
+    tints = [1 + augmentation.tint * random(-1.0, 1.0) for _ in range(3)]
+    brighter = augmentation.brightness * random(-1.0, 1.0)
+    spread = 1 + augmentation.contrast * random(-1.0, 1.0)
+    for stream in streams:
+        if stream.kind == "rgb":
+            picture = inputs[stream.name]
+            picture = (picture - picture.mean()) * spread + picture.mean() + brighter
+            inputs[stream.name] = (picture * picture.new_tensor(tints).view(3, 1, 1, 1)).clamp(0, 1)
+    return inputs
+
+
+def mirror(values: Tensor, stream: Stream) -> Tensor:
+    """The left-right mirror image of (channel time height width); what moved to the right moves to the left."""
+    mirrored = values.flip(-1)
+    return mirrored if stream.kind == "rgb" else mirrored * mirrored.new_tensor([-1.0, 1.0]).view(2, 1, 1, 1)
+
+
+def stacked(windows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """A batch of windows: {stream: (clip channel time height width)}."""
+    return {name: torch.stack([window[name] for window in windows]) for name in windows[0]}
+
+
+def _cut(clip: LoadedClip, stream: Stream, factor: float) -> Stream:
+    """The stream with a crop `factor` times as large, as far as the resized frames allow."""
+    height, width = resized_size(clip.source_size, stream)
+    factor = min(factor, height / stream.height, width / stream.width)
+    return replace(stream, height=round(stream.height * factor), width=round(stream.width * factor))
+
+
+def _resized(values: Tensor, stream: Stream) -> Tensor:
+    height, width = values.shape[2:]
+    if (height, width) == (stream.height, stream.width):
+        return values
+    frames = functional.interpolate(
+        values.transpose(0, 1), (stream.height, stream.width), mode="bilinear", align_corners=False
+    )
+    if stream.kind == "flow":
+        frames = frames * frames.new_tensor([stream.width / width, stream.height / height]).view(1, 2, 1, 1)
+    return frames.transpose(0, 1).contiguous()

@@ -1,0 +1,280 @@
+"""Pieces of video as the inputs of a network: sampled by time, resized, cropped, with their flow."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count as counting
+from itertools import takewhile
+from pathlib import Path
+from typing import Literal, cast
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from marey.errors import NetworkError, VideoError
+from marey.streams import Kind, Stream
+from marey.video.decode import Picture, frames_between, is_steady, mean_rate, nearest_frames, probe
+from marey.video.flow import Method, check_method, optical_flow
+from marey.video.flow_cache import FlowCache
+
+Size = tuple[int, int]  # height, width
+Short = Literal["error", "repeat"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Where a piece of video comes from, its class, and the group (person, source video) that no split may part.
+
+    `path` is a video file or a folder of frame images; `stop_seconds` None means its end.
+    """
+
+    path: Path
+    start_seconds: float = 0.0
+    stop_seconds: float | None = None
+    label: str | None = None
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
+
+@dataclass(frozen=True)
+class LoadedClip:
+    """A clip in memory: all its frames at the streams' rate, in each size that a stream wants, with their flow.
+
+    `pictures` are uint8 (time height width channel), `fields` float16 (time - 1, 2, height, width) in px/frame of that
+    size, without a bound; both by (height, width).
+    """
+
+    clip: Clip
+    frames: int
+    rate: float
+    source_size: Size
+    pictures: dict[Size, Tensor]
+    fields: dict[Size, Tensor]
+
+    def window(
+        self, streams: Sequence[Stream], start_frame: int = 0, y: float = 0.5, x: float = 0.5, *, short: Short = "error"
+    ) -> dict[str, Tensor]:
+        """The inputs from `start_frame` on: {name: float32 (channel time height width)}, RGB 0..1, flow in px/frame.
+
+        `y` and `x` in 0..1 place the crop: 0 is the upper or left edge, 0.5 the center. A clip that ends too early
+        raises VideoError; with `short="repeat"` its last frame is held, with flow 0.
+        """
+        if not (0 <= y <= 1 and 0 <= x <= 1):
+            raise VideoError(f"no crop at y {y}, x {x}; both are fractions in 0..1.")
+        needed = span_frames(streams)
+        if not 0 <= start_frame < self.frames or (start_frame + needed > self.frames and short == "error"):
+            raise _too_short(self.clip, self.frames, needed, start_frame)
+        return {stream.name: self._input(stream, start_frame, y, x) for stream in streams}
+
+    def _input(self, stream: Stream, start_frame: int, y: float, x: float) -> Tensor:
+        size = resized_size(self.source_size, stream)
+        kept = self.pictures if stream.kind == "rgb" else self.fields
+        if size not in kept:
+            raise NetworkError(
+                f"clip loaded without {stream.kind} of {size[0]} x {size[1]} px, as '{stream.name}' wants."
+            )
+        top, left = round((size[0] - stream.height) * y), round((size[1] - stream.width) * x)
+        place = (slice(top, top + stream.height), slice(left, left + stream.width))
+        index = torch.tensor(stream.times) + start_frame
+        if stream.kind == "rgb":
+            shown = kept[size][:, *place][index.clamp(max=self.frames - 1)]  # time height width channel
+            return shown.permute(3, 0, 1, 2).float().contiguous().div_(255)
+        moving = index < self.frames - 1
+        flow = torch.zeros(stream.frames, 2, stream.height, stream.width)
+        flow[moving] = kept[size][:, :, *place][index[moving]].float()
+        return flow.transpose(0, 1).contiguous().clamp_(stream.low, stream.high)
+
+
+def span_frames(streams: Iterable[Stream]) -> int:
+    """How many video frames the streams look at; flow looks at one more than it has fields."""
+    return max(stream.times[-1] + (2 if stream.kind == "flow" else 1) for stream in streams)
+
+
+def resized_size(source_size: Size, stream: Stream) -> Size:
+    """Height and width of resized frames of `source_size`: the stream's short side, but never below its crop."""
+    height, width = source_size
+    scale = max(stream.height / height, stream.width / width)
+    if stream.short_side is not None:
+        scale = max(scale, stream.short_side / min(height, width))
+    return max(stream.height, round(height * scale)), max(stream.width, round(width * scale))
+
+
+def starts(clip: Clip | LoadedClip, streams: Sequence[Stream], count: int, *, folder_rate: float = 25.0) -> list[int]:
+    """At most `count` different start frames, evenly from the first to the last possible; a single one is the middle.
+
+    A clip that is too short has the one start 0. A `Clip` is decoded to count its frames.
+    """
+    frames = clip.frames if isinstance(clip, LoadedClip) else _frames(clip, streams, (), folder_rate).frames
+    room = max(0, frames - span_frames(streams))
+    if count == 1:
+        return [room // 2]
+    return sorted({round(room * k / (count - 1)) for k in range(count)})
+
+
+def stream_inputs(
+    clip: Clip,
+    streams: Sequence[Stream],
+    *,
+    start_frame: int | None = None,
+    crop: Literal["center"] | tuple[float, float] = "center",
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+    short: Short = "error",
+    folder_rate: float = 25.0,
+) -> dict[str, Tensor]:
+    """The inputs of one window of a clip: {name: float32 (channel time height width)}, RGB 0..1, flow in px/frame.
+
+    `start_frame` counts frames of the clip at the streams' rate (None: the window in the middle), `crop` is "center" or
+    (y, x) in 0..1; see `LoadedClip.window`. Flow is computed on frames already resized, for this window only.
+    """
+    check_method(flow)
+    whole = _frames(clip, streams, ("rgb", "flow"), folder_rate)
+    needed = span_frames(streams)
+    start = max(0, whole.frames - needed) // 2 if start_frame is None else start_frame
+    if not 0 <= start < whole.frames or (start + needed > whole.frames and short == "error"):
+        raise _too_short(clip, whole.frames, needed, start)
+    seen = {size: frames[start : start + needed] for size, frames in whole.pictures.items()}
+    fields = {size: _flow(seen[size], flow, cache) for size in _sizes(whole.source_size, streams, ("flow",))}
+    part = LoadedClip(clip, min(needed, whole.frames - start), whole.rate, whole.source_size, seen, fields)
+    y, x = (0.5, 0.5) if crop == "center" else crop
+    return part.window(streams, 0, y, x, short=short)
+
+
+def load_clip(
+    clip: Clip,
+    streams: Sequence[Stream],
+    *,
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+    folder_rate: float = 25.0,
+) -> LoadedClip:
+    """All of a clip with all its flow in memory, from which windows are cut cheaply, at any frame and place.
+
+    It serves streams of the sizes given here. Raises VideoError when the clip cannot be decoded.
+    """
+    check_method(flow)
+    whole = _frames(clip, streams, ("rgb", "flow"), folder_rate)
+    fields = {size: _flow(whole.pictures[size], flow, cache) for size in _sizes(whole.source_size, streams, ("flow",))}
+    pictures = {size: whole.pictures[size] for size in _sizes(whole.source_size, streams, ("rgb",))}
+    return LoadedClip(clip, whole.frames, whole.rate, whole.source_size, pictures, fields)
+
+
+def load_clips(
+    clips: Iterable[Clip],
+    streams: Sequence[Stream],
+    *,
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+    folder_rate: float = 25.0,
+    workers: int = 1,
+    failed: Callable[[Clip, VideoError], None] | None = None,
+) -> Generator[LoadedClip]:
+    """`load_clip` of many clips, in their order, on `workers` threads (decoding and flow do not hold Python's lock).
+
+    A clip that cannot be loaded raises VideoError; with `failed` it is told that instead, and the clip is left out.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(max(1, threads // workers))
+    pool = ThreadPoolExecutor(workers)
+    ahead: deque[tuple[Clip, Future[LoadedClip]]] = deque()
+
+    def oldest() -> Generator[LoadedClip]:
+        clip, loading = ahead.popleft()
+        try:
+            yield loading.result()
+        except VideoError as error:
+            if failed is None:
+                raise
+            failed(clip, error)
+
+    try:
+        for clip in clips:
+            loading = pool.submit(load_clip, clip, streams, flow=flow, cache=cache, folder_rate=folder_rate)
+            ahead.append((clip, loading))
+            if len(ahead) > workers:
+                yield from oldest()
+        while ahead:
+            yield from oldest()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
+
+
+def _sizes(source_size: Size, streams: Sequence[Stream], kinds: Sequence[Kind]) -> set[Size]:
+    return {resized_size(source_size, stream) for stream in streams if stream.kind in kinds}
+
+
+def _too_short(clip: Clip, frames: int, needed: int, start_frame: int) -> VideoError:
+    start = f" from frame {start_frame} on" if start_frame else ""
+    return VideoError(
+        f"'{clip.path}' has {frames} frames, needs {needed}{start}; use a longer clip, or short='repeat'."
+    )
+
+
+def _flow(frames: Tensor, method: Method, cache: FlowCache | None) -> Tensor:
+    if cache is None:
+        return optical_flow(frames, method=method, bound=None).half()
+    return cache.optical_flow(frames, method=method)
+
+
+def _frames(clip: Clip, streams: Sequence[Stream], kinds: Sequence[Kind], folder_rate: float) -> LoadedClip:
+    """The clip without flow, its frames at the streams' rate resized for those of the given kinds."""
+    rates = {stream.rate for stream in streams}
+    if len(rates) != 1:
+        raise NetworkError(f"streams shown together need one rate, got {sorted(map(str, rates))}.")
+    rate = rates.pop()
+    resized: dict[Size, list[Picture]] = {}
+    source_size: Size | None = None
+
+    def keep(picture: Picture) -> None:
+        nonlocal source_size
+        source_size = (picture.shape[0], picture.shape[1])
+        for size in _sizes(source_size, streams, kinds):
+            resized.setdefault(size, []).append(_resized(picture, size))
+
+    if rate is None:
+        times = []
+        for seconds, picture in frames_between(
+            clip.path, clip.start_seconds, clip.stop_seconds, folder_rate=folder_rate
+        ):
+            times.append(seconds)
+            keep(picture())
+        rate = mean_rate(times) if len(times) > 1 else probe(clip.path, folder_rate=folder_rate).rate
+        shown = _evenly(times, rate)
+    else:
+        stop = np.inf if clip.stop_seconds is None else clip.stop_seconds - 1e-6
+        step = 1 / rate
+        wanted = takewhile(lambda seconds: seconds < stop, (clip.start_seconds + k * step for k in counting()))
+        near = nearest_frames(clip.path, wanted, start_seconds=clip.start_seconds, folder_rate=folder_rate)
+        shown = []
+        for picture_shown in near:
+            shown.append(len(shown))
+            keep(picture_shown)
+    if source_size is None:
+        raise VideoError(f"'{clip.path}' has no frame from {clip.start_seconds:g} s to {clip.stop_seconds} s.")
+    pictures = {
+        size: torch.from_numpy(np.stack([frames[index] for index in shown])) for size, frames in resized.items()
+    }
+    return LoadedClip(clip, len(shown), rate, source_size, pictures, {})
+
+
+def _evenly(times_seconds: Sequence[float], rate: float) -> list[int]:
+    """Which frames to show at an even rate: each once where they come at one, else the nearest at every step."""
+    if is_steady(times_seconds):
+        return list(range(len(times_seconds)))
+    times = np.array(times_seconds)
+    even = np.arange(times[0], times[-1] + 1e-6, 1 / rate)
+    return [int(np.abs(times - seconds).argmin()) for seconds in even]
+
+
+def _resized(picture: Picture, size: Size) -> Picture:
+    if picture.shape[:2] == size:
+        return picture
+    shrinks = size[0] < picture.shape[0]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cast("Picture", cv2.resize(picture, size[::-1], interpolation=how))

@@ -1,0 +1,132 @@
+"""Sheets of many units: the paper's row of each, or one short line for each on a single page."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from marey.errors import MareyError
+from marey.video.cells import (
+    GAP,
+    MARGIN,
+    Cells,
+    caption,
+    footnote,
+    middle_frame,
+    refuse_empty,
+    strongest,
+    sweep_head,
+    with_contrast,
+)
+from marey.video.draw import Contrast, Enlarge, PictureRow, cell_size, wheel_legend
+from marey.video.flow_colors import Picture, nice_max_px
+from marey.video.paper_row import row_block
+from marey.video.typeset import (
+    QUIET,
+    Block,
+    below,
+    beside,
+    margined,
+    placed,
+    rule,
+    space,
+    text_block,
+    text_width,
+)
+
+_WIDEST_NAME = 200
+
+
+def contact_sheet(
+    rows: Sequence[PictureRow],
+    *,
+    max_px: float | None = None,
+    contrast: Contrast = "as is",
+    enlarge: Enlarge = "bicubic",
+    all_appearances: bool = False,
+) -> Picture:
+    """The `paper_row` of every unit, one below the other, each with its own scale unless `max_px` is given."""
+    refuse_empty(rows)
+    blocks = [
+        row_block(row, max_px=max_px, contrast=contrast, enlarge=enlarge, all_appearances=all_appearances)
+        for row in rows
+    ]
+    width = max(block.width for block in blocks)
+    parts = [blocks[0]]
+    for block in blocks[1:]:
+        parts += [rule(width), block]
+    return np.asarray(margined(below(parts, gap=MARGIN), MARGIN))
+
+
+def overview(
+    rows: Sequence[PictureRow],
+    *,
+    title: str = "",
+    max_px: float | None = None,
+    contrast: Contrast = "as is",
+    enlarge: Enlarge = "bicubic",
+) -> Picture:
+    """Many units on one page: of each, appearance and motion at every chi, slow to fast; one scale and legend for all.
+
+    Raises MareyError when the units do not have the same chis.
+    """
+    refuse_empty(rows)
+    _refuse_other_chis(rows)
+    flows = [row.motion.movedim(1, 2) for row in rows if row.motion is not None]
+    if max_px is None:
+        max_px = nice_max_px(*flows)
+    sizes = [clips.shape[-2:] for row in rows for clips in (row.motion, row.appearance) if clips is not None]
+    cells = Cells(cell_size(*sizes[0], most=144), max_px, enlarge)
+    name_width = min(_WIDEST_NAME, max(text_width(text, 15) for row in rows for text in (row.title, row.subtitle)) + 4)
+    has_appearance = bool(flows) and any(row.appearance is not None for row in rows)
+
+    labels = [f"chi = {chi:g}" for chi in sorted(rows[0].chis, reverse=True)]
+    heads = [space(name_width)]
+    if has_appearance:
+        heads.append(text_block("appearance", size=14, width=cells.width))
+    heads.append(sweep_head("motion" if flows else "appearance", labels, cell=cells.width))
+    lines = [
+        _line(with_contrast(row, contrast), cells, name_width, has_appearance=has_appearance, has_motion=bool(flows))
+        for row in rows
+    ]
+    body = below([beside(heads, gap=2 * GAP, align="end"), *lines], gap=GAP)
+    if flows:
+        body = beside([body, wheel_legend(max_px, magnitude=False)], gap=3 * GAP)
+    parts = [text_block(title, size=22, width=body.width)] if title else []
+    note = footnote(rows, max_px=max_px, contrast=contrast, width=body.width)
+    return np.asarray(margined(below([*parts, body, note], gap=18), MARGIN))
+
+
+def _refuse_other_chis(rows: Sequence[PictureRow]) -> None:
+    for row in rows:
+        if sorted(row.chis) != sorted(rows[0].chis):
+            given, expected = (", ".join(f"{chi:g}" for chi in sorted(some.chis)) for some in (row, rows[0]))
+            raise MareyError(
+                f"'{row.title}' has chi {given} and '{rows[0].title}' has chi {expected}; "
+                "an overview needs the same for all. Make a contact sheet, or an overview for each."
+            )
+
+
+def _line(row: PictureRow, cells: Cells, name_width: int, *, has_appearance: bool, has_motion: bool) -> Block:
+    """Name, appearance and motion of one unit."""
+    words = [text_block(row.title, size=15, width=name_width)]
+    if row.subtitle:
+        words.append(text_block(row.subtitle, size=13, color=QUIET, width=name_width))
+    blocks = [placed(below(words, gap=2), width=name_width, height=cells.height, across="start")]
+    if has_appearance:
+        slowest = row.slow_to_fast[0]
+        blocks.append(
+            cells.appearance(middle_frame(row.appearance[slowest]))
+            if row.appearance is not None
+            else cells.missing("no appearance")
+        )
+    columns = []
+    for place in row.slow_to_fast:
+        if not has_motion:
+            assert row.appearance is not None  # a PictureRow has at least one
+            picture = cells.appearance(middle_frame(row.appearance[place]))
+        elif row.motion is None:
+            picture = cells.missing("no motion")
+        else:
+            picture = cells.motion(strongest(row.motion[place]))
+        columns.append(below([picture, *caption(row, place, cells.width)], gap=3))
+    return beside([*blocks, beside(columns, gap=GAP)], gap=2 * GAP)

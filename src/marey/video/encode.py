@@ -1,0 +1,198 @@
+"""Pictures and videos written to disk: whole or not at all, and such that browsers play them."""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from av.video import VideoStream
+from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
+from PIL import Image
+
+from marey.errors import MareyError, OutputError
+from marey.video.flow_colors import Picture
+
+_ENCODERS = ("libx264", "libopenh264", "mpeg4")
+_PALETTE_SAMPLE = 200_003  # pixels that the palette of a GIF is chosen from; prime, to meet every column
+_BT709 = 1  # the code of these primaries and this transfer in ISO/IEC 23001-8
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; it takes the place of `path` when the block ends well.
+
+    Missing folders are made. If anything fails, what stood at `path` stays whole and the temporary file is removed;
+    failures of the disk (no permission, no space) raise OutputError.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except (OSError, av.FFmpegError) as error:
+        reason = error.strerror if error.strerror else str(error)
+        raise OutputError(
+            f"cannot write '{path}': {reason}. What was there is unchanged; choose a writable folder with space."
+        ) from error
+    finally:
+        with suppress(OSError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=1)
+def video_encoder() -> str:
+    """The best encoder that this PyAV has: libx264 or libopenh264 (H.264), or mpeg4, which browsers do not play."""
+    for name in _ENCODERS:
+        try:
+            av.Codec(name, "w")
+        except (av.FFmpegError, av.codec.codec.UnknownCodecError):
+            continue
+        return name
+    raise OutputError(f"this PyAV has none of the encoders {', '.join(_ENCODERS)}; install the wheel from PyPI.")
+
+
+def write_mp4(frames: Picture, path: str | Path, *, rate: float = 25.0, repeat: int = 1, quality: int = 18) -> None:
+    """Write frames (time, height, width, 3) as an MP4 that browsers play: H.264, yuv420p, BT.709, index in front.
+
+    `rate` is in frames per second; `repeat` is how often the frames follow each other (MP4 itself cannot loop);
+    `quality` is the constant rate factor of x264, from 0 (best) to 51. Odd sizes are padded to even ones by repeating
+    the edge. Without an H.264 encoder the file is MPEG-4 Part 2, with a warning.
+    """
+    frames = _checked(frames, rate)
+    if repeat < 1:
+        raise MareyError(f"repeat is {repeat}; expected how often the frames are shown, at least 1.")
+    if not 0 <= quality <= 51:
+        raise MareyError(f"quality is {quality}; expected a constant rate factor from 0 (best) to 51.")
+    frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
+    encoder = video_encoder()
+    if encoder == "mpeg4":
+        warnings.warn(
+            f"this PyAV has no H.264 encoder: '{path}' is MPEG-4 Part 2, which browsers do not play.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    options = {"movflags": "+faststart"}
+    with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4", options=options) as container:
+        stream = cast("VideoStream", container.add_stream(encoder, rate=Fraction(rate).limit_denominator(1001)))
+        _configure(stream, frames, rate, quality)
+        packets = [packet for frame in frames for packet in stream.encode(_video_frame(frame))]
+        packets += stream.encode()
+        # One encoding is a closed group that starts with a key frame: to repeat it, only its times must change.
+        for turn in range(repeat):
+            for packet in packets:
+                container.mux(_later(packet, turn * len(frames)))
+
+
+def _configure(stream: VideoStream, frames: Picture, rate: float, quality: int) -> None:
+    context = stream.codec_context
+    context.height, context.width = frames.shape[1:3]
+    context.pix_fmt = "yuv420p"
+    context.time_base = 1 / Fraction(rate).limit_denominator(1001)
+    context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
+    context.color_primaries = context.color_trc = _BT709
+    if context.name == "libx264":
+        context.options = {"crf": str(quality), "preset": "medium"}
+    else:
+        context.bit_rate = max(500_000, round(frames.shape[1] * frames.shape[2] * rate * 0.2))
+
+
+def _video_frame(frame: Picture) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+
+
+def _later(packet: "av.Packet[VideoStream]", frames: int) -> "av.Packet[VideoStream]":
+    """A copy of a packet, shown this many frames later; its time base is one frame."""
+    copy = cast("av.Packet[VideoStream]", av.Packet(bytes(packet)))
+    copy.stream, copy.time_base, copy.is_keyframe = packet.stream, packet.time_base, packet.is_keyframe
+    assert packet.pts is not None and packet.dts is not None  # every encoder here sets them
+    copy.pts, copy.dts = packet.pts + frames, packet.dts + frames
+    return copy
+
+
+def write_webp(frames: Picture, path: str | Path, *, rate: float = 25.0, quality: int = 90) -> None:
+    """Write frames (time, height, width, 3) as an animated WebP that loops for ever."""
+    frames = _checked(frames, rate, largest_side=16383)
+    images = [Image.fromarray(frame) for frame in frames]
+    _save_all(images, path, "WEBP", rate, quality=quality, method=2)
+
+
+def write_gif(frames: Picture, path: str | Path, *, rate: float = 25.0) -> None:
+    """Write frames (time, height, width, 3) as a GIF that loops for ever, with one palette of 256 colors for all.
+
+    GIF counts time in hundredths of a second; viewers slow down what is above 50 frames per second.
+    """
+    frames = _checked(frames, rate, largest_side=65535)
+    pixels = frames.reshape(-1, 3)
+    sample = pixels[:: max(1, len(pixels) // _PALETTE_SAMPLE)][None]
+    palette = Image.fromarray(sample).quantize(256, method=Image.Quantize.MEDIANCUT)
+    nearest, colors = _nearest_entries(palette), palette.getpalette() or []
+    images = []
+    for frame in frames:
+        red, green, blue = np.moveaxis(frame.astype(np.uint32) >> 2, -1, 0)
+        image = Image.fromarray(nearest[red << 12 | green << 6 | blue], mode="P")
+        image.putpalette(colors)
+        images.append(image)
+    _save_all(images, path, "GIF", rate, optimize=False, disposal=1)
+
+
+def _nearest_entries(palette: Image.Image) -> NDArray[np.uint8]:
+    """The entry of the palette nearest to every color of 6 bits a channel: looked up far faster than searched."""
+    levels = (np.arange(64, dtype=np.uint8) << 2) + 2
+    colors = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(512, 512, 3)
+    return np.asarray(Image.fromarray(colors).quantize(palette=palette, dither=Image.Dither.NONE)).reshape(-1)
+
+
+def write_png(picture: Picture, path: str | Path) -> None:
+    """Write one picture (height, width, 3) as PNG."""
+    picture = _bytes(picture)
+    if picture.ndim != 3 or picture.shape[-1] != 3 or 0 in picture.shape:
+        raise MareyError(f"a picture has shape {picture.shape}; expected (height, width, 3).")
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
+
+
+def _save_all(images: Sequence[Image.Image], path: str | Path, form: str, rate: float, **options: object) -> None:
+    unit = 10 if form == "GIF" else 1  # milliseconds
+    duration = max(unit, round(1000 / rate / unit) * unit)
+    with replacing(path) as temporary:
+        images[0].save(
+            temporary,
+            format=form,
+            save_all=True,
+            append_images=images[1:],
+            duration=duration,
+            loop=0,
+            **options,
+        )
+
+
+def _bytes(frames: Picture) -> NDArray[np.uint8]:
+    array = np.asarray(frames)
+    if array.dtype != np.uint8:
+        raise MareyError(f"pictures have dtype {array.dtype}; expected uint8, 0..255. Draw them with marey.video.draw.")
+    return np.ascontiguousarray(array)
+
+
+def _checked(frames: Picture, rate: float, *, largest_side: int = 16384) -> Picture:
+    frames = _bytes(frames)
+    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+        raise MareyError(f"frames have shape {frames.shape}; expected (time, height, width, 3), none of them 0.")
+    if max(frames.shape[1:3]) > largest_side:
+        raise MareyError(
+            f"frames of {frames.shape[2]} x {frames.shape[1]} px; this format holds at most {largest_side} px."
+        )
+    if not 0 < rate <= 240:
+        raise MareyError(f"rate is {rate}; expected frames per second above 0 and at most 240.")
+    return frames

@@ -1,0 +1,133 @@
+"""Flow computed once is kept on disk, because it costs more than everything else before the network."""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import time
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from marey.video.flow import SETTINGS, Method, check_method, optical_flow
+
+_FORMAT = 1
+_SUFFIX = ".marey-flow"
+_UNFINISHED = ".marey-part"
+_STALE_SECONDS = 3600.0
+
+
+def default_folder() -> Path:
+    """$MAREY_CACHE, else `marey` in $XDG_CACHE_HOME or ~/.cache."""
+    given = os.environ.get("MAREY_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "marey"
+
+
+class FlowCache:
+    """Flow fields in a folder, found by the pixels it comes from, the method, its settings and OpenCV's version.
+
+    Values are kept as float16, so that the error is at most 1/2048 of the value (1/128 px at 16 px/frame). An entry is
+    written whole or not at all and carries its checksum; a damaged one is computed again. Above `limit_bytes` the
+    entries unused for longest are removed. Several processes may share a folder. Where it cannot be written to, flow is
+    computed every time, and one warning says so.
+    """
+
+    def __init__(self, folder: str | Path | None = None, *, limit_bytes: int = 20 * 2**30) -> None:
+        """`folder` None: "flow" in `default_folder()`."""
+        self.folder = default_folder() / "flow" if folder is None else Path(folder)
+        self.limit_bytes = limit_bytes
+        self._warned = False
+
+    def optical_flow(self, frames: Tensor, *, method: Method = "tvl1") -> Tensor:
+        """`marey.video.flow.optical_flow` of the frames without a bound, as float16, from the folder if it is there."""
+        check_method(method)
+        entry = self.folder / (_key(frames, method) + _SUFFIX)
+        kept = _read(entry)
+        if kept is not None:
+            return torch.from_numpy(kept)
+        fields = optical_flow(frames, method=method, bound=None).half()
+        try:
+            self._write(entry, fields)
+        except OSError as error:
+            if not self._warned:
+                self._warned = True
+                message = f"flow is not cached, '{self.folder}' cannot be written to: {error.strerror}."
+                warnings.warn(message, stacklevel=2)
+        return fields
+
+    def _write(self, entry: Path, fields: Tensor) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, fields.numpy(), allow_pickle=False)
+        content = buffer.getvalue()
+        if len(content) > self.limit_bytes:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=_UNFINISHED)
+        unfinished = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(hashlib.sha256(content).digest())
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(entry)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Removes the entries unused for longest until the limit holds, and what a killed process left unfinished."""
+        entries: list[tuple[float, int, Path]] = []
+        for path in self.folder.iterdir():
+            if path.suffix not in (_SUFFIX, _UNFINISHED):
+                continue
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                if path.suffix == _SUFFIX:
+                    entries.append((status.st_mtime, status.st_size, path))
+                elif time.time() - status.st_mtime > _STALE_SECONDS:
+                    path.unlink()
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= self.limit_bytes:
+                break
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def _key(frames: Tensor, method: Method) -> str:
+    how = {
+        "format": _FORMAT,
+        "method": method,
+        "settings": dict(SETTINGS[method]),
+        "shape": list(frames.shape),
+        "opencv": cv2.__version__,
+    }
+    digest = hashlib.sha256(json.dumps(how, sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(frames.numpy(force=True)).data)
+    return digest.hexdigest()
+
+
+def _read(entry: Path) -> NDArray[np.float16] | None:
+    """The fields of an entry, or None where it is missing or damaged; its time of use is now."""
+    try:
+        content = entry.read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(memoryview(content)[32:]).digest() != content[:32]:
+        return None
+    with suppress(OSError):
+        os.utime(entry)
+    fields: NDArray[np.float16] = np.load(io.BytesIO(content[32:]), allow_pickle=False)
+    return fields

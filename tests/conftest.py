@@ -1,0 +1,88 @@
+"""What the tests share: real clips and accelerators where there are any, and networks that must stay as they were."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from torch import nn
+
+# Repeatable, and without a time limit per example: on a busy machine that would test the machine.
+settings.register_profile("marey", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("marey")
+
+HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_state_dict_hooks",
+    "_load_state_dict_pre_hooks",
+)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests marked `gpu` where there is no accelerator."""
+    if item.get_closest_marker("gpu") is not None and not torch.cuda.is_available():
+        pytest.skip("needs an accelerator that torch can use")
+
+
+@pytest.fixture(scope="session")
+def real_clips() -> Path:
+    """The folder of real clips that MAREY_DATA names (weizmann, ut_interaction, ucf101_samples inside)."""
+    folder = os.environ.get("MAREY_DATA")
+    if not folder:
+        pytest.skip("MAREY_DATA is not set: set it to a folder with weizmann, ut_interaction and ucf101_samples")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"MAREY_DATA is set to '{folder}', which is no folder")
+    return path
+
+
+def _state(module: nn.Module) -> dict[str, object]:
+    """All that a visitor could leave changed, except the values of tensors."""
+    state: dict[str, object] = {}
+    for name, part in module.named_modules():
+        state[f"{name or 'the network'} hooks"] = {kind: tuple(getattr(part, kind)) for kind in HOOKS}
+        state[f"{name or 'the network'} training"] = part.training
+        state[f"{name or 'the network'} settings"] = part.extra_repr()
+        state[f"{name or 'the network'} forward"] = part.__dict__.get("forward")
+    for name, parameter in module.named_parameters():
+        state[f"{name} requires_grad"] = parameter.requires_grad
+        state[f"{name} grad"] = None if parameter.grad is None else id(parameter.grad)
+        state[f"{name} hooks"] = tuple(parameter._backward_hooks or ())
+    return state
+
+
+@contextmanager
+def _left_as_found(module: nn.Module) -> Iterator[None]:
+    before = _state(module)
+    tensors = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+    try:
+        yield
+    finally:
+        after = _state(module)
+        changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+        assert not changed, f"left changed: {sorted(changed)}"
+        now = module.state_dict()
+        assert list(now) == list(tensors)
+        moved = [
+            name
+            for name, tensor in tensors.items()
+            if now[name].dtype != tensor.dtype
+            or now[name].device != tensor.device
+            or not torch.equal(now[name].nan_to_num(), tensor.nan_to_num())
+        ]
+        assert not moved, f"weights or buffers changed: {moved}"
+
+
+@pytest.fixture(scope="session")
+def left_as_found() -> Callable[[nn.Module], AbstractContextManager[None]]:
+    """`with left_as_found(module):` fails unless hooks, mode, gradients, settings and weights are the same afterwards.
+
+    Also when the block raises, so that it can stand inside `pytest.raises`.
+    """
+    return _left_as_found

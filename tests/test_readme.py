@@ -1,0 +1,152 @@
+"""Runs what README.md and docs/ show, so that an example that no longer works is a failing test.
+
+Every fenced `python` block and every `marey ...` line of a shell block runs, in order, in a folder with
+
+    clips/<class>/<clip>.mp4     two classes, left and right, four short clips each: bars that move
+    clip.mp4                     one more of them
+    network.safetensors          a small two-stream network with these classes
+
+Blocks of one document share their variables, so a later one may use what an earlier one made.
+"""
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+SHELL = ("sh", "shell", "bash", "console")
+
+# Options that shorten a shown command, appended unless it has them; the demo is what `make demo` runs.
+SHORTER: dict[str, dict[str, str]] = {
+    "train": {"--steps": "2"},
+    "maximize": {"--steps": "2"},
+}
+NOT_RUN = {"demo"}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A piece of a document that can run: where it starts, and its text."""
+
+    kind: Literal["python", "shell"]
+    line: int
+    text: str
+
+
+def examples(document: str) -> Iterator[Example]:
+    for fence in FENCE.finditer(document):
+        line = document.count("\n", 0, fence.start()) + 2
+        if fence["language"] == "python":
+            yield Example("python", line, fence["text"])
+        elif fence["language"] in SHELL:
+            joined = fence["text"].replace("\\\n", " ")
+            for command in joined.splitlines():
+                shown = command.strip().removeprefix("$ ")
+                if shown.startswith("marey "):
+                    yield Example("shell", line, shown)
+
+
+def shortened(words: list[str]) -> list[str]:
+    options = SHORTER.get(words[1], {}) if len(words) > 1 else {}
+    return words + [part for option, value in options.items() if option not in words for part in (option, value)]
+
+
+def run_shell(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = shlex.split(command, comments=True)
+    if words[1:2] and words[1] in NOT_RUN:
+        return
+    monkeypatch.setattr(sys, "argv", shortened(words))
+    from marey.cli import main
+
+    code: object = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    assert not code, f"`{command}` exits with {code}"
+
+
+def run_python(text: str, *, document: Path, line: int, variables: dict[str, Any]) -> None:
+    code = compile("\n" * (line - 1) + text, str(document), "exec")  # a traceback names the document's line
+    exec(code, variables)
+
+
+def write_bars(path: Path, *, step: int, seed: int) -> None:
+    """A clip of 24 frames, 64 x 64, of vertical bars that move `step` pixels per frame over a random start."""
+    phase = int(np.random.default_rng(seed).integers(16))
+    columns = np.arange(64)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=Fraction(25))
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for frame in range(24):
+            bars = 255 * ((columns - phase - step * frame) % 16 < 8).astype(np.uint8)
+            picture = np.broadcast_to(bars[None, :, None], (64, 64, 3))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    from marey.networks.two_stream import TwoStream
+    from marey.networks.weights import NetworkFile, save
+
+    for label, step in (("left", -2), ("right", 2)):
+        for number in range(1, 5):
+            write_bars(tmp_path / "clips" / label / f"person{number}_{label}.mp4", step=step, seed=number)
+    write_bars(tmp_path / "clip.mp4", step=2, seed=9)
+    torch.manual_seed(0)
+    module = TwoStream(2, size=32, width=0.125, frames=2, stack=3, step=3)
+    save(NetworkFile(module, module.input_streams(), classes=("left", "right")), tmp_path / "network.safetensors")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_document_shows_runs(document: Path, request: pytest.FixtureRequest) -> None:
+    found = list(examples(document.read_text(encoding="utf-8")))
+    if not found:
+        return
+    request.getfixturevalue("folder")
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    variables: dict[str, Any] = {"__name__": "__main__"}
+    for example in found:
+        if example.kind == "python":
+            run_python(example.text, document=document, line=example.line, variables=variables)
+        else:
+            run_shell(example.text, monkeypatch)
+
+
+def test_a_block_and_its_commands_are_found_with_their_lines() -> None:
+    document = "# A\n\n```python\nx = 1\n```\n\n```sh\nmake demo\nmarey layers a  # all\nmarey flow \\\n  b\n```\n"
+    found = list(examples(document))
+    assert [(example.kind, example.line) for example in found] == [("python", 4), ("shell", 8), ("shell", 8)]
+    assert [shlex.split(example.text, comments=True) for example in found[1:]] == [
+        ["marey", "layers", "a"],
+        ["marey", "flow", "b"],
+    ]
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    documents = [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+    dead = [
+        f"{document.name}: {link}"
+        for document in documents
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
+        if "://" not in link and not link.startswith("mailto:") and not (document.parent / link).exists()
+    ]
+    assert not dead

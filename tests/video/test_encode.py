@@ -1,0 +1,185 @@
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from marey.errors import MareyError, OutputError
+from marey.video import encode
+from marey.video.encode import replacing, video_encoder, write_gif, write_mp4, write_png, write_webp
+from marey.video.flow_colors import Picture
+
+COLORS = np.array([[255, 0, 0], [0, 160, 0], [30, 30, 230], [255, 255, 255], [128, 128, 128]], dtype=np.uint8)
+WRITERS = {"mp4": write_mp4, "webp": write_webp, "gif": write_gif}
+
+
+def colored_frames(height: int = 48, width: int = 64) -> Picture:
+    """Five frames, each of one color."""
+    return np.broadcast_to(COLORS[:, None, None], (len(COLORS), height, width, 3)).copy()
+
+
+def decoded(path: Path) -> list[av.VideoFrame]:
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
+
+
+def test_an_mp4_is_what_browsers_play(tmp_path: Path) -> None:
+    write_mp4(colored_frames(), tmp_path / "a.mp4", rate=10)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert stream.average_rate == 10
+        assert stream.frames == 5
+        assert float(container.duration / av.time_base) == pytest.approx(0.5)
+        assert (stream.codec_context.colorspace, stream.codec_context.color_range) == (1, 1)  # BT.709, limited
+    raw = (tmp_path / "a.mp4").read_bytes()
+    assert 0 < raw.index(b"moov") < raw.index(b"mdat"), "the index comes first, so that play starts before the end"
+
+
+def test_colors_survive_the_mp4(tmp_path: Path) -> None:
+    write_mp4(colored_frames(), tmp_path / "a.mp4")
+    for frame, color in zip(decoded(tmp_path / "a.mp4"), COLORS, strict=True):
+        shown = frame.to_ndarray(format="rgb24")
+        assert np.abs(shown[24, 32].astype(int) - color.astype(int)).max() <= 6
+
+
+def test_repetition_shows_the_same_frames_again_in_order(tmp_path: Path) -> None:
+    write_mp4(colored_frames(), tmp_path / "a.mp4", repeat=3, rate=12.5)
+    frames = decoded(tmp_path / "a.mp4")
+    assert len(frames) == 15
+    times = [frame.time for frame in frames]
+    assert times == pytest.approx([k / 12.5 for k in range(15)])
+    for k, frame in enumerate(frames):
+        shown = frame.to_ndarray(format="rgb24")[24, 32].astype(int)
+        assert np.abs(shown - COLORS[k % 5].astype(int)).max() <= 6
+
+
+def test_odd_sizes_are_padded_by_the_edge(tmp_path: Path) -> None:
+    write_mp4(colored_frames(47, 63), tmp_path / "a.mp4")
+    frame = decoded(tmp_path / "a.mp4")[0]
+    assert (frame.height, frame.width) == (48, 64)
+    assert np.abs(frame.to_ndarray(format="rgb24")[-1, -1].astype(int) - COLORS[0]).max() <= 8
+
+
+@pytest.mark.parametrize("name", ["webp", "gif"])
+def test_animations_loop_for_ever_and_keep_their_colors(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"a.{name}"
+    WRITERS[name](colored_frames(), path, rate=10)
+    with Image.open(path) as image:
+        assert image.n_frames == 5
+        assert image.info["loop"] == 0
+        for k, color in enumerate(COLORS):
+            image.seek(k)
+            image.load()
+            assert image.info["duration"] == 100
+            assert np.abs(np.asarray(image.convert("RGB"))[24, 32].astype(int) - color.astype(int)).max() <= 6
+
+
+def test_a_png_holds_the_very_pixels(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    write_png(picture, tmp_path / "new" / "folder" / "a.png")
+    with Image.open(tmp_path / "new" / "folder" / "a.png") as image:
+        assert np.array_equal(np.asarray(image), picture)
+
+
+@pytest.mark.parametrize("name", ["mp4", "webp", "gif", "png"])
+@pytest.mark.parametrize("moment", ["replace", "fsync"])
+def test_a_full_disk_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, moment: str
+) -> None:
+    path = tmp_path / f"a.{name}"
+    path.write_bytes(b"old")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, moment, full)
+    write, pictures = (write_png, colored_frames()[0]) if name == "png" else (WRITERS[name], colored_frames())
+    with pytest.raises(OutputError, match=r"cannot write '.*': No space left on device\. What was there is unchanged"):
+        write(pictures, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["mp4", "webp", "gif"])
+def test_a_write_that_fails_midway_leaves_what_was_there(tmp_path: Path, name: str) -> None:
+    """The system refuses to let the file grow: the same path through the libraries as a full disk."""
+    path = tmp_path / f"a.{name}"
+    path.write_bytes(b"old")
+    program = f"""
+import resource, signal
+import numpy as np
+from marey.errors import OutputError
+from marey.video.encode import write_{name}
+frames = np.random.default_rng(0).integers(0, 256, (4, 128, 128, 3), dtype=np.uint8)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    write_{name}(frames, {str(path)!r})
+except OutputError as error:
+    print("refused:", error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith(f"refused: cannot write '{path}': File too large."), done.stdout + done.stderr
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_unwritable_folder_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for name, write in WRITERS.items():
+        with pytest.raises(OutputError, match="cannot write"):
+            write(colored_frames(), tmp_path / "file" / f"a.{name}")
+    (tmp_path / "taken.png").mkdir()
+    with pytest.raises(OutputError, match="cannot write"):
+        write_png(colored_frames()[0], tmp_path / "taken.png")
+
+
+def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with replacing(tmp_path / "a.png") as temporary:
+            temporary.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_of_other_kinds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MareyError, match="dtype float64; expected uint8"):
+        write_mp4(np.zeros((2, 8, 8, 3)), tmp_path / "a.mp4")  # type: ignore[arg-type]
+    with pytest.raises(MareyError, match=r"shape \(8, 8, 3\); expected \(time, height, width, 3\)"):
+        write_webp(np.zeros((8, 8, 3), np.uint8), tmp_path / "a.webp")
+    with pytest.raises(MareyError, match=r"shape \(0, 8, 8, 3\)"):
+        write_gif(np.zeros((0, 8, 8, 3), np.uint8), tmp_path / "a.gif")
+    with pytest.raises(MareyError, match="rate is 0"):
+        write_mp4(colored_frames(), tmp_path / "a.mp4", rate=0)
+    with pytest.raises(MareyError, match="repeat is 0"):
+        write_mp4(colored_frames(), tmp_path / "a.mp4", repeat=0)
+    with pytest.raises(MareyError, match="16383 px"):
+        write_webp(np.zeros((1, 1, 20_000, 3), np.uint8), tmp_path / "a.webp")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_an_h264_encoder_the_next_best_is_taken_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encode, "_ENCODERS", ("libnothing", "mpeg4"))
+    video_encoder.cache_clear()
+    try:
+        with pytest.warns(RuntimeWarning, match="no H.264 encoder"):
+            write_mp4(colored_frames(), tmp_path / "a.mp4", repeat=2)
+    finally:
+        video_encoder.cache_clear()
+    frames = decoded(tmp_path / "a.mp4")
+    assert len(frames) == 10
+
+
+def test_the_wheel_of_pyav_brings_an_h264_encoder() -> None:
+    assert video_encoder() in ("libx264", "libopenh264")

@@ -1,4 +1,4 @@
-"""Speed of the flow methods, their distance from TV-L1 in its default settings, and how well they explain the next frame.
+"""Speed of the flow methods, their distance from TV-L1 in its defaults, and how well they explain the next frame.
 
     python benchmarks/flow_methods.py FOLDER [--pairs 30] [--short-side 112]
 
@@ -40,7 +40,7 @@ def pairs_of_frames(folder: Path, *, count: int, short_side: int) -> list[Tensor
 
 
 def unexplained(pair: Tensor, field: Tensor) -> float:
-    """Mean gray difference (of 255) between the first frame and the second one warped back by the flow, without borders."""
+    """Mean gray difference (of 255) of the first frame and the second one warped back by the flow, without borders."""
     before, after = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in pair.numpy())
     rows, columns = np.mgrid[: before.shape[0], : before.shape[1]].astype(np.float32)
     u, v = field.numpy()

@@ -1,9 +1,11 @@
 """What the tests share: real clips and accelerators where there are any, and networks that must stay as they were."""
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -86,3 +88,13 @@ def left_as_found() -> Callable[[nn.Module], AbstractContextManager[None]]:
     Also when the block raises, so that it can stand inside `pytest.raises`.
     """
     return _left_as_found
+
+
+@pytest.fixture(scope="session")
+def known() -> ModuleType:
+    """The module `known_networks.py`: networks with hand-set weights whose preferred input is known."""
+    spec = importlib.util.spec_from_file_location("known_networks", Path(__file__).with_name("known_networks.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

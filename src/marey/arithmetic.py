@@ -12,12 +12,12 @@ from marey.taps import arithmetic_copy
 def faster_module(module: nn.Module, step: Callable[[nn.Module], None], *, repeats: int = 2) -> tuple[nn.Module, str]:
     """`module` ("fp32") or its bf16 channels-last copy ("bf16"), whichever runs `step` faster here.
 
-    Both run alternately, the quickest of `repeats` counts; a copy that cannot run the step loses.
+    Both run alternately, the quickest of `repeats` counts; a copy that cannot be made, or cannot run the step, loses.
     """
-    twin = arithmetic_copy(module, torch.bfloat16)
     try:
+        twin = arithmetic_copy(module, torch.bfloat16)
         step(twin)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         return module, "fp32"
     step(module)
     best = {"fp32": float("inf"), "bf16": float("inf")}

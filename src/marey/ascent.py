@@ -11,8 +11,9 @@ from marey.objectives import Objective
 from marey.parametrizations import Parametrization, coarse, fourier, pixels
 from marey.recipe import Recipe
 from marey.region import Region
-from marey.regularizers import differences, energy_of, VARIATION_SCALE
+from marey.regularizers import VARIATION_SCALE, differences, energy_of
 from marey.streams import Stream
+from marey.taps import REVIVAL_SLOPE, revived
 from marey.transforms import Jitter
 
 _WINDOW = 32
@@ -50,7 +51,10 @@ class Batch:
 
 @dataclass
 class Ascent:
-    """Where the climb ended: frames by stream (input channel time height width), score of every step (step, input)."""
+    """Where the climb ended: frames by stream (input channel time height width), score of every step (step, input).
+
+    Scores are NaN where an input had settled before the others, or the network gave no finite one.
+    """
 
     frames: dict[str, Tensor]
     history: Tensor
@@ -60,7 +64,7 @@ class Ascent:
 
 
 def bounded(offset: Tensor, bound: float, stream: Stream) -> Tensor:
-    """The nearest frames with |x| <= B at every pixel and every value in the stream's range: the hard bound of R_B."""
+    """Values cut to the stream's range, then the nearest frames with |x| <= B at every pixel: the hard bound of R_B."""
     offset = offset.clamp(stream.low - stream.rest, stream.high - stream.rest)
     length = offset.square().sum(1, keepdim=True).add(1e-12).sqrt()
     return offset * (bound / length).clamp(max=1.0)
@@ -145,13 +149,17 @@ def ascend(
     def decoded() -> dict[str, Tensor]:
         return {
             stream.name: bounded(
-                batch.bounds[stream.name] * held[stream.name].decode(free[stream.name]), batch.bounds[stream.name], stream
+                batch.bounds[stream.name] * held[stream.name].decode(free[stream.name]),
+                batch.bounds[stream.name],
+                stream,
             )
             for stream in streams
         }
 
     stage_starts = {round(k * recipe.steps / len(recipe.coarse)): factor for k, factor in enumerate(recipe.coarse)}
     optimizer: torch.optim.Adam | None = None
+    dead = ended = torch.zeros(len(batch), dtype=torch.bool, device=device)
+    final: dict[str, Tensor] = {}
     good: dict[str, Tensor] = {}
     try:
         with region.arithmetic(module):
@@ -166,6 +174,7 @@ def ascend(
                         else:
                             start = held[name].encode(before[name] / batch.bounds[name])
                         free[name] = start.to(device).requires_grad_(True)
+                    final = {name: value.detach().clone() for name, value in free.items()}
                     optimizer = torch.optim.Adam(list(free.values()), lr=recipe.step_size)
                     good = {name: value.detach().clone() for name, value in free.items()}
                 assert optimizer is not None
@@ -176,11 +185,12 @@ def ascend(
                 offsets = decoded()
                 shifted = batch.jitter.windows(offsets, streams, batch.jitter.offsets(generator))
                 windows = {stream.name: shifted[stream.name] + stream.rest for stream in streams}
-                scores, own = scores_of(batch, windows, module)
-                loss = -recipe.strength * (saturated(scores, recipe.target) + own)
-                for term in prior_terms(shifted, batch, recipe).values():
-                    loss = loss + term
-                torch.autograd.backward(loss.nan_to_num().sum(), inputs=list(free.values()))
+                with revived(module, dead):
+                    scores, own = scores_of(batch, windows, module)
+                priors = sum(prior_terms(shifted, batch, recipe).values(), torch.zeros_like(scores))
+                loss = priors - recipe.strength * (saturated(scores, recipe.target) + own)
+                eased = loss - (1 - REVIVAL_SLOPE) * dead * priors  # as weak as the gradient that a dead unit passes on
+                torch.autograd.backward(eased.nan_to_num().sum(), inputs=list(free.values()))
                 _hold_finite(loss.detach(), free, good, optimizer, unstable)
                 optimizer.step()
                 if recipe.parametrization == "pixels":
@@ -190,18 +200,27 @@ def ascend(
                             bound = batch.bounds[name]
                             if free[name].shape[1:] == canvases[name]:
                                 free[name].copy_(bounded(bound * free[name], bound, stream) / bound)
-                history.append(scores.detach().cpu())
-                losses.append(loss.detach().cpu())
+                dead = scores.detach() == 0
+                history.append(scores.detach().masked_fill(ended, float("nan")).cpu())
+                losses.append(loss.detach())
                 if on_step is not None:
                     on_step(step, history[-1])
-                if _settled(losses, step, stage_starts, recipe):
-                    result.converged = True
-                    break
+                settled = _settled(losses, step, stage_starts, recipe)
+                if settled is not None:
+                    settled = settled & ~dead
+                    for name, value in free.items():
+                        final[name][settled & ~ended] = value.detach()[settled & ~ended]
+                    ended = ended | settled
+                    if bool(ended.all()):
+                        result.converged = True
+                        break
     except KeyboardInterrupt:
-        if not free:
+        if len(free) < len(streams):
             raise
         result.interrupted = True
     with torch.no_grad():
+        for name, value in free.items():
+            value[ended] = final[name][ended]
         ends = batch.jitter.windows(decoded(), streams, batch.jitter.middle)
         for stream in streams:
             offset = ends[stream.name]
@@ -236,9 +255,10 @@ def _hold_finite(
                     optimizer.state[value][moment][bad] = 0
 
 
-def _settled(losses: list[Tensor], step: int, stage_starts: dict[int, int], recipe: Recipe) -> bool:
+def _settled(losses: list[Tensor], step: int, stage_starts: dict[int, int], recipe: Recipe) -> Tensor | None:
+    """Which inputs have stopped gaining; None where it is too early to say."""
     if recipe.tolerance == 0 or step - max(stage_starts) < 3 * _WINDOW or (step + 1) % 8:
-        return False
+        return None
     late = torch.stack(losses[-_WINDOW:]).mean(0)
     early = torch.stack(losses[-2 * _WINDOW : -_WINDOW]).mean(0)
-    return bool((early - late <= recipe.tolerance * late.abs().clamp_min(1e-6)).all())
+    return early - late <= recipe.tolerance * late.abs().clamp_min(1e-6)

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 class MareyError(Exception):
-    """Something the caller can put right; the message says in one line what was given, what was expected, what to do."""
+    """Something the caller can put right; the message says in a line what was given, what was expected, what to do."""
 
 
 class NetworkError(MareyError):

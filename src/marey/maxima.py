@@ -1,4 +1,4 @@
-"""The largest activation of every unit on clips: what makes a reached score readable and one weight setting serve every layer."""
+"""The largest activation of every unit on clips: with it scores are readable, and one weight serves every layer."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -9,9 +9,7 @@ from marey.network import Network
 from marey.taps import frozen
 
 
-def unit_maxima(
-    network: Network, inputs: Iterable[Mapping[str, Tensor]], layers: Iterable[str]
-) -> dict[str, Tensor]:
+def unit_maxima(network: Network, inputs: Iterable[Mapping[str, Tensor]], layers: Iterable[str]) -> dict[str, Tensor]:
     """{layer: largest activation of every unit over all positions and clips}, a_max of equation (1).
 
     `inputs` gives batches of physical clips {stream: (clip, channel, time, height, width)}.
@@ -21,8 +19,8 @@ def unit_maxima(
     with torch.no_grad(), frozen(network.module):
         for batch in inputs:
             moved = {name: clip.to(network.device) for name, clip in batch.items()}
-            for layer, volume in network.activations(moved, layers).items():
-                peak = volume.float().amax(dim=(0, 2, 3, 4)).cpu()
+            for layer, output in network.activations(moved, layers).items():
+                peak = output.float().amax(dim=(0, 2, 3, 4)).cpu()
                 largest[layer] = torch.maximum(largest[layer], peak) if layer in largest else peak
     return largest
 
@@ -34,20 +32,24 @@ def _pink(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     spectrum = torch.fft.rfft2(torch.randn(shape, generator=generator)) * amplitude
     picture = torch.fft.irfft2(spectrum, s=(height, width))
     centered = picture - picture.mean(dim=(-2, -1), keepdim=True)
-    return centered / centered.std(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
+    pink: Tensor = centered / centered.std(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
+    return pink
 
 
 def _shifted(picture: Tensor, right: float, down: float) -> Tensor:
     fy = torch.fft.fftfreq(picture.shape[-2])[:, None]
     fx = torch.fft.rfftfreq(picture.shape[-1])[None]
     turn = torch.polar(torch.ones(()).expand(fy.shape[0], fx.shape[1]), -2 * torch.pi * (fy * down + fx * right))
-    return torch.fft.irfft2(torch.fft.rfft2(picture) * turn, s=(picture.shape[-2], picture.shape[-1]))
+    shifted: Tensor = torch.fft.irfft2(torch.fft.rfft2(picture) * turn, s=(picture.shape[-2], picture.shape[-1]))
+    return shifted
 
 
-def noise_clips(network: Network, *, count: int = 16, seed: int = 0, speed_px_per_frame: float = 3.0) -> Iterator[dict[str, Tensor]]:
+def noise_clips(
+    network: Network, *, count: int = 16, seed: int = 0, speed_px_per_frame: float = 3.0
+) -> Iterator[dict[str, Tensor]]:
     """Generated clips, one at a time, for a network that has seen no real ones: a 1/f texture drifting over another.
 
-    The texture moves in a window of smooth shape at up to `speed_px_per_frame`; RGB and flow of a clip show the same scene.
+    The texture moves in a window of smooth shape at up to `speed_px_per_frame`; RGB and flow show the same scene.
     A score relative to these is not a score relative to real clips, and results say which of the two they are.
     """
     generator = torch.Generator().manual_seed(seed)

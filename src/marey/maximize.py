@@ -20,6 +20,7 @@ from marey.preferred_input import PreferredInput, merged
 from marey.recipe import Recipe
 from marey.region import Region, region_of, whole
 from marey.regularizers import default_bound
+from marey.streams import Stream
 from marey.taps import arithmetic_copy, frozen
 from marey.transforms import Jitter
 from marey.units import Unit
@@ -36,9 +37,13 @@ _NOISY = 0.2
 """Motion whose neighboring vectors correlate less than this is called noise."""
 
 
+_UNIFORM = 0.05
+"""Motion whose variance in space is less than this part of its mean square is the same everywhere, not noise."""
+
+
 @dataclass(frozen=True)
 class Progress:
-    """How far a maximization is: steps done and planned at most, over all batches, and the scores of the running one."""
+    """How far a maximization is: steps done and planned at most over all batches, and scores of the running one."""
 
     done: int
     planned: int
@@ -81,9 +86,9 @@ def maximize(
 ) -> list[PreferredInput]:
     """The preferred inputs of units, classes (by name) or objectives: one result each, with the whole chi sweep in it.
 
-    Units of a layer share forward passes, and a neuron is optimized on its receptive field alone. Scores are normalized by
-    `network.maxima`; layers not in it are measured on generated clips, and the result says so. Ctrl-C ends the run and returns
-    what there is, marked as interrupted. The network is left as it was found.
+    Units of a layer share forward passes, and a neuron is optimized on its receptive field alone. Scores are normalized
+    by `network.maxima`; layers not in it are measured on generated clips, and the result says so. Ctrl-C ends the run
+    and returns what there is, marked as interrupted. The network is left as it was found.
 
     Raises NetworkError for an address that the network does not have.
     """
@@ -136,7 +141,7 @@ def _objective(network: Network, target: Target, recipe: Recipe) -> tuple[Object
         label = network.label(address)
     if not objective.layers:
         raise NetworkError(f"the objective '{objective}' reads no activation; add a unit or a direction to it.")
-    placed = []
+    placed: list[tuple[Term, float]] = []
     for term, weight in objective.terms:
         position = _position(term)
         if isinstance(term, Activation | Projection) and position is None:
@@ -202,7 +207,12 @@ def _run(
             if progress is not None:
                 progress(Progress(done + step + 1, planned, scores))
 
-        results, interrupted = _batch(network, goals, region, jobs, recipe, arithmetic, on_step)
+        try:
+            results, interrupted = _batch(network, goals, region, jobs, recipe, arithmetic=arithmetic, on_step=on_step)
+        except KeyboardInterrupt:
+            if not made:
+                raise
+            break
         made += results
         if interrupted:
             break
@@ -222,6 +232,7 @@ def _batch(
     region: Region,
     jobs: list[tuple[int, float]],
     recipe: Recipe,
+    *,
     arithmetic: dict[int, tuple[nn.Module, str]],
     on_step: Callable[[int, Tensor], None],
 ) -> tuple[list[_Made], bool]:
@@ -232,7 +243,7 @@ def _batch(
             arithmetic[id(region)] = _arithmetic(network, batch, recipe)
         module, precision = arithmetic[id(region)]
         climb = ascend(batch, module, recipe, on_step=on_step)
-        return _finished(network, batch, climb, jobs, recipe, precision), climb.interrupted
+        return _finished(network, goals, batch, climb, jobs, recipe=recipe, precision=precision), climb.interrupted
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
@@ -243,10 +254,10 @@ def _batch(
             "use smaller input, a layer less deep, or precision='bf16'."
         )
     half = len(jobs) // 2
-    first, interrupted = _batch(network, goals, region, jobs[:half], recipe, arithmetic, on_step)
+    first, interrupted = _batch(network, goals, region, jobs[:half], recipe, arithmetic=arithmetic, on_step=on_step)
     if interrupted:
         return first, True
-    second, interrupted = _batch(network, goals, region, jobs[half:], recipe, arithmetic, on_step)
+    second, interrupted = _batch(network, goals, region, jobs[half:], recipe, arithmetic=arithmetic, on_step=on_step)
     return first + second, interrupted
 
 
@@ -321,8 +332,28 @@ def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> tuple[nn.Modu
     return faster_module(network.module, step)
 
 
+def _stilled(frames: Mapping[str, Tensor], streams: Mapping[str, Stream]) -> dict[str, Tensor]:
+    """The same inputs without motion: no flow, or where only RGB is seen, its mean over time."""
+    flow = any(stream.kind == "flow" for stream in streams.values())
+    still = {}
+    for name, video in frames.items():
+        if streams[name].kind == "flow":
+            video = torch.full_like(video, streams[name].rest)
+        elif not flow:
+            video = video.mean(2, keepdim=True).expand_as(video)
+        still[name] = video
+    return still
+
+
 def _finished(
-    network: Network, batch: Batch, climb: Ascent, jobs: Sequence[tuple[int, float]], recipe: Recipe, precision: str
+    network: Network,
+    goals: Sequence[_Goal],
+    batch: Batch,
+    climb: Ascent,
+    jobs: Sequence[tuple[int, float]],
+    *,
+    recipe: Recipe,
+    precision: str,
 ) -> list[_Made]:
     """Every input with its score in full precision, without jitter, and what must be said of it."""
     device = network.device
@@ -331,13 +362,11 @@ def _finished(
     offsets = {name: video - streams[name].rest for name, video in frames.items()}
     made = []
     with torch.no_grad(), batch.region.arithmetic(network.module):
-        scores, _ = _scored(batch, frames)
-        still = {
-            name: torch.full_like(video, streams[name].rest) if streams[name].kind == "flow" else video
-            for name, video in frames.items()
-        }
-        moving = any(stream.kind == "flow" for stream in streams.values())
-        unmoved = _scored(batch, still)[0] if moving and len(streams) > 1 else None
+        scores = _scored(batch, frames)[0]
+        lost = ~torch.isfinite(scores)
+        scores = scores.nan_to_num(0.0, 0.0, 0.0)
+        moving = any(stream.kind == "flow" or stream.frames > 1 for stream in streams.values())
+        unmoved = _scored(batch, _stilled(frames, streams))[0] if moving else None
         terms = {"score": recipe.strength * scores} | prior_terms(offsets, batch, recipe)
     recognized = _recognized(network, batch, frames)
     for place, (goal, chi) in enumerate(jobs):
@@ -352,8 +381,10 @@ def _finished(
         flow = next((video[place] for name, video in frames.items() if streams[name].kind == "flow"), None)
         if flow is not None and _correlation(flow) < _NOISY:
             notes.append("the motion is noise")
-        if not score > 1e-4:
+        if goals[goal].maximum is not None and abs(score) < 1e-6 and not lost[place]:
             notes.append("dead: it never fires")
+        if lost[place]:
+            notes.append("unstable: the network gives it no finite score, so 0 stands for it")
         if place in climb.unstable:
             notes.append("unstable: some steps had no finite gradient and were taken back")
         if climb.interrupted:
@@ -391,7 +422,7 @@ def _correlation(flow: Tensor) -> float:
         return 1.0
     centered = flow - flow.mean(dim=(-2, -1), keepdim=True)
     power = centered.square().mean()
-    if float(power) < 1e-8:
+    if float(power) <= _UNIFORM * float(flow.square().mean()) + 1e-8:
         return 1.0
     pairs = (centered[..., 1:] * centered[..., :-1]).mean() + (centered[..., 1:, :] * centered[..., :-1, :]).mean()
     return float(pairs / (2 * power))

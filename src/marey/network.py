@@ -50,15 +50,18 @@ class Layer:
 def volume(output: Tensor, clips: int) -> Tensor:
     """A layer's output as (clip, channel, time, height, width), axes that it lacks being 1.
 
-    Frames folded into the batch are unfolded; the tokens of a transformer (clip, token, channel) lie along width.
+    Frames or windows folded into the batch are unfolded, windows one after the other in time; the tokens of a
+    transformer (clip, token, channel) lie along width.
     """
-    if output.shape[0] != clips and output.shape[0] % clips == 0 and output.dim() in (2, 3, 4):
-        frames = output.shape[0] // clips
+    if output.shape[0] != clips and output.shape[0] % clips == 0 and 2 <= output.dim() <= 5:
+        folded = output.reshape(clips, output.shape[0] // clips, *output.shape[1:])
+        if output.dim() == 5:
+            return folded.transpose(1, 2).flatten(2, 3)
         if output.dim() == 4:
-            return output.unflatten(0, (clips, frames)).transpose(1, 2)
+            return folded.transpose(1, 2)
         if output.dim() == 3:
-            return output.unflatten(0, (clips, frames)).permute(0, 3, 1, 2).unsqueeze(3)
-        return output.unflatten(0, (clips, frames)).transpose(1, 2)[..., None, None]
+            return folded.permute(0, 3, 1, 2).unsqueeze(3)
+        return folded.transpose(1, 2)[..., None, None]
     if output.shape[0] == clips:
         if output.dim() == 5:
             return output
@@ -69,8 +72,8 @@ def volume(output: Tensor, clips: int) -> Tensor:
         if output.dim() == 2:
             return output[..., None, None, None]
     raise NetworkError(
-        f"a layer returned a tensor of shape {tuple(output.shape)} for {clips} clips; expected 2 to 5 axes with the clips "
-        "(or clips x frames) first. Choose another layer."
+        f"a layer returned a tensor of shape {tuple(output.shape)} for {clips} clips; expected 2 to 5 axes with "
+        "the clips (or clips x frames) first. Choose another layer."
     )
 
 
@@ -78,10 +81,11 @@ class Network:
     """Any `nn.Module` with its streams: nothing in it is copied or changed.
 
     module
-        takes the streams' tensors in order as arguments, as one list, as one dict by stream name, or as keywords (`call`). A module
-        with `skips_absent_streams = True` may be given None for a stream that the layers asked for do not see.
+        takes the streams' tensors in order as arguments, as one list, as one dict by stream name, or as keywords
+        (`call`). A module with `skips_absent_streams = True` may be given None for a stream that the layers asked for
+        do not see.
     streams
-        what the network is shown, see `Stream`; RGB-only, flow-only, two-stream and two-rate networks are the same case.
+        what the network is shown, see `Stream`; RGB-only, flow-only, two-stream and two-rate networks are one case.
     classes
         names of the class scores, in order.
     scores
@@ -189,7 +193,7 @@ class Network:
     def activations(
         self, inputs: Mapping[str, Tensor | None], layers: Iterable[str], *, module: nn.Module | None = None
     ) -> dict[str, Tensor]:
-        """The outputs of `layers` as (clip, channel, time, height, width); nothing deeper than the last of them runs."""
+        """The outputs of `layers` as (clip, channel, time, height, width); nothing deeper than the last runs."""
         root = self.module if module is None else module
         named = dict(root.named_modules())
         wanted = {self.layer_name(layer): named[layer] for layer in layers}
@@ -201,7 +205,9 @@ class Network:
         """`layer`, when the network has it; NetworkError with near matches otherwise."""
         names = [name for name, _ in self.module.named_modules() if name]
         if layer not in names:
-            raise NetworkError(f"no layer '{layer}' in {self.name}.{did_you_mean(layer, names)} `marey layers` lists them.")
+            raise NetworkError(
+                f"no layer '{layer}' in {self.name}.{did_you_mean(layer, names)} `marey layers` lists them."
+            )
         return layer
 
     @cached_property
@@ -227,7 +233,9 @@ class Network:
         """The layer at a dotted module path."""
         self.layer_name(name)
         if name not in self.layers:
-            raise NetworkError(f"layer '{name}' of {self.name} is never called, or gives no tensor. `marey layers` lists those that do.")
+            raise NetworkError(
+                f"layer '{name}' of {self.name} is never called or gives no tensor. `marey layers` lists those that do."
+            )
         return self.layers[name]
 
     @cached_property
@@ -238,7 +246,8 @@ class Network:
         fitting = [
             layer.name
             for layer in self.layers.values()
-            if layer.positions == (1, 1, 1) and (not self.classes or layer.units == len(self.classes))
+            if layer.positions == (1, 1, 1)
+            and (not self.classes or layer.units == len(self.classes))
             and layer.kind not in ("Softmax", "LogSoftmax", "Sigmoid")
         ]
         if not fitting:
@@ -256,7 +265,8 @@ class Network:
             label = address.removeprefix("class:")
             if label not in self.classes:
                 raise NetworkError(
-                    f"no class '{label}' in {self.name}.{did_you_mean(label, self.classes)} It has {len(self.classes)} classes."
+                    f"no class '{label}' in {self.name}.{did_you_mean(label, self.classes)} "
+                    f"It has {len(self.classes)} classes."
                 )
             address = Unit(self.scores, self.classes.index(label))
         if isinstance(address, str):

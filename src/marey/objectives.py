@@ -58,7 +58,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Projection:
-    """The activation along a direction in a layer's channel space (a vector of length 1), as `Activation` is along an axis."""
+    """The activation along a direction in a layer's channel space (length 1), as `Activation` is along an axis."""
 
     layer: str
     vector: tuple[float, ...]
@@ -78,7 +78,7 @@ class Projection:
         units = network.layer(self.layer).units
         if len(self.vector) != units:
             raise NetworkError(
-                f"a direction of {len(self.vector)} numbers was given for layer '{self.layer}', which has {units} units."
+                f"a direction of {len(self.vector)} numbers was given; layer '{self.layer}' has {units} units."
             )
         return Projection(self.layer, self.vector, unit.position)
 

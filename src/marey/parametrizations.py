@@ -13,7 +13,7 @@ from marey.streams import Kind
 Name = Literal["pixels", "fourier"]
 
 _COLOR = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
-"""Square root of the covariance of colors in natural images (Olah, Mordvintsev, Schubert, Feature Visualization, 2017)."""
+"""Square root of the covariance of colors in natural images (Olah et al., Feature Visualization, Distill 2017)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Parametrization:
 
 
 def _fast(size: int) -> int:
-    """The next size that is a product of 2, 3 and 5: transforms of others, of primes above all, take several times longer."""
+    """The next size that is a product of 2, 3 and 5: transforms of others, primes above all, take much longer."""
     while True:
         left = size
         for factor in (2, 3, 5):
@@ -47,7 +47,8 @@ def fourier(
 ) -> Parametrization:
     """A 3-D spectrum whose steps are larger at low frequencies: (1/f)^decay in space, ^time_decay in time.
 
-    The spectrum is that of a slightly larger block where its size makes the transform slow. RGB is held in decorrelated colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance.
+    The spectrum is that of a slightly larger block where its size makes the transform slow. RGB is held in decorrelated
+    colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance.
     """
     channels, *asked = shape
     frames, height, width = (_fast(size) for size in asked)
@@ -56,7 +57,9 @@ def fourier(
     space = (fy.square() + fx.square()).sqrt().clamp_min(1.0 / max(height, width))
     time = torch.fft.fftfreq(frames).abs().clamp_min(1.0 / max(frames, 2))
     scale = time[:, None, None] ** -time_decay * space[None] ** -decay
-    doubled = torch.full((width // 2 + 1,), 2.0)  # every column but the first, and the last of an even width, stands for two
+    doubled = torch.full(
+        (width // 2 + 1,), 4.0
+    )  # all columns but the first, and the last of an even width, stand for two
     doubled[0] = 1.0
     if width % 2 == 0:
         doubled[-1] = 1.0
@@ -84,7 +87,9 @@ def fourier(
     return Parametrization(decode, encode, (channels, frames, height, width // 2 + 1, 2))
 
 
-def coarse(make: Callable[[tuple[int, int, int, int]], Parametrization], shape: tuple[int, int, int, int], factor: int) -> Parametrization:
+def coarse(
+    make: Callable[[tuple[int, int, int, int]], Parametrization], shape: tuple[int, int, int, int], factor: int
+) -> Parametrization:
     """A parametrization of `shape` held at 1 / `factor` of its height and width and enlarged bilinearly.
 
     Encoding is exact only for frames that are as smooth as that.
@@ -95,9 +100,8 @@ def coarse(make: Callable[[tuple[int, int, int, int]], Parametrization], shape: 
     def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
         flat = picture.flatten(1, 2)
         smaller = size[0] < picture.shape[3]
-        return interpolate(flat, size=size, mode="bilinear", align_corners=False, antialias=smaller).unflatten(
-            1, picture.shape[1:3]
-        )
+        other: Tensor = interpolate(flat, size=size, mode="bilinear", align_corners=False, antialias=smaller)
+        return other.reshape(*picture.shape[:3], *size)
 
     inner = (max(1, -(-height // factor)), max(1, -(-width // factor)))
     return Parametrization(

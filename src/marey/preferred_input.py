@@ -1,7 +1,6 @@
-"""The result of a maximization: frames, scores and all that is needed to make it again; a folder that opens without the network."""
+"""The result of a maximization: frames, scores and how to make it again; a folder that opens without the network."""
 
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -20,7 +19,7 @@ FORMAT = 1
 _RECORD, _TENSORS = "preferred_input.json", "frames.safetensors"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PreferredInput:
     """What excites a unit most, for every slowness of the sweep (axis `chi` below, slow last as given).
 
@@ -38,10 +37,9 @@ class PreferredInput:
         normalized score at every step (step, chi), with jitter; NaN where a run had ended.
     shares
         per chi, {term of equation (1): part of the sum of all terms' sizes}.
-    notes
-        per chi, what must be known: dead, no motion preference, interrupted.
-    recognized
-        per chi, the class that the network itself gives the frames, where they fill its input; else None.
+    notes, recognized
+        per chi, what must be known (dead, no motion preference, interrupted), and the class that the network itself
+        gives the frames where they fill its input, else None.
     made
         network, weights hash, recipe, region, versions.
     """
@@ -60,6 +58,18 @@ class PreferredInput:
     recognized: tuple[str | None, ...]
     made: dict[str, Any] = field(default_factory=dict)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PreferredInput):
+            return NotImplemented
+        mine, theirs = self._tensors(), other._tensors()
+        return (
+            self._record() == other._record()
+            and mine.keys() == theirs.keys()
+            and all(torch.equal(mine[name].nan_to_num(), theirs[name].nan_to_num()) for name in mine)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended the run early."""
@@ -75,6 +85,31 @@ class PreferredInput:
         Only this result's own files in `folder` are replaced; pictures and other files in it are left.
         """
         folder = Path(folder)
+        record, tensors = self._record(), self._tensors()
+        made_here = not folder.exists()
+        staging: Path | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
+            save_file(tensors, staging / _TENSORS)
+            (staging / _RECORD).write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            _put(staging, folder)
+        except (OSError, SafetensorError) as error:
+            if made_here and folder.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            reason = error.strerror if isinstance(error, OSError) and error.strerror is not None else str(error)
+            raise OutputError(f"cannot write the preferred input of {self.label} to '{folder}': {reason}.") from None
+        finally:
+            if staging is not None:
+                shutil.rmtree(staging, ignore_errors=True)
+        return folder
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {f"frames.{name}": video.contiguous() for name, video in self.frames.items()}
+        return tensors | {"history": self.history.contiguous()}
+
+    def _record(self) -> dict[str, Any]:
+        """All but the tensors, as JSON gives it back."""
         record = {
             "format": FORMAT,
             "target": self.target,
@@ -89,26 +124,8 @@ class PreferredInput:
             "recognized": self.recognized,
             "made": self.made,
         }
-        tensors = {f"frames.{name}": video.contiguous() for name, video in self.frames.items()}
-        tensors["history"] = self.history.contiguous()
-        made_here = not folder.exists()
-        staging: Path | None = None
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
-            save_file(tensors, staging / _TENSORS)
-            (staging / _RECORD).write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-            for name in (_TENSORS, _RECORD):
-                os.replace(staging / name, folder / name)
-        except (OSError, SafetensorError) as error:
-            if made_here and folder.exists() and staging is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-            reason = error.strerror if isinstance(error, OSError) and error.strerror is not None else str(error)
-            raise OutputError(f"cannot write the preferred input of {self.label} to '{folder}': {reason}.") from None
-        finally:
-            if staging is not None:
-                shutil.rmtree(staging, ignore_errors=True)
-        return folder
+        plain: dict[str, Any] = json.loads(json.dumps(record))
+        return plain
 
     @classmethod
     def open(cls, folder: str | Path) -> "PreferredInput":
@@ -119,18 +136,29 @@ class PreferredInput:
             tensors = load_file(folder / _TENSORS)
         except FileNotFoundError:
             raise MareyError(
-                f"'{folder}' holds no preferred input ({_RECORD} and {_TENSORS}); give a folder that `marey maximize` wrote."
+                f"'{folder}' holds no preferred input ({_RECORD} and {_TENSORS}); "
+                "give a folder that `marey maximize` wrote."
             ) from None
         except (OSError, ValueError, SafetensorError) as error:
             raise MareyError(f"the preferred input in '{folder}' is damaged: {error}. Make it again.") from None
-        if record.get("format") != FORMAT:
-            raise MareyError(f"the preferred input in '{folder}' has format {record.get('format')}; this marey reads {FORMAT}.")
+        found = record.get("format") if isinstance(record, dict) else None
+        if found != FORMAT:
+            raise MareyError(f"the preferred input in '{folder}' has format {found}; this marey reads {FORMAT}.")
+        try:
+            return cls._of(record, tensors)
+        except (KeyError, TypeError, ValueError, MareyError) as error:
+            raise MareyError(f"the preferred input in '{folder}' is damaged: {error!r}. Make it again.") from None
+
+    @classmethod
+    def _of(cls, record: dict[str, Any], tensors: dict[str, Tensor]) -> "PreferredInput":
         return cls(
             target=record["target"],
             label=record["label"],
             slowness=tuple(record["slowness"]),
             streams=tuple(_stream(values) for values in record["streams"]),
-            frames={name.removeprefix("frames."): value for name, value in tensors.items() if name.startswith("frames.")},
+            frames={
+                name.removeprefix("frames."): value for name, value in tensors.items() if name.startswith("frames.")
+            },
             scores=tuple(record["scores"]),
             maximum=record["maximum"],
             maximum_source=record["maximum_source"],
@@ -146,9 +174,23 @@ class PreferredInput:
         return {name: video[chi : chi + 1] for name, video in self.frames.items()}
 
 
+def _put(staging: Path, folder: Path) -> None:
+    """Move both new files into `folder`; when the second cannot be moved, the old first one is put back."""
+    before = staging / "before"
+    if (folder / _TENSORS).exists():
+        (folder / _TENSORS).rename(before)
+    try:
+        for name in (_TENSORS, _RECORD):
+            (staging / name).replace(folder / name)
+    except OSError:
+        if before.exists():
+            before.replace(folder / _TENSORS)
+        raise
+
+
 def _stream(values: dict[str, Any]) -> Stream:
     windows = values.pop("windows")
-    listed = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    listed: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     return Stream(**listed, windows=None if windows is None else Windows(**windows))
 
 

@@ -15,8 +15,8 @@ class Recipe:
     """How a preferred input is made: equation (1) is maximized by Adam.
 
     slowness
-        the chi sweep, in multiples of `kappa`: 0 leaves the motion free, 10 makes it slow. It weighs the temporal variation of
-        the flow streams; of the RGB streams where the unit sees no flow.
+        the chi sweep, in multiples of `kappa`: 0 leaves the motion free, 10 makes it slow. It weighs the temporal
+        variation of the flow streams; of the RGB streams where the unit sees no flow.
     stillness
         chi of the RGB streams where the unit sees flow as well.
     kappa
@@ -34,7 +34,7 @@ class Recipe:
     coarse
         the frames are held at 1/factor of their size for an equal part of the steps each, the last factor being 1.
     steps, step_size, noise
-        Adam's steps at most, its step and the start's standard deviation, both in units of B. The step falls to a tenth.
+        Adam's steps at most, its step and the start's deviation, both in units of B. The step falls to a tenth.
     tolerance
         a run ends when the objective gained less than this part of itself over the last 32 steps; 0: never early.
     jitter, time_jitter
@@ -71,7 +71,9 @@ class Recipe:
             if not getattr(self, name) >= 0:
                 raise MareyError(f"{name} is {getattr(self, name)}; expected a number of at least 0.")
         if not self.slowness or not all(chi >= 0 for chi in self.slowness):
-            raise MareyError(f"slowness is {self.slowness}; expected one or more numbers of at least 0, as in 0 1 5 10.")
+            raise MareyError(
+                f"slowness is {self.slowness}; expected one or more numbers of at least 0, as in 0 1 5 10."
+            )
         if self.steps < 1 or not self.step_size > 0:
             raise MareyError(f"steps is {self.steps} and step_size {self.step_size}; both must be above 0.")
         for name, known in (("parametrization", Name), ("precision", Precision), ("where", Where)):
@@ -79,6 +81,8 @@ class Recipe:
                 raise MareyError(f"{name} is '{getattr(self, name)}'; expected one of {', '.join(get_args(known))}.")
         if not self.coarse or self.coarse[-1] != 1 or min(self.coarse) < 1:
             raise MareyError(f"coarse is {self.coarse}; expected factors of at least 1 that end in 1, as in (4, 2, 1).")
+        if min(self.time_jitter, 0 if self.jitter is None else self.jitter) < 0:
+            raise MareyError(f"jitter is {self.jitter} and time_jitter {self.time_jitter}; expected at least 0.")
         if self.batch is not None and self.batch < 1:
             raise MareyError(f"batch is {self.batch}; expected at least 1.")
         for stream, bound in self.bounds.items():
@@ -87,10 +91,12 @@ class Recipe:
 
     def record(self) -> dict[str, Any]:
         """The settings as plain values for JSON."""
-        return asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Recipe":
         """The recipe behind `record`."""
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in record.items()
+        }
         return cls(**values)

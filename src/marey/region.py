@@ -1,8 +1,8 @@
 """The part of the input that one position of a layer sees, and the network reduced to it.
 
-A neuron sees only its receptive field: running the network on that crop alone gives the same activation and the same gradient
-for a fraction of the work. Inside the frame the crop runs without padding and every layer shrinks to what the neuron needs;
-at the border it runs with the padding of the full frame, on the part that lies inside.
+A neuron sees only its receptive field: running the network on that crop alone gives the same activation and the same
+gradient for a fraction of the work. Inside the frame the crop runs without padding and every layer shrinks to what the
+neuron needs; at the border it runs with the padding of the full frame, on the part that lies inside.
 """
 
 from collections.abc import Iterable, Mapping
@@ -79,7 +79,7 @@ def whole(network: Network, layers: Iterable[str]) -> Region:
     layers = tuple(sorted(layers))
     seen = {name for layer in layers for name in _seen(network, network.layer(layer).receptive_field)}
     names = [stream.name for stream in network.streams if stream.name in seen or not layers]
-    return Region("whole", network, layers, {name: (0, 0, 0) for name in names}, None)
+    return Region("whole", network, layers, dict.fromkeys(names, (0, 0, 0)), None)
 
 
 def _cropped(network: Network, boxes: Mapping[str, tuple[tuple[int, int], ...]]) -> Network:
@@ -183,8 +183,8 @@ def _agrees(network: Network, region: Region, position: tuple[int, int, int]) ->
 def region_of(network: Network, unit: Unit) -> Region:
     """The smallest region that gives `unit` the activation that it has in the full frame, checked by running both once.
 
-    Networks whose parts do not fit without padding (residual sums, say) get the padded crop; those with global operations, or
-    units without a position, the full frame.
+    Networks whose parts do not fit without padding (residual sums, say) get the padded crop; those with global
+    operations, or units without a position, the full frame.
     """
     if unit.position is None:
         return whole(network, [unit.layer])

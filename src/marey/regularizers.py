@@ -4,11 +4,12 @@ Both are terms like any other: `unit("fc7:3") - 0.1 * variation("flow", space=1,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from marey.errors import NetworkError
 from marey.network import Network
 from marey.objectives import Objective
 from marey.streams import Stream
@@ -21,12 +22,12 @@ VARIATION_SCALE = 6.5
 
 
 def default_bound(stream: Stream) -> float:
-    """B of a stream when nothing is known of real clips: 160 of 255 for RGB, a quarter of the range for flow (our choice)."""
+    """B of a stream when real clips say nothing: 160/255 for RGB, a quarter of the range for flow (our choice)."""
     return RGB_BOUND if stream.kind == "rgb" else stream.bound / 4
 
 
 def energy_of(offset: Tensor, bound: float | Tensor, *, exponent: float = 3.0) -> Tensor:
-    """R_B per clip: mean over pixels and frames of (|x| / B)^exponent; `offset` (clip channel time height width) from rest."""
+    """R_B per clip: mean over all pixels of (|x| / B)^exponent; `offset` from rest (clip channel time height width)."""
     squared = offset.square().sum(1)  # clip time height width
     reach = torch.as_tensor(bound, device=offset.device, dtype=offset.dtype).reshape(-1, 1, 1, 1)
     relative = squared / reach.square()
@@ -35,7 +36,7 @@ def energy_of(offset: Tensor, bound: float | Tensor, *, exponent: float = 3.0) -
 
 def differences(offset: Tensor) -> tuple[Tensor, Tensor]:
     """Mean squared spatial and temporal difference per clip, summed over channels: the two halves of equation (2)."""
-    clips, _, frames, height, width = offset.shape
+    frames, height, width = offset.shape[2:]
     across = (offset[..., 1:] - offset[..., :-1]).square().flatten(1).sum(1)
     down = (offset[..., 1:, :] - offset[..., :-1, :]).square().flatten(1).sum(1)
     on = (offset[:, :, 1:] - offset[:, :, :-1]).square().flatten(1).sum(1)
@@ -50,12 +51,23 @@ def variation_of(offset: Tensor, bound: float | Tensor, *, space: float, time: f
     return (space * spatial + time * temporal) / scale.square()
 
 
+def _bound(given: float | None, network: Network, name: str) -> float:
+    stream = network.stream(name)
+    return given if given is not None else network.bounds.get(name, default_bound(stream))
+
+
+def _known(bound: float | None, stream: str) -> float:
+    if bound is None:
+        raise NetworkError(f"the bound of stream '{stream}' is not known; give bound=, or use `.checked(network)`.")
+    return bound
+
+
 @dataclass(frozen=True)
 class Energy:
     """Local energy of a stream (equation (1), R_B)."""
 
     stream: str
-    bound: float
+    bound: float | None
     rest: float
     exponent: float = 3.0
 
@@ -64,13 +76,14 @@ class Energy:
         return frozenset()
 
     def value(self, activations: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
-        return energy_of(inputs[self.stream][None] - self.rest, self.bound, exponent=self.exponent)[0]
+        offset = inputs[self.stream][None] - self.rest
+        return energy_of(offset, _known(self.bound, self.stream), exponent=self.exponent)[0]
 
     def moved(self, position: tuple[int, int, int]) -> "Energy":
         return self
 
     def checked(self, network: Network) -> "Energy":
-        return Energy(self.stream, self.bound, network.stream(self.stream).rest, self.exponent)
+        return replace(self, bound=_bound(self.bound, network, self.stream), rest=network.stream(self.stream).rest)
 
     def __str__(self) -> str:
         return f"energy({self.stream})"
@@ -83,31 +96,34 @@ class Variation:
     stream: str
     space: float
     time: float
-    bound: float
+    bound: float | None
 
     @property
     def layers(self) -> frozenset[str]:
         return frozenset()
 
     def value(self, activations: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
-        return variation_of(inputs[self.stream][None], self.bound, space=self.space, time=self.time)[0]
+        bound = _known(self.bound, self.stream)
+        return variation_of(inputs[self.stream][None], bound, space=self.space, time=self.time)[0]
 
     def moved(self, position: tuple[int, int, int]) -> "Variation":
         return self
 
     def checked(self, network: Network) -> "Variation":
-        network.stream(self.stream)
-        return self
+        return replace(self, bound=_bound(self.bound, network, self.stream))
 
     def __str__(self) -> str:
         return f"variation({self.stream}, space={self.space:g}, time={self.time:g})"
 
 
-def energy(stream: str, *, bound: float = RGB_BOUND, exponent: float = 3.0) -> Objective:
-    """The local energy of a stream as an objective; subtract it. `bound` in physical units (px/frame for flow)."""
+def energy(stream: str, *, bound: float | None = None, exponent: float = 3.0) -> Objective:
+    """The local energy of a stream as an objective; subtract it. `bound` in physical units (px/frame for flow).
+
+    Without `bound` it is the network's for that stream, or `default_bound`.
+    """
     return Objective.of([(Energy(stream, bound, 0.0, exponent), 1.0)])
 
 
-def variation(stream: str, *, space: float = 1.0, time: float = 0.0, bound: float = RGB_BOUND) -> Objective:
+def variation(stream: str, *, space: float = 1.0, time: float = 0.0, bound: float | None = None) -> Objective:
     """The variation of a stream as an objective; subtract it. `space` is kappa and `time` chi of equation (2)."""
     return Objective.of([(Variation(stream, space, time, bound), 1.0)])

@@ -1,7 +1,7 @@
 """What a network is shown: physical video inside, the network's own layout and scaling at the edge.
 
-Inside marey every stream is a float tensor of axes (clip, channel, time, height, width): RGB in 0..1, flow in pixels per
-frame, u (to the right) before v (down). Only this module knows how a network wants it.
+Inside marey every stream is a float tensor of axes (clip, channel, time, height, width): RGB in 0..1, flow in pixels
+per frame, u (to the right) before v (down). Only this module knows how a network wants it.
 """
 
 from collections.abc import Sequence
@@ -64,16 +64,16 @@ class Stream:
     layout
         the tensor that the network wants, as an einops pattern of n, c, t, h, w; with `windows` set, t is written
         as s (which window) and l (place in the window). Examples: "n c t h w" (3-D networks), "n t c h w" (video
-        transformers), "n (t c) h w" (2-D networks on stacked flow, u and v interleaved), "(n t) c h w" (frame by frame),
-        "n c h w" (one image), "n (l c) s h w" (flow stacks over time).
+        transformers), "n (t c) h w" (2-D networks on stacked flow, u and v interleaved), "(n t) c h w" (frame by
+        frame), "n c h w" (one image), "n (l c) s h w" (flow stacks over time).
     mean, std
         per channel, in physical units: the network sees (value - mean) / std.
     short_side
-        frames of a video are resized to this short side before the crop of `height` x `width`; None: to the crop itself.
+        frames of a video are resized to this short side before the crop of `height` x `width`; None: to the crop.
     rate
         frames per second that `times` counts in; None: those of the video.
 
-    >>> flow = Stream("flow", "flow", times=tuple(range(10)), height=224, width=224, layout="n (t c) h w", std=(20.0, 20.0))
+    >>> flow = Stream("flow", "flow", times=tuple(range(10)), height=224, width=224, layout="n (t c) h w")
     >>> tuple(flow.to_network(torch.zeros(1, 2, 10, 224, 224)).shape)
     (1, 20, 224, 224)
     """
@@ -95,13 +95,16 @@ class Stream:
         if self.kind not in ("rgb", "flow"):
             raise NetworkError(f"stream '{self.name}' has kind '{self.kind}'; expected 'rgb' or 'flow'.")
         if not self.times or min(self.height, self.width) < 1:
-            raise NetworkError(f"stream '{self.name}' is empty: {len(self.times)} frames of {self.height} x {self.width}.")
+            raise NetworkError(
+                f"stream '{self.name}' is empty: {len(self.times)} frames of {self.height} x {self.width}."
+            )
         if list(self.times) != sorted(set(self.times)):
             raise NetworkError(f"times of stream '{self.name}' must rise, got {self.times}.")
         for label, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and len(values) != self.channels:
                 raise NetworkError(
-                    f"{label} of stream '{self.name}' has {len(values)} values; kind '{self.kind}' has {self.channels} channels."
+                    f"{label} of stream '{self.name}' has {len(values)} values; "
+                    f"kind '{self.kind}' has {self.channels} channels."
                 )
         if self.windows is not None and self.windows.frames != self.frames:
             raise NetworkError(
@@ -158,7 +161,7 @@ class Stream:
         return mean, std
 
     def to_network(self, clips: Tensor) -> Tensor:
-        """The network's input for physical `clips` (clip channel time height width); differentiable, any size in space."""
+        """The network's input for physical `clips` (clip channel time height width); differentiable, of any size."""
         mean, std = self._scale(clips)
         scaled = clips if self.mean is None and self.std is None else (clips - mean) / std
         if self.windows is None:
@@ -191,12 +194,14 @@ class Stream:
         return replace(self, height=height, width=width, short_side=side)
 
     def cropped(self, first: int, frames: int, height: int, width: int) -> "Stream":
-        """The same stream with only `frames` frames from `first` on, and another size; NetworkError where windows are cut."""
+        """The same stream with `frames` frames from `first` on, and another size; NetworkError if windows are cut."""
         windows = self.windows
         if windows is not None:
             count, left = divmod(frames - windows.length, windows.step)
             if first % windows.step or left or count < 0:
-                raise NetworkError(f"frames {first} to {first + frames} of stream '{self.name}' cut a window of {windows}.")
+                raise NetworkError(
+                    f"frames {first} to {first + frames} of stream '{self.name}' cut a window of {windows}."
+                )
             windows = replace(windows, count=count + 1)
         return replace(self, times=self.times[first : first + frames], height=height, width=width, windows=windows)
 

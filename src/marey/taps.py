@@ -1,6 +1,7 @@
 """The only place that hooks or alters a module, always inside a `with` that leaves the network as it was found."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,12 +22,15 @@ _PADDED = (
     nn.AvgPool3d,
 )
 
+REVIVAL_SLOPE = 0.1
+"""The part of the gradient that a ReLU passes on while its unit is dead."""
+
 
 class _Reached(Exception):
     """Every layer asked for has answered; nothing deeper needs to run."""
 
 
-def _first_tensor(output: Any, layer: str) -> Tensor:
+def _first_tensor(output: Any) -> Tensor | None:
     if isinstance(output, Tensor):
         return output
     parts = list(output.values()) if isinstance(output, Mapping) else output
@@ -34,20 +38,20 @@ def _first_tensor(output: Any, layer: str) -> Tensor:
         for part in parts:
             if isinstance(part, Tensor):
                 return part
-    raise NetworkError(
-        f"layer '{layer}' returns {type(output).__name__}, which holds no tensor; choose a layer inside it or after it."
-    )
+    return None
 
 
 @contextmanager
 def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """While inside, `callback(name, output)` sees the first tensor of every output of `modules`."""
+    """While inside, `callback(name, output)` sees the first tensor of every output of `modules`, where it holds one."""
     handles = []
     try:
         for name, module in modules.items():
 
             def hook(_module: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
-                callback(name, _first_tensor(output, name))
+                tensor = _first_tensor(output)
+                if tensor is not None:
+                    callback(name, tensor)
 
             handles.append(module.register_forward_hook(hook))
         yield
@@ -59,14 +63,29 @@ def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor],
 def tapped(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """The outputs of `modules` in one call of `run`, which stops once the last of them has answered.
 
-    A module that is called several times answers with its first call.
+    A module that is called several times answers with its first call. Outputs that the code around a module goes on to
+    change in place, as residual sums do, are taken in a second call, as they were when the module answered.
 
-    Raises NetworkError when a module is never called.
+    Raises NetworkError when a module is never called, or returns nothing with a tensor in it.
     """
+    outputs, changed = _tapped(run, modules, copied=frozenset())
+    if changed:
+        outputs, _ = _tapped(run, modules, copied=changed)
+    return outputs
+
+
+def _tapped(
+    run: Callable[[], object], modules: Mapping[str, nn.Module], *, copied: Collection[str]
+) -> tuple[dict[str, Tensor], frozenset[str]]:
+    """The outputs, of `copied` modules as copies, and the names of those that were changed after the answer."""
     outputs: dict[str, Tensor] = {}
+    versions: dict[str, int] = {}
 
     def keep(name: str, output: Tensor) -> None:
-        outputs.setdefault(name, output)
+        if name in outputs:
+            return
+        outputs[name] = output.clone() if name in copied or output.is_inference() else output
+        versions[name] = 0 if output.is_inference() else outputs[name]._version
         if len(outputs) == len(modules):
             raise _Reached
 
@@ -74,11 +93,12 @@ def tapped(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> dict[
         with observed(modules, keep):
             run()
     except _Reached:
-        return outputs
+        altered = (name for name, output in outputs.items() if not output.is_inference())
+        return outputs, frozenset(name for name in altered if outputs[name]._version != versions[name])
     silent = ", ".join(f"'{name}'" for name in modules if name not in outputs)
     raise NetworkError(
-        f"the forward pass never calls layer {silent}; it is unused, or wrapped by code that bypasses it. "
-        "Choose a layer that `marey layers` shows with a shape."
+        f"the forward pass gets no tensor from layer {silent}: it is never called, or bypassed by the code around it. "
+        "Choose a layer that `marey layers` lists."
     )
 
 
@@ -108,6 +128,33 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
 
 
 @contextmanager
+def revived(module: nn.Module, dead: Tensor) -> Iterator[None]:
+    """While inside, ReLU modules that are off pass REVIVAL_SLOPE of the gradient on, for the clips marked in `dead`.
+
+    No output changes. A unit that does not fire at the start has no gradient at all, and would stay dead for ever.
+    """
+    handles = []
+
+    def hook(_module: nn.Module, inputs: Any, output: Any) -> Any:
+        (given,) = inputs
+        if not isinstance(output, Tensor) or given.shape[0] % len(dead):
+            return output
+        mask = dead.repeat_interleave(given.shape[0] // len(dead)).view(-1, *[1] * (given.dim() - 1))
+        leak = REVIVAL_SLOPE * given * (mask & (given.detach() <= 0))
+        return output + (leak - leak.detach())
+
+    try:
+        if bool(dead.any()):
+            for part in module.modules():
+                if isinstance(part, nn.ReLU | nn.ReLU6):
+                    handles.append(part.register_forward_hook(hook))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
 def unpadded(module: nn.Module) -> Iterator[nn.Module]:
     """While inside, convolutions and pools of `module` add no border, so that a crop shrinks to what it determines."""
     changed: list[tuple[nn.Module, Any]] = []
@@ -120,13 +167,11 @@ def unpadded(module: nn.Module) -> Iterator[nn.Module]:
         yield module
     finally:
         for part, padding in changed:
-            part.padding = padding  # type: ignore[assignment]
+            part.padding = padding
 
 
 def arithmetic_copy(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy of `module` in another floating-point type, channels last; the original is not touched."""
-    import copy
-
     twin = copy.deepcopy(module).to(dtype=dtype)
     for parameter in twin.parameters():
         if parameter.dim() == 4:

@@ -31,7 +31,9 @@ class Jitter:
 
     def offsets(self, generator: torch.Generator) -> tuple[int, int, int]:
         """A random shift (frames, down, right)."""
-        draws = [int(torch.randint(0, most + 1, (), generator=generator)) for most in (self.time, self.space, self.space)]
+        draws = [
+            int(torch.randint(0, most + 1, (), generator=generator)) for most in (self.time, self.space, self.space)
+        ]
         return (draws[0], draws[1], draws[2])
 
     @property

@@ -58,5 +58,7 @@ def expand(address: str) -> list[str]:
         return [address]
     first, last = int(match["first"]), int(match["last"])
     if last < first:
-        raise NetworkError(f"'{address}' is an empty range of units: {first} is above {last}. Write the lower one first.")
+        raise NetworkError(
+            f"'{address}' is an empty range of units: {first} is above {last}. Write the lower one first."
+        )
     return [f"{match['layer']}:{channel}{match['position'] or ''}" for channel in range(first, last + 1)]

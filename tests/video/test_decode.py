@@ -61,6 +61,15 @@ def test_frames_are_found_by_the_times_at_which_they_are_shown_and_not_by_their_
     assert brightness(read_frames(path, [0.0, 0.3, 0.4, 0.61, 0.64, 0.99])) == [20, 60, 100, 100, 140, 180]
 
 
+def test_a_jump_of_hours_in_the_time_stamps_is_taken_for_damage(write_video: WriteVideo, plain: Plain):
+    path = write_video("j.mkv", plain([20, 60, 100, 140]), codec="ffv1", ticks=[0, 100, 90_000_000, 90_000_100])
+    video = read_video(path)
+    assert brightness(video.frames) == [20, 60, 100, 140]
+    assert video.times_seconds[:2] == pytest.approx([0, 0.1])
+    assert video.times_seconds[3] - video.times_seconds[2] == pytest.approx(0.1)
+    assert video.times_seconds[3] < 60
+
+
 def test_frames_come_in_the_order_asked_for_and_as_often(write_video: WriteVideo, plain: Plain):
     path = write_video("a.mp4", plain(STEPS))
     assert brightness(read_frames(path, [1.0, 0.0, 1.0, 0.5])) == [120, 20, 120, 70]
@@ -152,6 +161,21 @@ def test_a_cut_off_avi_gives_the_frames_that_are_there(write_video: WriteVideo, 
         read_video(path, start_seconds=0.76)
 
 
+def test_an_avi_with_dropped_frames_shows_the_frame_before_for_longer(write_video: WriteVideo, plain: Plain):
+    path = write_video("dropped.avi", plain(STEPS[:8]), codec="mjpeg", pixels="yuvj420p")
+    content = path.read_bytes()
+    start, index = content.index(b"movi") + 4, content.index(b"idx1")
+    frames = content[start:index].split(b"00dc")[1:]
+    frames[3] = frames[4] = bytes(4)  # chunks of size 0
+    body = b"".join(b"00dc" + frame for frame in frames)
+    size = (len(body) + 4).to_bytes(4, "little")
+    path.write_bytes(content[: start - 8] + size + b"movi" + body)
+    video = read_video(path)
+    assert brightness(video.frames) == [20, 30, 40, 70, 80, 90]
+    assert video.times_seconds == pytest.approx([0, 0.1, 0.2, 0.5, 0.6, 0.7])
+    assert brightness(read_frames(path, [0.3, 0.4])) == [40, 70]
+
+
 def test_damage_in_the_middle_costs_only_the_frames_that_depend_on_it(write_video: WriteVideo, plain: Plain):
     path = write_video("a.mkv", plain(STEPS), options={"g": "5", "bf": "0"})
     content = bytearray(path.read_bytes())
@@ -240,3 +264,5 @@ def test_real_clips_are_read_whole(real_clips: Path):
     reordered = read_video(real_clips / "ut_interaction" / "kicking" / "set2_27_15_2.avi")
     assert len(reordered.frames) == 80
     assert np.diff(reordered.times_seconds) == pytest.approx(1 / 30)
+    with_placeholders = read_video(real_clips / "ut_interaction" / "hugging" / "set2_49_19_1.avi")
+    assert is_steady(with_placeholders.times_seconds)

@@ -3,7 +3,6 @@
 import os
 import sys
 
-import click
 import typer
 
 from marey.cli.classify import classify
@@ -37,15 +36,15 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """The exit status of one command line."""
     try:
-        status = app(arguments, standalone_mode=False)
+        status = app(_joined(arguments), prog_name="marey", standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except click.exceptions.Abort:
+    except typer.Abort:
         return _said("interrupted.", 130)
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx is not None else "marey"
-        return _said(f"{error.format_message()} `{where} --help` shows how.", 2)
-    except click.ClickException as error:
-        return _said(error.format_message(), 1)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        where = "marey" if context is None else context.command_path
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        return _said(f"{message} `{where} --help` shows how.", getattr(error, "exit_code", 1))
     except MareyError as error:
         return _said(str(error), 1)
     except KeyboardInterrupt:
@@ -56,6 +55,24 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         place = f" '{error.filename}'" if error.filename is not None else ""
         return _said(f"cannot use{place}: {error.strerror or error}.", 1)
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """The arguments with the numbers after --slowness as one, so that they need no option each.
+
+    >>> _joined(["maximize", "net", "run", "--slowness", "0", "10", "--seed", "1"])
+    ['maximize', 'net', 'run', '--slowness', '0 10', '--seed', '1']
+    """
+    joined: list[str] = []
+    for word in arguments:
+        number = word.replace(".", "", 1).isdigit()
+        if number and joined and joined[-1] == "--slowness":
+            joined.append(word)
+        elif number and len(joined) > 1 and joined[-2] == "--slowness":
+            joined[-1] += " " + word
+        else:
+            joined.append(word)
+    return joined
 
 
 def _said(message: str, status: int) -> int:

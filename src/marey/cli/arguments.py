@@ -27,7 +27,7 @@ GroupOption = Annotated[
     typer.Option(
         "--group",
         metavar="REGEX",
-        help="What in a file name tells the person or source video, as '^([a-z]+)_'. Default: guessed and said.",
+        help="What in a file name tells the person or source video, as '^(.+?)_'. Default: guessed and said.",
         show_default=False,
     ),
 ]

@@ -5,6 +5,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from marey.errors import NetworkError, WeightsError
 from marey.network import Network
@@ -45,6 +46,11 @@ def from_file(file: NetworkFile, *, name: str | None = None) -> Network:
         maxima=file.maxima,
         bounds=file.provenance.get("bounds"),
     )
+
+
+def provenance(source: str | Path) -> dict[str, Any]:
+    """How the network in a file was made; nothing for other sources."""
+    return dict(open_network(source).provenance) if str(source).endswith(".safetensors") else {}
 
 
 def keep_maxima(network: Network, path: str | Path) -> None:

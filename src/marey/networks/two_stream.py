@@ -65,8 +65,6 @@ class TwoStream(nn.Module):
 
     skips_absent_streams = True  # see marey.Network
 
-    skips_absent_streams = True
-
     def __init__(
         self,
         classes: int,

@@ -22,6 +22,7 @@ Shown = tuple[float, Callable[[], Picture]]
 
 _SEEK_FROM_SECONDS = 5.0
 _TICK_SECONDS = 1e-6
+_LONGEST_GAP_SECONDS = 60.0  # beyond it the time stamps are damaged, and following them would fill the memory
 
 
 @dataclass(frozen=True)
@@ -250,8 +251,10 @@ def _rate(stream: av.VideoStream) -> float:
     return float(stream.average_rate or stream.guessed_rate or 25)
 
 
-def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Generator[av.VideoFrame]:
-    """Every frame that can be decoded, passing over damaged packets."""
+def _decoded(
+    container: av.container.InputContainer, stream: av.VideoStream, placeholders: set[int] | None = None
+) -> Generator[av.VideoFrame]:
+    """Every frame that can be decoded, passing over damaged packets; ticks of one-byte packets go to `placeholders`."""
     packets = container.demux(stream)
     while True:
         packet = None
@@ -259,6 +262,8 @@ def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> 
             packet = next(packets, None)
         if packet is None:
             break
+        if packet.size == 1 and packet.dts is not None and placeholders is not None:
+            placeholders.add(packet.dts)
         with suppress(av.FFmpegError):
             yield from packet.decode()
     with suppress(av.FFmpegError):
@@ -268,37 +273,67 @@ def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> 
 def _shown(path: Path, start_seconds: float) -> Generator[Shown]:
     with _opened(path) as container:
         stream = _video_stream(container, path)
-        # AVI keeps no presentation times, and those that FFmpeg makes up are wrong where frames are reordered.
-        by_decoding = "avi" in container.format.name
-
-        def seconds_of(frame: av.VideoFrame) -> float | None:
-            ticks = frame.dts if by_decoding or frame.pts is None else frame.pts
-            return None if ticks is None or frame.time_base is None else float(ticks * frame.time_base)
-
+        if "avi" in container.format.name:
+            yield from _shown_in_order(container, stream)
+            return
         decoded = _decoded(container, stream)
         first = next(decoded, None)
         if first is None:
             return
-        zero = seconds_of(first) or 0.0
+        zero = _seconds(first) or 0.0
         frames: Iterator[av.VideoFrame] = chain([first], decoded)
-        if start_seconds > _SEEK_FROM_SECONDS and not by_decoding and first.pts is not None:
-            container.seek(round((zero + start_seconds - 1.0) * av.time_base))
+        if start_seconds > _SEEK_FROM_SECONDS and first.pts is not None:
+            with suppress(av.FFmpegError):
+                container.seek(round((zero + start_seconds - 1.0) * av.time_base))
             decoded = _decoded(container, stream)
             landed = next(decoded, None)
-            landed_seconds = None if landed is None else seconds_of(landed)
+            landed_seconds = None if landed is None else _seconds(landed)
             if landed is None or landed_seconds is None or landed_seconds - zero > start_seconds:
                 yield from _shown(path, 0.0)
                 return
             frames = chain([landed], decoded)
-        size = (first.width, first.height)
         last: float | None = None
         for frame in frames:
-            seconds = seconds_of(frame)
-            if seconds is None or (last is not None and seconds - zero <= last):
-                last = 0.0 if last is None else last + 1 / _rate(stream)
-            else:
+            seconds = _seconds(frame)
+            if seconds is not None and (last is None or 0 < seconds - zero - last <= _LONGEST_GAP_SECONDS):
                 last = seconds - zero
-            yield last, lambda frame=frame: _upright(frame, size)  # type: ignore[misc]
+            else:
+                last = 0.0 if last is None else last + 1 / _rate(stream)
+                if seconds is not None and abs(seconds - zero - last) > _LONGEST_GAP_SECONDS:
+                    zero = seconds - last
+            yield last, _picture(frame, first)
+
+
+def _shown_in_order(container: av.container.InputContainer, stream: av.VideoStream) -> Generator[Shown]:
+    """The frames of an AVI, which has no presentation times: what FFmpeg makes up is wrong where frames are reordered.
+
+    A frame is shown for every packet, in the order decoded. Packets of one byte are no frames: encoders that look ahead
+    fill their delay with them.
+    """
+    tick_seconds = float(stream.time_base or 1 / _rate(stream))
+    placeholders: set[int] = set()
+    first: av.VideoFrame | None = None
+    before: int | None = None
+    shown_tick = -1
+    for frame in _decoded(container, stream, placeholders):
+        first = frame if first is None else first
+        passed = 1
+        if before is not None and frame.dts is not None:
+            passed = frame.dts - before - sum(before < tick < frame.dts for tick in placeholders)
+        shown_tick += passed if 0 < passed * tick_seconds <= _LONGEST_GAP_SECONDS else 1
+        before = frame.dts if frame.dts is not None else before
+        yield shown_tick * tick_seconds, _picture(frame, first)
+
+
+def _seconds(frame: av.VideoFrame) -> float | None:
+    ticks = frame.dts if frame.pts is None else frame.pts
+    return None if ticks is None or frame.time_base is None else float(ticks * frame.time_base)
+
+
+def _picture(frame: av.VideoFrame, first: av.VideoFrame) -> Callable[[], Picture]:
+    """A call that gives the upright picture, in the size of the first frame of its stream."""
+    size = (first.width, first.height)
+    return lambda: _upright(frame, size)
 
 
 def _upright(frame: av.VideoFrame, size: tuple[int, int] | None = None) -> Picture:

@@ -17,7 +17,7 @@ Colors = Literal["wheel", "gray"]
 # Number of hues from each corner of the wheel to the next: red, yellow, green, cyan, blue, magenta, red.
 _HUES = ((15, 0, 1, +1), (6, 1, 0, -1), (4, 1, 2, +1), (11, 2, 1, -1), (13, 2, 0, +1), (6, 0, 2, -1))
 _DARKEST = 0.12  # the gray of the largest magnitude, on white
-_NICE = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_NICE = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
 @lru_cache(maxsize=1)

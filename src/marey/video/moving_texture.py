@@ -15,9 +15,9 @@ def moving_texture(fields: Tensor, *, steps: int = 3, seed: int = 0) -> Picture:
     """A loop (time * steps, height, width, 3) of a texture moved by flow fields (2, time, height, width) in px/frame.
 
     Every field is held for `steps` pictures, each of which moves the texture by flow / steps. Two copies are carried in
-    turn, each from rest while it cannot be seen, and cross-faded: the texture neither tears nor leaves, and the loop has
-    no seam (Vlachos, "Water Flow in Portal 2", SIGGRAPH 2010 courses). The copies are the same texture where nothing
-    moves, which is still then, and different ones where much does: fading a texture into itself would seem to move back.
+    turn, each from rest while it cannot be seen, and cross-faded: the texture neither tears nor leaves, and the loop
+    has no seam (Vlachos, "Water Flow in Portal 2", SIGGRAPH 2010 courses). The copies are one texture where nothing
+    moves, so that it is still there, and two where much does: a texture that fades into itself seems to move back.
     """
     fields = torch.nan_to_num(fields.detach().to("cpu", torch.float32))
     length, height, width = fields.shape[1:]

@@ -1,0 +1,79 @@
+"""The class scores of clips, and how often they are right."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from marey.errors import DatasetError, NetworkError, VideoError, did_you_mean
+from marey.evaluation import Evaluation
+from marey.network import Network
+from marey.taps import frozen
+from marey.video.clips import Clip, load_clip, starts
+from marey.video.flow import Method
+from marey.video.flow_cache import FlowCache
+
+
+def class_scores(
+    network: Network,
+    clip: Clip | str | Path,
+    *,
+    windows: int = 5,
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+) -> Tensor:
+    """Mean class scores (class) before softmax over `windows` windows spread over the clip, centers cropped.
+
+    Raises NetworkError for a network without class names, VideoError for a clip that is unreadable or too short.
+    """
+    if not network.classes:
+        raise NetworkError(f"{network.name} has no class names, so it cannot classify; give Network(..., classes=[...]).")
+    if windows < 1:
+        raise NetworkError(f"windows is {windows}; expected at least 1.")
+    piece = clip if isinstance(clip, Clip) else Clip(Path(clip))
+    loaded = load_clip(piece, network.streams, flow=flow, cache=cache if cache is not None else FlowCache())
+    total = torch.zeros(len(network.classes))
+    places = starts(loaded, network.streams, windows)
+    with torch.no_grad(), frozen(network.module):
+        for start in places:
+            window = loaded.window(network.streams, start)
+            inputs = {name: values[None].to(network.device) for name, values in window.items()}
+            total += network.activations(inputs, [network.scores])[network.scores].flatten().float().cpu()
+    return total / len(places)
+
+
+def evaluated(
+    network: Network,
+    clips: Iterable[Clip],
+    *,
+    windows: int = 5,
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+) -> Evaluation:
+    """The network's class probabilities of labeled clips; those that cannot be used are left out and listed.
+
+    Raises DatasetError for a label that the network does not know, and when no clip can be used.
+    """
+    cache = cache if cache is not None else FlowCache()
+    names: list[str] = []
+    labels: list[int] = []
+    rows: list[Tensor] = []
+    left_out: list[tuple[str, str]] = []
+    for clip in clips:
+        if clip.label not in network.classes:
+            raise DatasetError(
+                f"'{clip.path}' is of class '{clip.label}', which {network.name} does not know."
+                f"{did_you_mean(str(clip.label), network.classes)} Its classes: {', '.join(network.classes[:12])}."
+            )
+        try:
+            scores = class_scores(network, clip, windows=windows, flow=flow, cache=cache)
+        except VideoError as error:
+            left_out.append((str(clip.path), str(error)))
+            continue
+        names.append(str(clip.path))
+        labels.append(network.classes.index(clip.label))
+        rows.append(scores.softmax(0))
+    if not rows:
+        raise DatasetError(f"no clip can be used{': ' + left_out[0][1] if left_out else ', there is none'}")
+    return Evaluation(network.classes, tuple(names), torch.tensor(labels), torch.stack(rows), tuple(left_out))

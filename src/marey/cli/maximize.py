@@ -1,0 +1,152 @@
+"""`marey maximize`: the preferred appearance and motion of units, slow to fast."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from marey.cli.arguments import DeviceOption, FlowOption, GroupOption, NetArgument, OutOption, SeedOption
+from marey.cli.output import writable
+from marey.network import Network
+from marey.preferred_input import PreferredInput, folder_name
+from marey.recipe import Recipe
+
+_SHIPPED = Recipe()
+
+
+def maximize(
+    net: NetArgument,
+    units: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="UNIT...",
+            help="layer:channel, layer:first-last, layer:channel@t,y,x, a class name, or 'classes' for all of them.",
+            show_default=False,
+        ),
+    ],
+    out: OutOption = Path("preferred"),
+    slowness: Annotated[
+        str, typer.Option("--slowness", metavar="CHI...", help="The chi sweep: 0 leaves the motion free (fast), 10 slows it.")
+    ] = " ".join(f"{chi:g}" for chi in _SHIPPED.slowness),
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            "--clips",
+            metavar="DATA",
+            help="Real clips that measure each unit's real maximum, kept with the network. Needed once per layer.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", help="Most steps; a run that has converged ends early.")] = _SHIPPED.steps,
+    parametrization: Annotated[str, typer.Option("--parametrization", help="fourier or pixels.")] = _SHIPPED.parametrization,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Excite all positions of a unit instead of the one in the middle.")
+    ] = False,
+    mosaic: Annotated[
+        bool, typer.Option("--mosaic", help="All units of one convolutional layer in one picture, a position each.")
+    ] = False,
+    precision: Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.")] = _SHIPPED.precision,
+    batch: Annotated[int | None, typer.Option("--batch", help="Most inputs at a time.", show_default=False)] = None,
+    flow: FlowOption = "tvl1-fast",
+    group: GroupOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = None,
+) -> int:
+    """Synthesize the input, in all streams together, that excites UNITs most, at several slownesses.
+
+    For each unit a folder in DIR holds the frames, scores and settings, a contact sheet and looping videos.
+    """
+    from marey.gallery import draw, draw_overview
+    from marey.maximize import maximize as preferred_inputs
+    from marey.mosaic import maximize_mosaic
+    from marey.networks.loading import load
+
+    recipe = Recipe(
+        slowness=_numbers(slowness),
+        steps=steps,
+        parametrization=parametrization,  # type: ignore[arg-type]  # checked by Recipe
+        where="everywhere" if everywhere else "center",
+        precision=precision,  # type: ignore[arg-type]  # checked by Recipe
+        batch=batch,
+        seed=seed,
+    )
+    network = placed(load(net), device)
+    addresses = [one for name in units for one in (network.classes if name == "classes" else [name])]
+    targets = network.units(addresses)
+    writable(out)
+    console = Console(stderr=True)
+    if clips is not None:
+        measure(network, net, clips, {unit.layer for unit in targets}, flow=flow, group=group, console=console)
+    with Progress(
+        TextColumn("maximizing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("score {task.fields[score]:.2f}"), console=console, transient=True,
+    ) as bar:
+        task = bar.add_task("", total=None, score=0.0)
+
+        def follow(progress: object) -> None:
+            bar.update(task, completed=progress.done, total=progress.planned, score=float(progress.scores.mean()))  # type: ignore[attr-defined]
+
+        if mosaic:
+            results = [maximize_mosaic(network, targets, recipe=recipe, progress=follow)]
+        else:
+            results = preferred_inputs(network, targets, recipe=recipe, progress=follow)
+    for result in results:
+        folder = result.save(out / folder_name(result.label))
+        draw(result, folder)
+        console.print(summary(result), highlight=False)
+    if len(results) > 1:
+        draw_overview(results, out / "overview.png", title=network.name)
+    print(out / ("overview.png" if len(results) > 1 else f"{folder_name(results[0].label)}/contact_sheet.png"))
+    return 130 if any(result.interrupted for result in results) else 0
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise typer.BadParameter(f"--slowness is '{text}'; expected numbers of at least 0, as in 0 1 5 10.") from None
+
+
+def summary(result: PreferredInput) -> str:
+    """One line: the score at every slowness, and what must be said."""
+    parts = []
+    for place, chi in enumerate(result.slowness):
+        words = [f"{result.scores[place]:.2f}"]
+        recognized = result.recognized[place]
+        if recognized is not None:
+            words.append(f"is {recognized}")
+        words += [note.split(":")[0] for note in result.notes[place]]
+        parts.append(f"chi {chi:g}: {', '.join(words)}")
+    return f"[bold]{result.label}[/bold]  {' | '.join(parts)}  (of {result.maximum_source})"
+
+
+def placed(network: Network, device: str | None) -> Network:
+    """The network on the device asked for, or on an accelerator where there is one."""
+    import torch
+
+    from marey.errors import MareyError
+
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        network.module.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise MareyError(f"cannot use device '{device}': {reason}. Expected cpu, cuda, cuda:1 or mps.") from None
+    return network
+
+
+def measure(
+    network: Network, source: str, clips: Path, layers: set[str], *, flow: str, group: str | None, console: Console
+) -> None:
+    """Measure the real maxima of `layers` on clips, and keep them in the network's file where it has one."""
+    from marey.networks.loading import keep_maxima
+    from marey.real_maxima import measure_maxima
+
+    with console.status(f"measuring {len(layers)} layers on the clips of {clips}"):
+        count = measure_maxima(network, clips, layers, flow=flow, group=group)
+    if source.endswith(".safetensors"):
+        keep_maxima(network, source)
+    console.print(f"real maxima of {', '.join(sorted(layers))} from {count} clips")

@@ -1,0 +1,92 @@
+"""How often a network is right on clips: accuracy with its interval, per class, and what is taken for what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Class probabilities of labeled clips, and what follows from them.
+
+    labels
+        the right class of every clip, as an index.
+    probabilities
+        (clip, class), averaged over the windows of a clip.
+    left_out
+        clips that could not be used, with the reason; they count in no figure.
+    """
+
+    classes: tuple[str, ...]
+    clips: tuple[str, ...]
+    labels: Tensor
+    probabilities: Tensor
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def predictions(self) -> Tensor:
+        """The class of highest probability of every clip."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def right(self) -> int:
+        """How many clips are classified right."""
+        return int((self.predictions == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of clips classified right."""
+        return self.right / len(self.labels)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy (Wilson, 1927)."""
+        return wilson(self.right, len(self.labels))
+
+    @cached_property
+    def confusion(self) -> Tensor:
+        """(right class, predicted class): how many clips."""
+        size = len(self.classes)
+        return torch.bincount(self.labels * size + self.predictions, minlength=size * size).view(size, size)
+
+    def per_class(self) -> list[tuple[str, int, int, str]]:
+        """For every class its name, clips, clips classified right, and what it is taken for most often otherwise."""
+        rows = []
+        for index, name in enumerate(self.classes):
+            counts = self.confusion[index].clone()
+            right = int(counts[index])
+            counts[index] = 0
+            wrong = "" if int(counts.sum()) == 0 else self.classes[int(counts.argmax())]
+            rows.append((name, int(self.confusion[index].sum()), right, wrong))
+        return rows
+
+    def record(self) -> dict[str, Any]:
+        """The figures as plain values for JSON."""
+        low, high = self.interval
+        return {"accuracy": self.accuracy, "clips": len(self.labels), "interval": [low, high]}
+
+
+def wilson(right: int, count: int, *, z: float = 1.96) -> tuple[float, float]:
+    """The Wilson score interval of a share.
+
+    >>> tuple(round(end, 3) for end in wilson(9, 10))
+    (0.596, 0.982)
+    """
+    if count == 0:
+        return (0.0, 1.0)
+    share = right / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
+    return (max(0.0, middle - half), min(1.0, middle + half))
+
+
+def averaged(parts: Sequence[Evaluation]) -> Evaluation:
+    """The evaluation of the mean probabilities of several networks on the same clips: late fusion."""
+    first = parts[0]
+    mean = torch.stack([part.probabilities for part in parts]).mean(0)
+    return Evaluation(first.classes, first.clips, first.labels, mean, first.left_out)

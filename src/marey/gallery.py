@@ -1,0 +1,69 @@
+"""The pictures of preferred inputs: contact sheet, looping video and overview, drawn from results alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from marey.preferred_input import PreferredInput
+from marey.video.contact_sheet import overview
+from marey.video.draw import PictureRow
+from marey.video.encode import write_mp4, write_png, write_webp
+from marey.video.paper_row import paper_row
+from marey.video.preferred_video import preferred_video
+
+SHEET, VIDEO, LOOP = "contact_sheet.png", "preferred.mp4", "preferred.webp"
+_STRIP = 12
+"""Flow fields shown of a long stream: the middle stack and its neighbors."""
+
+
+def picture_row(result: PreferredInput, *, fields: int | None = None) -> PictureRow:
+    """What is drawn of a result; with `fields`, at most so many flow fields from the middle of the clip."""
+    rgb, flow = result.stream("rgb"), result.stream("flow")
+    motion = None if flow is None else result.frames[flow.name]
+    return PictureRow(
+        title=result.label,
+        subtitle=_subtitle(result),
+        appearance=None if rgb is None else result.frames[rgb.name],
+        motion=motion if motion is None or fields is None else _middle(motion, fields),
+        chis=result.slowness,
+        captions=tuple(_caption(result, place) for place in range(len(result.slowness))),
+    )
+
+
+def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
+    """Write the contact sheet, the MP4 and the WebP of a result to `folder`; their paths."""
+    folder = Path(folder)
+    row = picture_row(result, fields=_STRIP)
+    write_png(paper_row(row), folder / SHEET)
+    frames = preferred_video(picture_row(result))
+    rate = 25.0
+    write_mp4(frames, folder / VIDEO, rate=rate, repeat=max(1, round(4 * rate / len(frames))))
+    write_webp(frames, folder / LOOP, rate=rate, quality=75)
+    return [folder / SHEET, folder / VIDEO, folder / LOOP]
+
+
+def draw_overview(results: Sequence[PreferredInput], path: str | Path, *, title: str = "") -> Path:
+    """Write one page with all results that have the sweep of the first; its path."""
+    rows = [picture_row(one, fields=_STRIP) for one in results if one.slowness == results[0].slowness]
+    write_png(overview(rows, title=title), path)
+    return Path(path)
+
+
+def _middle(motion: Tensor, fields: int) -> Tensor:
+    start = max(0, (motion.shape[2] - fields) // 2)
+    return motion[:, :, start : start + fields]
+
+
+def _subtitle(result: PreferredInput) -> str:
+    where = "" if result.target.startswith(result.label) else f"{result.target}, "
+    return f"{where}{result.made.get('network', '')}: score relative to {result.maximum_source}"
+
+
+def _caption(result: PreferredInput, place: int) -> str:
+    lines = [f"{result.scores[place]:.2f} of maximum"]
+    recognized = result.recognized[place]
+    if recognized is not None:
+        lines.append(f"recognized as {recognized}")
+    lines += [note.split(":")[0] for note in result.notes[place]]
+    return "\n".join(lines)

@@ -1,0 +1,274 @@
+"""Training of a two-stream network: appearance tower, motion tower, then both with the fusion."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from marey._version import __version__
+from marey.datasets.clip_set import classes_of
+from marey.datasets.splits import Split, grouped_split
+from marey.errors import DatasetError, VideoError
+from marey.evaluation import Evaluation, averaged
+from marey.networks.two_stream import TwoStream
+from marey.networks.weights import NetworkFile, save
+from marey.streams import Stream
+from marey.training.saved_state import open_state, save_state
+from marey.training.settings import Settings
+from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16
+from marey.video.clips import Clip, LoadedClip, load_clips
+from marey.video.flow_cache import FlowCache
+
+_SHARES = {"appearance": 0.25, "motion": 0.3, "fusion": 0.45}
+"""Parts of `Settings.minutes`."""
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Where a training is: the stage, its steps, the recent training loss."""
+
+    stage: str
+    step: int
+    steps: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: the file's content and how it does on the clips left out.
+
+    results
+        {"appearance", "motion", "late", "fusion": evaluation on the clips left out}; empty when none were.
+    """
+
+    file: NetworkFile
+    results: Mapping[str, Evaluation]
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class _Data:
+    classes: tuple[str, ...]
+    train: Sequence[LoadedClip]
+    watched: Sequence[LoadedClip]
+    held_out: Sequence[LoadedClip]
+
+    def labels(self, clips: Sequence[LoadedClip]) -> Tensor:
+        return torch.tensor([self.classes.index(str(clip.clip.label)) for clip in clips])
+
+
+def train(
+    split: Split,
+    out: str | Path,
+    *,
+    settings: Settings | None = None,
+    name: str = "",
+    cache: FlowCache | None = None,
+    device: str | torch.device = "cpu",
+    windows: int = 5,
+    save_seconds: float = 60.0,
+    on_load: Callable[[int, int], None] | None = None,
+    on_step: Callable[[TrainingProgress], None] | None = None,
+) -> Trained:
+    """Train on `split.train`, evaluate on `split.held_out`, write the network to `out` (.safetensors).
+
+    All clips are kept in memory, resized, with their flow. The state is saved beside `out` every `save_seconds` and on Ctrl-C;
+    the same call goes on from it, and removes it when done. Nothing is chosen by the clips held out.
+
+    Raises DatasetError for a split without clips or a state of other settings, VideoError when no clip of a class can be read.
+    """
+    settings = settings if settings is not None else Settings()
+    out = Path(out)
+    classes = classes_of(split.train)
+    unknown = {clip.label for clip in split.held_out} - set(classes)
+    if unknown:
+        raise DatasetError(f"class '{sorted(map(str, unknown))[0]}' is held out as a whole; hold out groups that leave some.")
+    begun = time.monotonic()
+    torch.manual_seed(settings.seed)
+    shown = TwoStream(len(classes), **settings.architecture()).input_streams()
+    cache = cache if cache is not None else FlowCache()
+    data = _loaded(split, classes, shown, settings, cache, on_load)
+    paths = sorted(f"{clip.clip.label}/{clip.clip.path.name}" for clip in data.train)
+    key = {**settings.record(), "classes": list(classes), "clips": paths}
+    state_path = out.with_name(out.name + ".training")
+    state = open_state(state_path, key) or {"settings": key, "done": {}, "current": None, "seconds": 0.0}
+    runner = _Runner(settings, data, state, state_path, torch.device(device), save_seconds, on_step, begun)
+
+    towers = {}
+    for stage_name, stream in (("appearance", "rgb"), ("motion", "flow")):
+        tower = TwoStream(len(classes), **{**settings.architecture(), "frames": 1}, streams=(stream,))
+        towers[stage_name] = runner.finished(
+            stage_name, tower, steps=settings.tower_steps, batch=settings.batch, rates={"": 1.0}
+        )
+    network = TwoStream(
+        len(classes), **settings.architecture(), fusion=settings.fusion, auxiliary=settings.fusion != "late"
+    )
+    trained_towers = {key: value for tower in towers.values() for key, value in tower.state_dict().items()}
+    fitting = {key: value for key, value in trained_towers.items() if key in network.state_dict()}
+    network.load_state_dict(fitting, strict=False)
+    if settings.fusion == "late":
+        network.to(device).eval()
+    else:
+        rates = {"rgb.": settings.tower_rate, "flow.": settings.tower_rate, "": 1.0}
+        network = runner.finished(
+            "fusion", network, steps=settings.fusion_steps, batch=settings.fusion_batch, rates=rates
+        )
+    results = _results(towers, network, data, windows) if data.held_out and not runner.interrupted else {}
+    file = NetworkFile(
+        module=network,
+        streams=shown,
+        classes=classes,
+        provenance=_provenance(name, split, data, settings, runner, results),
+    )
+    if runner.interrupted:
+        return Trained(file, results, interrupted=True)
+    save(file, out)
+    state_path.unlink(missing_ok=True)
+    return Trained(file, results)
+
+
+def _loaded(
+    split: Split,
+    classes: tuple[str, ...],
+    streams: tuple[Stream, ...],
+    settings: Settings,
+    cache: FlowCache,
+    on_load: Callable[[int, int], None] | None,
+) -> _Data:
+    train, watched = split.train, ()
+    if settings.validation > 0:
+        inner = grouped_split(split.train, held_out=settings.validation, seed=settings.seed)
+        train, watched = inner.train, inner.held_out
+    every = [*train, *watched, *split.held_out]
+    reasons: list[str] = []
+    found: dict[Clip, LoadedClip] = {}
+
+    def failed(clip: Clip, error: VideoError) -> None:
+        reasons.append(str(error))
+
+    loading = load_clips(every, streams, flow=settings.flow, cache=cache, workers=2, failed=failed)
+    for loaded in loading:
+        found[loaded.clip] = loaded
+        if on_load is not None:
+            on_load(len(found) + len(reasons), len(every))
+    data = _Data(classes, *([found[clip] for clip in part if clip in found] for part in (train, watched, split.held_out)))
+    lost = set(classes) - {str(clip.clip.label) for clip in data.train}
+    if lost:
+        raise VideoError(f"no clip of class '{min(lost)}' can be used; {reasons[0] if reasons else 'none is in the split'}")
+    return data
+
+
+class _Runner:
+    """Runs stages one after the other, keeps the state on disk, and stops all that follows at Ctrl-C."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: _Data,
+        state: dict[str, Any],
+        path: Path,
+        device: torch.device,
+        save_seconds: float,
+        on_step: Callable[[TrainingProgress], None] | None,
+        begun: float,
+    ) -> None:
+        self.settings, self.data, self.state, self.path, self.device = settings, data, state, path, device
+        self.save_seconds, self.on_step, self.begun = save_seconds, on_step, begun
+        self.interrupted = False
+        self.steps: dict[str, int] = {}
+        self.before = float(state["seconds"])
+
+    @property
+    def seconds(self) -> float:
+        """Time spent so far, in earlier runs too."""
+        return self.before + time.monotonic() - self.begun
+
+    def finished(
+        self, name: str, module: TwoStream, *, steps: int, batch: int, rates: dict[str, float]
+    ) -> TwoStream:
+        """The module after the stage `name`: trained now, or as an earlier run left it."""
+        channels_last(module)
+        module.to(self.device)
+        done = self.state["done"].get(name)
+        if done is not None:
+            module.load_state_dict(done["module"])
+            self.steps[name] = done["step"]
+            return module.eval()
+        if self.interrupted:
+            return module.eval()
+        streams = module.input_streams()
+        stage = Stage(
+            name, module, streams, self.data.train, self.data.labels(self.data.train), self.data.watched,
+            self.data.labels(self.data.watched), self.settings, steps, batch, rates,
+            bf16=faster_in_bf16(module, streams, batch),
+        )
+        if self.state["current"] is not None and self.state["current"]["name"] == name:
+            stage.resume(self.state["current"])
+        saved = time.monotonic()
+
+        def after(stage: Stage) -> bool:
+            nonlocal saved
+            if self.on_step is not None:
+                recent = stage.losses[-20:]
+                self.on_step(TrainingProgress(name, stage.step, stage.steps, sum(recent) / len(recent)))
+            if time.monotonic() - saved > self.save_seconds:
+                self._save(stage)
+                saved = time.monotonic()
+            return False
+
+        minutes = self.settings.minutes
+        try:
+            stage.run(after, None if minutes is None else 60 * minutes * _SHARES[name])
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self._save(stage)
+            return module.eval()
+        self.state["done"][name] = {"module": module.state_dict(), "step": stage.step}
+        self.state["current"] = None
+        self.steps[name] = stage.step
+        self._save(None)
+        return module
+
+    def _save(self, stage: Stage | None) -> None:
+        current = None if stage is None else stage.state
+        save_state({**self.state, "current": current, "seconds": self.seconds}, self.path)
+
+
+def _results(
+    towers: Mapping[str, TwoStream], network: TwoStream, data: _Data, windows: int
+) -> dict[str, Evaluation]:
+    labels = data.labels(data.held_out)
+    names = tuple(str(clip.clip.path) for clip in data.held_out)
+
+    def evaluation(module: TwoStream, streams: tuple[Stream, ...]) -> Evaluation:
+        probabilities = clip_probabilities(module, streams, data.held_out, windows=windows)["fused"]
+        return Evaluation(data.classes, names, labels, probabilities)
+
+    found = {name: evaluation(tower, tower.input_streams()) for name, tower in towers.items()}
+    found["late"] = averaged([found["appearance"], found["motion"]])
+    found["fusion"] = evaluation(network, network.input_streams())
+    return found
+
+
+def _provenance(
+    name: str, split: Split, data: _Data, settings: Settings, runner: _Runner, results: Mapping[str, Evaluation]
+) -> dict[str, Any]:
+    return {
+        "data": name,
+        "clips": {"train": len(data.train), "watched": len(data.watched), "held_out": len(data.held_out)},
+        "held_out_groups": list(split.held_out_groups),
+        "settings": settings.record(),
+        "steps": dict(runner.steps),
+        "seconds": round(runner.seconds, 1),
+        "results": {kind: evaluation.record() for kind, evaluation in results.items()},
+        "versions": {"marey": __version__, "torch": str(torch.__version__)},
+    }
+
+
+def without_flip(settings: Settings) -> Settings:
+    """The settings for classes that a mirror image changes, as left and right."""
+    return replace(settings, augmentation=replace(settings.augmentation, flip=0.0))

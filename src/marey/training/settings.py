@@ -1,0 +1,78 @@
+"""All settings of a training run in one place, kept in the network's file."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from marey.errors import DatasetError
+from marey.training.augmentation import Augmentation
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a two-stream network is trained: both towers alone on single moments, then together with the fusion.
+
+    size, width, frames, stack, step, fusion, pooling, fc, dropout, norm
+        the architecture, see `TwoStream`. The defaults are a network for a laptop; size=224, width=1, pooling="grid", fc=None,
+        norm="none" is the paper's.
+    tower_steps, fusion_steps
+        most steps of each tower, and of the fusion stage.
+    batch, fusion_batch
+        clips per step.
+    learning_rate, weight_decay, label_smoothing
+        AdamW's peak rate (one cycle: up for a fifth of the steps, then down to nothing), its decay, and the share of the target
+        that goes to all classes.
+    tower_rate
+        the towers' learning rate in the fusion stage, as a part of `learning_rate`.
+    validation
+        share of the training groups that is only watched: the best weights on it are kept, and a stage ends when they have not
+        become better for `patience` looks, one every `look` steps. 0: no group is given up, and a stage ends when its loss has not
+        become better for as long.
+    minutes
+        the whole run's limit: each stage gets its share, and what it reached by then counts. None: no limit.
+    """
+
+    size: int = 112
+    width: float = 0.25
+    frames: int = 3
+    stack: int = 10
+    step: int = 10
+    fusion: Literal["conv2", "conv3", "conv4", "conv5", "late"] = "conv5"
+    norm: Literal["none", "batch"] = "batch"
+    pooling: Literal["grid", "global"] = "global"
+    fc: int | None = 128
+    dropout: float = 0.5
+    tower_steps: int = 400
+    fusion_steps: int = 160
+    batch: int = 32
+    fusion_batch: int = 16
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.1
+    tower_rate: float = 0.25
+    validation: float = 0.0
+    look: int = 50
+    patience: int = 4
+    minutes: float | None = None
+    seed: int = 0
+    flow: Literal["tvl1", "tvl1-fast", "dis", "farneback"] = "tvl1-fast"
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name in ("tower_steps", "fusion_steps", "batch", "fusion_batch", "look", "patience"):
+            if getattr(self, name) < 1:
+                raise DatasetError(f"{name} is {getattr(self, name)}; expected at least 1.")
+        if not 0 <= self.validation < 1 or not 0 <= self.label_smoothing < 1:
+            raise DatasetError(
+                f"validation is {self.validation} and label_smoothing {self.label_smoothing}; expected 0 up to below 1."
+            )
+        if not self.learning_rate > 0 or (self.minutes is not None and not self.minutes > 0):
+            raise DatasetError(f"learning_rate is {self.learning_rate} and minutes {self.minutes}; expected above 0.")
+
+    def architecture(self) -> dict[str, Any]:
+        """What `TwoStream` is told, but for classes and streams."""
+        names = ("size", "width", "frames", "stack", "step", "norm", "pooling", "fc", "dropout")
+        return {name: getattr(self, name) for name in names}
+
+    def record(self) -> dict[str, Any]:
+        """The settings as plain values for JSON."""
+        return asdict(self)

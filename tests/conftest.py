@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from torch import nn
+
+if TYPE_CHECKING:
+    from marey.training.fit import Trained
+    from marey.training.settings import Settings
 
 # Repeatable, and without a time limit per example: on a busy machine that would test the machine.
 settings.register_profile("marey", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -98,3 +103,54 @@ def known() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of class folders: 48 clips of moving shapes, 32 px and 9 frames, by 4 people; flow is cached beside it."""
+    from marey.datasets.moving_shapes import write_moving_shapes
+
+    place = tmp_path_factory.mktemp("shapes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAREY_CACHE", str(place / "cache"))
+        yield write_moving_shapes(place / "clips", people=4, takes=2, size=32, frames=9)
+
+
+@pytest.fixture(scope="session")
+def tiny_settings() -> "Settings":
+    """A network small enough to train within seconds."""
+    from marey.training.augmentation import Augmentation
+    from marey.training.settings import Settings
+
+    return Settings(
+        size=32,
+        width=1 / 16,
+        frames=2,
+        stack=3,
+        step=3,
+        fc=16,
+        dropout=0.1,
+        tower_steps=50,
+        fusion_steps=20,
+        batch=12,
+        fusion_batch=12,
+        learning_rate=1e-2,
+        look=10,
+        flow="dis",
+        augmentation=Augmentation(flip=0.0),
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(
+    shapes: Path, tiny_settings: "Settings", tmp_path_factory: pytest.TempPathFactory
+) -> "tuple[Path, Trained]":
+    """A tiny network trained on the moving shapes, person0 held out: its file, and what `train` returned."""
+    from marey.datasets import class_folders, grouped_split
+    from marey.training.fit import train
+
+    path = tmp_path_factory.mktemp("trained") / "tiny.safetensors"
+    split = grouped_split(class_folders(shapes), held_out=["person0"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("marey.training.fit.faster_in_bf16", lambda *_: False)  # the same weights on every machine
+        return path, train(split, path, settings=tiny_settings, name="shapes")

@@ -133,7 +133,7 @@ def motion_angle_deg(flow: Tensor) -> float:
 
 
 def speed(flow: Tensor) -> float:
-    """Length of the mean flow vector (channel time height width), px/frame: motion that cancels out counts for nothing."""
+    """Length of the mean flow vector (channel time height width), px/frame: what cancels out counts for nothing."""
     return math.hypot(*flow.mean(dim=(1, 2, 3)).tolist())
 
 

@@ -14,9 +14,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "marey"
 # A piece (file or folder directly under src/marey) may import from its own row and from the rows above.
 ROWS = (
     {"_version", "errors", "units", "streams"},
-    {"network", "taps", "arithmetic", "footprint", "footprint_rules", "receptive_field", "region", "video"},
+    {"network", "taps", "arithmetic", "footprints", "receptive_field", "region", "video"},
     {"objectives", "regularizers", "parametrizations", "transforms", "networks", "datasets"},
-    {"recipe", "ascent", "maximize", "maxima", "preferred_input", "training"},
+    {"recipe", "ascent", "maximize", "maxima", "preferred_input", "evaluation"},
+    {"mosaic", "real_maxima", "classify", "training", "gallery"},
     {"__init__"},
     {"cli"},
     {"__main__"},

@@ -7,11 +7,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from marey.objectives import Objective
+from marey.objectives import Objective, values_of
 from marey.parametrizations import Parametrization, coarse, fourier, pixels
 from marey.recipe import Recipe
 from marey.region import Region
-from marey.regularizers import VARIATION_SCALE, differences, energy_of
+from marey.regularizers import VARIATION_SCALE, differences, energy_of, projected
 from marey.streams import Stream
 from marey.taps import REVIVAL_SLOPE, revived
 from marey.transforms import Jitter
@@ -19,18 +19,26 @@ from marey.transforms import Jitter
 _WINDOW = 32
 """Steps over which progress is judged."""
 
+_REACHED = 0.1
+"""How near, in parts of it, a score must be to its target for a run to end early."""
+
+_STEERING, _STEERED_RANGE = 0.06, 100.0
+"""How fast, per step and unit of lacking score, and how far a strength moves where there is a target."""
+
 
 @dataclass(frozen=True)
 class Batch:
     """Inputs that are optimized together: all see the same region, each has its own objective, slowness and noise.
 
-    objectives are normalized and have the region's positions; bounds are physical, by stream.
+    objectives are normalized and have the region's positions; a target that is not finite is none; bounds are
+    physical, by stream.
     """
 
     region: Region
     objectives: tuple[Objective, ...]
     slowness: tuple[float, ...]
     seeds: tuple[int, ...]
+    targets: tuple[float, ...]
     bounds: dict[str, float]
     jitter: Jitter
 
@@ -44,6 +52,7 @@ class Batch:
             self.objectives[start:stop],
             self.slowness[start:stop],
             self.seeds[start:stop],
+            self.targets[start:stop],
             self.bounds,
             self.jitter,
         )
@@ -58,6 +67,7 @@ class Ascent:
 
     frames: dict[str, Tensor]
     history: Tensor
+    strengths: Tensor
     interrupted: bool = False
     unstable: set[int] = field(default_factory=set)
     converged: bool = False
@@ -65,9 +75,7 @@ class Ascent:
 
 def bounded(offset: Tensor, bound: float, stream: Stream) -> Tensor:
     """Values cut to the stream's range, then the nearest frames with |x| <= B at every pixel: the hard bound of R_B."""
-    offset = offset.clamp(stream.low - stream.rest, stream.high - stream.rest)
-    length = offset.square().sum(1, keepdim=True).add(1e-12).sqrt()
-    return offset * (bound / length).clamp(max=1.0)
+    return projected(offset, bound, stream.low - stream.rest, stream.high - stream.rest)
 
 
 def chi_by_stream(region: Region, slowness: Tensor, recipe: Recipe) -> dict[str, Tensor]:
@@ -95,24 +103,35 @@ def prior_terms(offsets: dict[str, Tensor], batch: Batch, recipe: Recipe) -> dic
     return terms
 
 
-def saturated(scores: Tensor, target: float | None) -> Tensor:
-    """The scores, not above the target."""
-    return scores if target is None else scores.clamp(max=target)
+def steered(strengths: Tensor, scores: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+    """The strengths for the next step: larger below the target, smaller above it, as they were where there is none.
+
+    This climbs the dual of the constrained problem: the smallest priors among the inputs whose score reaches the target.
+    """
+    lack = (targets - scores.detach().nan_to_num()).clamp(-1, 1)
+    moved = strengths * torch.exp(_STEERING * lack)
+    reach = (recipe.strength / _STEERED_RANGE, recipe.strength * _STEERED_RANGE)
+    return torch.where(torch.isfinite(targets), moved.clamp(*reach), strengths)
 
 
-def scores_of(batch: Batch, windows: dict[str, Tensor], module: nn.Module | None) -> tuple[Tensor, Tensor]:
-    """Normalized score and the objective's own priors of every input; enter the region's arithmetic first."""
+def scores_of(batch: Batch, windows: dict[str, Tensor], module: nn.Module | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalized score and the objective's own priors of every input, and whether one of its units is silent.
+
+    Enter the region's arithmetic first.
+    """
     layers = batch.region.layers
     volumes = batch.region.activations(windows, module=module) if layers else {}
-    activations = {layer: volumes[layer].float().unbind(0) for layer in layers}
-    inputs = {name: window.unbind(0) for name, window in windows.items()}
-    scores, priors = [], []
-    for index, objective in enumerate(batch.objectives):
-        here = {layer: parts[index] for layer, parts in activations.items()}
-        shown = {name: parts[index] for name, parts in inputs.items()}
-        scores.append(objective.scored.value(here, shown))
-        priors.append(objective.priors.value(here, shown))
-    return torch.stack(scores), torch.stack(priors)
+    scores, silent = values_of([objective.scored for objective in batch.objectives], volumes, windows)
+    own = [objective.priors for objective in batch.objectives]
+    priors = torch.zeros_like(scores)
+    if any(prior.terms for prior in own):
+        priors, _ = values_of(own, volumes, windows)
+    silent = scores.detach() == 0
+    for clip, objective in enumerate(batch.objectives):
+        if len(objective.scored.terms) > 1:
+            here = {layer: volumes[layer][clip].detach().float() for layer in layers}
+            silent[clip] = any(bool(term.value(here, {}) == 0) for term, _ in objective.scored.terms)
+    return scores, priors, silent
 
 
 def _parametrization(recipe: Recipe, stream: Stream, canvas: tuple[int, int, int, int], factor: int) -> Parametrization:
@@ -142,7 +161,9 @@ def ascend(
     losses: list[Tensor] = []
     unstable: set[int] = set()
     offsets: dict[str, Tensor] = {}
-    result = Ascent({}, torch.zeros(0, len(batch)), unstable=unstable)
+    strengths = torch.full((len(batch),), recipe.strength, device=device)
+    targets = torch.tensor(batch.targets, device=device)
+    result = Ascent({}, torch.zeros(0, len(batch)), strengths.cpu(), unstable=unstable)
     held: dict[str, Parametrization] = {}
     free: dict[str, Tensor] = {}
 
@@ -158,7 +179,7 @@ def ascend(
 
     stage_starts = {round(k * recipe.steps / len(recipe.coarse)): factor for k, factor in enumerate(recipe.coarse)}
     optimizer: torch.optim.Adam | None = None
-    dead = ended = torch.zeros(len(batch), dtype=torch.bool, device=device)
+    dead = silent = ended = torch.zeros(len(batch), dtype=torch.bool, device=device)
     final: dict[str, Tensor] = {}
     good: dict[str, Tensor] = {}
     try:
@@ -175,7 +196,7 @@ def ascend(
                             start = held[name].encode(before[name] / batch.bounds[name])
                         free[name] = start.to(device).requires_grad_(True)
                     final = {name: value.detach().clone() for name, value in free.items()}
-                    optimizer = torch.optim.Adam(list(free.values()), lr=recipe.step_size)
+                    optimizer = torch.optim.Adam(list(free.values()), lr=recipe.step_size, fused=True)
                     good = {name: value.detach().clone() for name, value in free.items()}
                 assert optimizer is not None
                 fall = 0.55 + 0.45 * torch.cos(torch.tensor(torch.pi * step / recipe.steps)).item()
@@ -183,12 +204,16 @@ def ascend(
                     group["lr"] = recipe.step_size * fall
                 optimizer.zero_grad(set_to_none=True)
                 offsets = decoded()
-                shifted = batch.jitter.windows(offsets, streams, batch.jitter.offsets(generator))
+                shifted = batch.jitter.windows(offsets, streams, batch.jitter.draw(generator))
                 windows = {stream.name: shifted[stream.name] + stream.rest for stream in streams}
-                with revived(module, dead):
-                    scores, own = scores_of(batch, windows, module)
+                if recipe.input_noise > 0:
+                    for name, window in windows.items():
+                        grain = torch.randn(window.shape[1:], generator=generator).to(device)  # the same for all
+                        windows[name] = window + recipe.input_noise * batch.bounds[name] * grain
+                with revived(module, dead | (silent & (step < recipe.steps // 2))):
+                    scores, own, silent = scores_of(batch, windows, module)
                 priors = sum(prior_terms(shifted, batch, recipe).values(), torch.zeros_like(scores))
-                loss = priors - recipe.strength * (saturated(scores, recipe.target) + own)
+                loss = priors - strengths * (scores + own)
                 eased = loss - (1 - REVIVAL_SLOPE) * dead * priors  # as weak as the gradient that a dead unit passes on
                 torch.autograd.backward(eased.nan_to_num().sum(), inputs=list(free.values()))
                 _hold_finite(loss.detach(), free, good, optimizer, unstable)
@@ -200,14 +225,16 @@ def ascend(
                             bound = batch.bounds[name]
                             if free[name].shape[1:] == canvases[name]:
                                 free[name].copy_(bounded(bound * free[name], bound, stream) / bound)
+                strengths = torch.where(ended, strengths, steered(strengths, scores, targets, recipe))
                 dead = scores.detach() == 0
                 history.append(scores.detach().masked_fill(ended, float("nan")).cpu())
-                losses.append(loss.detach())
+                losses.append(torch.where(torch.isfinite(targets), priors, loss).detach())
                 if on_step is not None:
                     on_step(step, history[-1])
                 settled = _settled(losses, step, stage_starts, recipe)
                 if settled is not None:
-                    settled = settled & ~dead
+                    short = torch.isfinite(targets) & ((scores.detach() - targets).abs() > _REACHED * targets)
+                    settled = settled & ~dead & ~short
                     for name, value in free.items():
                         final[name][settled & ~ended] = value.detach()[settled & ~ended]
                     ended = ended | settled
@@ -226,6 +253,7 @@ def ascend(
             offset = ends[stream.name]
             safe = torch.where(torch.isfinite(offset), offset, torch.zeros_like(offset))
             result.frames[stream.name] = (safe + stream.rest).cpu()
+    result.strengths = strengths.cpu()
     if history:
         result.history = torch.stack(history)
     return result
@@ -237,7 +265,9 @@ def _hold_finite(
     finite = torch.isfinite(loss)
     for value in free.values():
         if value.grad is not None:
-            finite = finite & torch.isfinite(value.grad).flatten(1).all(1)
+            finite = finite & torch.isfinite(
+                value.grad.flatten(1).sum(1)
+            )  # a sum carries any NaN, and is 50 times faster
     if bool(finite.all()):
         for name, value in free.items():
             good[name].copy_(value.detach())

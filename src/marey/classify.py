@@ -27,20 +27,34 @@ def class_scores(
 
     Raises NetworkError for a network without class names, VideoError for a clip that is unreadable or too short.
     """
+    return _window_scores(network, clip, windows=windows, flow=flow, cache=cache).mean(0)
+
+
+def _window_scores(
+    network: Network, clip: Clip | str | Path, *, windows: int, flow: Method, cache: FlowCache | None
+) -> Tensor:
+    """Scores (window class)."""
     if not network.classes:
-        raise NetworkError(f"{network.name} has no class names, so it cannot classify; give Network(..., classes=[...]).")
+        raise NetworkError(
+            f"{network.name} has no class names, so it cannot classify; give Network(..., classes=[...])."
+        )
+    found = network.layer(network.scores).units
+    if found != len(network.classes):
+        raise NetworkError(
+            f"{network.name} names {len(network.classes)} classes, but layer '{network.scores}' gives {found} scores; "
+            "name as many, or the right layer with scores='...'."
+        )
     if windows < 1:
         raise NetworkError(f"windows is {windows}; expected at least 1.")
     piece = clip if isinstance(clip, Clip) else Clip(Path(clip))
     loaded = load_clip(piece, network.streams, flow=flow, cache=cache if cache is not None else FlowCache())
-    total = torch.zeros(len(network.classes))
-    places = starts(loaded, network.streams, windows)
+    rows = []
     with torch.no_grad(), frozen(network.module):
-        for start in places:
+        for start in starts(loaded, network.streams, windows):
             window = loaded.window(network.streams, start)
             inputs = {name: values[None].to(network.device) for name, values in window.items()}
-            total += network.activations(inputs, [network.scores])[network.scores].flatten().float().cpu()
-    return total / len(places)
+            rows.append(network.activations(inputs, [network.scores])[network.scores].flatten().float().cpu())
+    return torch.stack(rows)
 
 
 def evaluated(
@@ -67,13 +81,15 @@ def evaluated(
                 f"{did_you_mean(str(clip.label), network.classes)} Its classes: {', '.join(network.classes[:12])}."
             )
         try:
-            scores = class_scores(network, clip, windows=windows, flow=flow, cache=cache)
+            scores = _window_scores(network, clip, windows=windows, flow=flow, cache=cache)
         except VideoError as error:
             left_out.append((str(clip.path), str(error)))
             continue
         names.append(str(clip.path))
         labels.append(network.classes.index(clip.label))
-        rows.append(scores.softmax(0))
+        rows.append(scores.softmax(1).mean(0))
     if not rows:
-        raise DatasetError(f"no clip can be used{': ' + left_out[0][1] if left_out else ', there is none'}")
+        raise DatasetError(
+            f"no clip can be used; the first error: {left_out[0][1]}" if left_out else "there is no clip."
+        )
     return Evaluation(network.classes, tuple(names), torch.tensor(labels), torch.stack(rows), tuple(left_out))

@@ -146,7 +146,8 @@ def _objective(network: Network, target: Target, recipe: Recipe) -> tuple[Object
         position = _position(term)
         if isinstance(term, Activation | Projection) and position is None:
             layer = network.layer(term.unit.layer if isinstance(term, Activation) else term.layer)
-            if recipe.where == "center" or layer.positions == (1, 1, 1):
+            central = recipe.where == "center" and not network.gives_scores(layer.name)
+            if central or layer.positions == (1, 1, 1):
                 placed.append((term.moved(layer.center), weight))
                 continue
         placed.append((term, weight))
@@ -283,9 +284,17 @@ def _batch_of(
         objectives=tuple(goals[index].normalized for index, _ in jobs),
         slowness=tuple(chi for _, chi in jobs),
         seeds=tuple(_seed(str(goals[index].objective), recipe.seed) for index, _ in jobs),
+        targets=tuple(_target(goals[index], recipe) for index, _ in jobs),
         bounds=bounds,
-        jitter=Jitter(_stride(network, region) if recipe.jitter is None else recipe.jitter, recipe.time_jitter),
+        jitter=Jitter(
+            _stride(network, region) if recipe.jitter is None else recipe.jitter, recipe.time_jitter, recipe.zoom
+        ),
     )
+
+
+def _target(goal: _Goal, recipe: Recipe) -> float:
+    """The score that is enough; none where the maximum is not that of real clips, as it may be far below them."""
+    return math.inf if recipe.target is None or goal.source != "real clips" else recipe.target
 
 
 def _seed(text: str, seed: int) -> int:
@@ -326,7 +335,7 @@ def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> tuple[nn.Modu
             for stream in batch.region.streams
         }
         with batch.region.arithmetic(module):
-            scores, _ = scores_of(batch, windows, module)
+            scores, _, _ = scores_of(batch, windows, module)
             torch.autograd.backward(scores.sum(), inputs=list(windows.values()))
 
     return faster_module(network.module, step)
@@ -367,7 +376,7 @@ def _finished(
         scores = scores.nan_to_num(0.0, 0.0, 0.0)
         moving = any(stream.kind == "flow" or stream.frames > 1 for stream in streams.values())
         unmoved = _scored(batch, _stilled(frames, streams))[0] if moving else None
-        terms = {"score": recipe.strength * scores} | prior_terms(offsets, batch, recipe)
+        terms = {"score": climb.strengths.to(device) * scores} | prior_terms(offsets, batch, recipe)
     recognized = _recognized(network, batch, frames)
     for place, (goal, chi) in enumerate(jobs):
         score = float(scores[place])
@@ -410,7 +419,7 @@ def _scored(batch: Batch, frames: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     scores, priors = [], []
     for start in range(0, len(batch), 8):
         part = batch.part(start, start + 8)
-        score, prior = scores_of(part, {name: video[start : start + 8] for name, video in frames.items()}, None)
+        score, prior, _ = scores_of(part, {name: video[start : start + 8] for name, video in frames.items()}, None)
         scores.append(score)
         priors.append(prior)
     return torch.cat(scores), torch.cat(priors)
@@ -430,13 +439,17 @@ def _correlation(flow: Tensor) -> float:
 
 def _recognized(network: Network, batch: Batch, frames: dict[str, Tensor]) -> list[str | None]:
     """The class that the network gives every input, where the input fills it."""
-    if not network.classes or batch.region.mode != "whole" or set(frames) != {s.name for s in network.streams}:
+    if (
+        not any(map(network.gives_scores, network.layers))
+        or batch.region.mode != "whole"
+        or set(frames) != {s.name for s in network.streams}
+    ):
         return [None] * len(batch)
     found: list[str | None] = []
     with torch.no_grad():
         for start in range(0, len(batch), 8):
             part = {name: video[start : start + 8] for name, video in frames.items()}
-            scores = network.activations(part, [network.scores])[network.scores].flatten(1)
+            scores = network.activations(part, [network.scores])[network.scores].mean((2, 3, 4))
             found += [network.classes[index] for index in scores.argmax(1).tolist()]
     return found
 

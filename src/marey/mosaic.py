@@ -42,7 +42,7 @@ def maximize_mosaic(
             f"layer '{layer.name}' sees the whole frame: its units cannot share one picture. Maximize them one by one."
         )
     length = max(axis.length for axes in fields for axis in axes[1:])
-    cells = max(1, round(PITCH * length / stride))  # positions of the layer from one unit to the next
+    cells = math.ceil(PITCH * length / stride)  # positions of the layer from one unit to the next
     across = math.ceil(math.sqrt(len(chosen)))
     down = math.ceil(len(chosen) / across)
     larger = network.resized(down * cells * stride, across * cells * stride)

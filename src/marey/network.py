@@ -195,14 +195,19 @@ class Network:
     ) -> dict[str, Tensor]:
         """The outputs of `layers` as (clip, channel, time, height, width); nothing deeper than the last runs."""
         root = self.module if module is None else module
-        named = dict(root.named_modules())
-        wanted = {self.layer_name(layer): named[layer] for layer in layers}
+        wanted = {self.layer_name(layer): root.get_submodule(layer) for layer in layers}
         clips = next(value.shape[0] for value in inputs.values() if value is not None)
         outputs = tapped(lambda: self.forward(inputs, module=module), wanted)
         return {name: volume(outputs[name], clips) for name in wanted}
 
     def layer_name(self, layer: str) -> str:
         """`layer`, when the network has it; NetworkError with near matches otherwise."""
+        try:
+            if layer:
+                self.module.get_submodule(layer)
+                return layer
+        except AttributeError:
+            pass
         names = [name for name, _ in self.module.named_modules() if name]
         if layer not in names:
             raise NetworkError(
@@ -243,6 +248,15 @@ class Network:
         """Path of the layer that gives the class scores before softmax."""
         if self._scores is not None:
             return self.layer_name(self._scores)
+        if self._scores_found is None:
+            raise NetworkError(
+                f"{self.name} has no layer with one score for each of its {len(self.classes)} classes; "
+                "name the one before softmax with scores='...'."
+            )
+        return self._scores_found
+
+    @cached_property
+    def _scores_found(self) -> str | None:
         fitting = [
             layer.name
             for layer in self.layers.values()
@@ -250,12 +264,11 @@ class Network:
             and (not self.classes or layer.units == len(self.classes))
             and layer.kind not in ("Softmax", "LogSoftmax", "Sigmoid")
         ]
-        if not fitting:
-            raise NetworkError(
-                f"{self.name} has no layer with one score for each of its {len(self.classes)} classes; "
-                "name the one before softmax with scores='...'."
-            )
-        return fitting[-1]
+        return fitting[-1] if fitting else None
+
+    def gives_scores(self, layer: str) -> bool:
+        """Whether `layer` gives the class scores, of a network that has classes."""
+        return bool(self.classes) and layer == (self._scores if self._scores is not None else self._scores_found)
 
     def unit(self, address: str | Unit) -> Unit:
         """The unit at an address `layer:channel[@t,y,x]`, or of a class by its name; checked against the network."""
@@ -305,7 +318,7 @@ class Network:
 
     def label(self, unit: Unit) -> str:
         """The class name of a class unit, else its address."""
-        if self.classes and unit.position is None and unit.layer == self.scores:
+        if unit.position is None and self.gives_scores(unit.layer):
             return self.classes[unit.channel]
         return str(unit)
 

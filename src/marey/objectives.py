@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, overload
 
+import torch
 from torch import Tensor
 
 from marey.errors import NetworkError
@@ -126,12 +128,12 @@ class Objective:
         """The same objective with every address checked against `network`; NetworkError when one does not exist."""
         return Objective.of([(term.checked(network), weight) for term, weight in self.terms])
 
-    @property
+    @cached_property
     def scored(self) -> "Objective":
         """The terms that read activations."""
         return Objective.of([(term, weight) for term, weight in self.terms if term.layers])
 
-    @property
+    @cached_property
     def priors(self) -> "Objective":
         """The terms that read the input alone."""
         return Objective.of([(term, weight) for term, weight in self.terms if not term.layers])
@@ -142,10 +144,12 @@ class Objective:
 
     def value(self, activations: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum for one clip: a scalar."""
-        total = next(iter(inputs.values())).new_zeros(())
-        for term, weight in self.terms:
-            total = total + weight * term.value(activations, inputs)
-        return total
+        return self.parts(activations, inputs).sum()
+
+    def parts(self, activations: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
+        """What every term adds to the sum for one clip, in their order."""
+        values = [weight * term.value(activations, inputs) for term, weight in self.terms]
+        return torch.stack(values) if values else next(iter(inputs.values())).new_zeros(0)
 
     def __add__(self, other: "Objective") -> "Objective":
         if not isinstance(other, Objective):
@@ -176,6 +180,34 @@ class Objective:
             sign = (" + " if text else "") if weight > 0 else (" - " if text else "-")
             text += sign + (str(term) if abs(weight) == 1 else f"{abs(weight):g} * {term}")
         return text or "0"
+
+
+def values_of(
+    objectives: Sequence[Objective], volumes: Mapping[str, Tensor], inputs: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The value of every objective on its own clip of `volumes` and `inputs` (clip channel time height width).
+
+    Beside it, whether one of its terms is zero, as that of a unit that does not fire.
+
+    Neurons of one layer, the common case, are read by a single index; anything else clip by clip.
+    """
+    neurons = [objective.terms[0] for objective in objectives if len(objective.terms) == 1]
+    units = [term.unit for term, _ in neurons if isinstance(term, Activation) and term.unit.position is not None]
+    if len(units) == len(objectives) and len({unit.layer for unit in units}) == 1:
+        volume = volumes[units[0].layer]
+        places = [(clip, unit.channel, *(unit.position or ())) for clip, unit in enumerate(units)]
+        index = torch.tensor(places, device=volume.device).unbind(1)
+        values = volume[index].float() * torch.tensor([weight for _, weight in neurons], device=volume.device)
+        return values, values.detach() == 0
+    parts = [
+        objectives[clip].parts(
+            {layer: volume[clip].float() for layer, volume in volumes.items()},
+            {name: window[clip] for name, window in inputs.items()},
+        )
+        for clip in range(len(objectives))
+    ]
+    values = torch.stack([part.sum() for part in parts])
+    return values, torch.stack([(part.detach() == 0).any() for part in parts])
 
 
 @overload

@@ -24,7 +24,9 @@ class Recipe:
     strength, energy, variation
         weights of score / real maximum, of R_B and of R_TV.
     target
-        the score / real maximum that is enough: more is not rewarded. None: the score is maximized without end.
+        the score / real maximum to reach: the strength of every input rises while its score is below and falls while it is
+        above, so that the result has the smallest priors among the inputs that excite the unit so much. Only where the
+        maximum is that of real clips. None: the strength stays, and the score is maximized without end.
     bounds
         {stream: B} in physical units (distance from gray in 0..1, px/frame); streams not named have `default_bound`.
     where
@@ -37,8 +39,10 @@ class Recipe:
         Adam's steps at most, its step and the start's deviation, both in units of B. The step falls to a tenth.
     tolerance
         a run ends when the objective gained less than this part of itself over the last 32 steps; 0: never early.
-    jitter, time_jitter
-        largest random shift in pixels (None: the layer's stride) and in flow fields.
+    jitter, time_jitter, zoom
+        largest random shift in pixels (None: the layer's stride) and in flow fields, and largest random change of scale.
+    input_noise
+        deviation, in units of B, of white noise that is added to what the network sees at every step.
     precision
         arithmetic of the network: "auto" times both. Inputs and Adam's state are always fp32.
     batch
@@ -62,6 +66,8 @@ class Recipe:
     tolerance: float = 1e-3
     jitter: int | None = None
     time_jitter: int = 1
+    zoom: float = 0.0
+    input_noise: float = 0.0
     precision: Precision = "auto"
     batch: int | None = None
     seed: int = 0

@@ -5,6 +5,7 @@ gradient for a fraction of the work. Inside the frame the crop runs without padd
 neuron needs; at the border it runs with the padding of the full frame, on the part that lies inside.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -125,6 +126,7 @@ def _padded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Reg
     field = network.layer(unit.layer).receptive_field
     names = _seen(network, field)
     shift = []  # by how many positions the crop starts later than the frame, the same for all streams
+    count = []  # and how many strides it is long, so that their sizes agree where they meet
     for axis in range(3):
         steps = []
         for name in names:
@@ -132,6 +134,9 @@ def _padded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Reg
             low, _ = field.interval(name, position)[axis]
             steps.append(0 if along.stride == 0 else max(0, low // along.stride))
         shift.append(min(steps))
+        moving = [name for name in names if field.streams[name][axis].stride > 0]
+        ends = [field.interval(name, position)[axis][1] / field.streams[name][axis].stride for name in moving]
+        count.append(math.ceil(max(ends, default=0)) - shift[axis])
     boxes = {}
     for name in names:
         box = []
@@ -141,10 +146,8 @@ def _padded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Reg
             if along.stride == 0:
                 box.append((0, size))
                 continue
-            _, high = field.interval(name, position)[axis]
             low = along.stride * shift[axis]
-            high = low + -(-(high - low) // along.stride) * along.stride
-            box.append((low, min(size, high)))
+            box.append((low, min(size, low + along.stride * count[axis])))
         boxes[name] = tuple(box)
     if all(box == tuple((0, size) for size in _sizes(network.stream(name))) for name, box in boxes.items()):
         return None

@@ -22,7 +22,7 @@ _PADDED = (
     nn.AvgPool3d,
 )
 
-REVIVAL_SLOPE = 0.1
+REVIVAL_SLOPE = 0.5
 """The part of the gradient that a ReLU passes on while its unit is dead."""
 
 

@@ -1,54 +1,73 @@
-"""Small random shifts of the window that the network sees, the same for all frames of a stream."""
+"""Small random changes of the window that the network sees, the same for all frames of all streams."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from marey.streams import Stream
 
 
 @dataclass(frozen=True)
-class Jitter:
-    """Shifts of up to `space` pixels down and right, and of up to `time` frames for flow, uniform and fresh every step.
+class Shift:
+    """One draw: flow fields, and parts (0..1) of the spare height and width, that the window starts after; its zoom."""
 
-    The optimized canvas is larger than the network's window by that much; nothing is wrapped around or padded.
-    Streams of RGB frames stay in place in time, as their frames lie far apart.
+    time: int
+    down: float
+    right: float
+    zoom: float = 1.0
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Shifts of up to `space` pixels down and right and `time` flow fields, zooms of up to 1 +- `zoom`; fresh every step.
+
+    The optimized canvas is larger than the network's window by that much; nothing is wrapped around or padded. Streams of
+    RGB frames stay in place in time, as their frames lie far apart. A zoom changes flow vectors as it changes distances.
     """
 
     space: int
     time: int = 0
-
-    def margin(self, stream: Stream) -> tuple[int, int, int]:
-        """How much larger the canvas is: frames, height, width."""
-        return (self.time if stream.kind == "flow" else 0, self.space, self.space)
+    zoom: float = 0.0
 
     def canvas(self, stream: Stream) -> tuple[int, int, int, int]:
         """Channels, frames, height and width of the canvas."""
-        frames, down, right = self.margin(stream)
-        return (stream.channels, stream.frames + frames, stream.height + down, stream.width + right)
+        height, width = (math.ceil(size * (1 + self.zoom)) + self.space for size in (stream.height, stream.width))
+        return (stream.channels, stream.frames + self._fields(stream), height, width)
 
-    def offsets(self, generator: torch.Generator) -> tuple[int, int, int]:
-        """A random shift (frames, down, right)."""
-        draws = [
-            int(torch.randint(0, most + 1, (), generator=generator)) for most in (self.time, self.space, self.space)
-        ]
-        return (draws[0], draws[1], draws[2])
+    def draw(self, generator: torch.Generator) -> Shift:
+        """A random shift and zoom."""
+        down, right, zoom = torch.rand(3, generator=generator).tolist()
+        time = int(torch.randint(0, self.time + 1, (), generator=generator))
+        return Shift(time, down, right, 1 + self.zoom * (2 * zoom - 1))
 
     @property
-    def middle(self) -> tuple[int, int, int]:
-        """The shift of the result: the middle of the canvas."""
-        return (self.time // 2, self.space // 2, self.space // 2)
+    def middle(self) -> Shift:
+        """The shift of the result: the middle of the canvas, as it is."""
+        return Shift(self.time // 2, 0.5, 0.5)
 
-    def window(self, canvas: Tensor, stream: Stream, offsets: tuple[int, int, int]) -> Tensor:
+    def window(self, canvas: Tensor, stream: Stream, shift: Shift) -> Tensor:
         """The part of `canvas` (clip channel time height width) that the network sees."""
-        margin = self.margin(stream)
-        t, y, x = (min(offset, most) for offset, most in zip(offsets, margin, strict=True))
-        return canvas[:, :, t : t + stream.frames, y : y + stream.height, x : x + stream.width]
+        start = min(shift.time, self._fields(stream))
+        sizes = [round(size * shift.zoom) for size in (stream.height, stream.width)]
+        corners = [
+            int(part * (whole - size + 0.999))
+            for part, whole, size in zip((shift.down, shift.right), canvas.shape[3:], sizes, strict=True)
+        ]
+        (y, x), (height, width) = corners, sizes
+        seen = canvas[:, :, start : start + stream.frames, y : y + height, x : x + width]
+        if (height, width) == (stream.height, stream.width):
+            return seen.contiguous()  # the priors read it many times
+        flat = interpolate(seen.flatten(1, 2), (stream.height, stream.width), mode="bilinear", align_corners=False)
+        zoomed = flat.reshape(*seen.shape[:3], stream.height, stream.width)
+        return zoomed / shift.zoom if stream.kind == "flow" else zoomed
 
-    def windows(
-        self, canvases: Mapping[str, Tensor], streams: tuple[Stream, ...], offsets: tuple[int, int, int]
-    ) -> dict[str, Tensor]:
+    def windows(self, canvases: Mapping[str, Tensor], streams: tuple[Stream, ...], shift: Shift) -> dict[str, Tensor]:
         """The windows of all streams at the same place: appearance and motion shift together."""
-        return {stream.name: self.window(canvases[stream.name], stream, offsets) for stream in streams}
+        return {stream.name: self.window(canvases[stream.name], stream, shift) for stream in streams}
+
+    def _fields(self, stream: Stream) -> int:
+        return self.time if stream.kind == "flow" else 0

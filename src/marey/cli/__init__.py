@@ -1,6 +1,7 @@
 """The command line: one command per file, one line per error."""
 
 import os
+import re
 import sys
 
 import typer
@@ -28,6 +29,9 @@ for command in (layers, maximize, classify, train, evaluate, flow, demo):
     app.command()(command)
 
 
+_NUMBER = re.compile(r"^-?\d*\.?\d+(e-?\d+)?$")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit 0, 1 (one line on standard error), 2 (wrong usage) or 130 (Ctrl-C)."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
@@ -44,7 +48,11 @@ def run(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         where = "marey" if context is None else context.command_path
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-        return _said(f"{message} `{where} --help` shows how.", getattr(error, "exit_code", 1))
+        code = int(getattr(error, "exit_code", 2))
+        if not message:  # a call without arguments, which has printed the help
+            return code
+        message = message.replace("Value error, ", "").strip().rstrip(".")
+        return _said(f"{message}. `{where} --help` shows how.", code)
     except MareyError as error:
         return _said(str(error), 1)
     except KeyboardInterrupt:
@@ -65,10 +73,8 @@ def _joined(arguments: list[str]) -> list[str]:
     """
     joined: list[str] = []
     for word in arguments:
-        number = word.replace(".", "", 1).isdigit()
-        if number and joined and joined[-1] == "--slowness":
-            joined.append(word)
-        elif number and len(joined) > 1 and joined[-2] == "--slowness":
+        last, before = ["", "", *joined][-1], ["", "", *joined][-2]
+        if _NUMBER.match(word) and (before == "--slowness" or last.startswith("--slowness=")):
             joined[-1] += " " + word
         else:
             joined.append(word)

@@ -1,27 +1,37 @@
 """Arguments and options that several commands share, so that they read the same everywhere."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+FlowWord = Literal["tvl1", "tvl1-fast", "dis", "farneback"]
+"""marey.video.flow.Method, written out because that module loads OpenCV, which `--help` need not wait for."""
+
 NetArgument = Annotated[
     str,
-    typer.Argument(metavar="NET", help="A .safetensors file, or file.py:function that returns a marey.Network.", show_default=False),
+    typer.Argument(
+        metavar="NET", help="A .safetensors file, or file.py:function that returns a marey.Network.", show_default=False
+    ),
 ]
 DataArgument = Annotated[
     Path,
-    typer.Argument(metavar="DATA", help="A folder with one folder of clips per class, or a split file.", show_default=False),
+    typer.Argument(
+        metavar="DATA", help="A folder with one folder of clips per class, or a split file.", show_default=False
+    ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 DeviceOption = Annotated[
     str | None,
-    typer.Option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps. Default: an accelerator if there is one.", show_default=False),
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1, mps. Default: an accelerator if there is one.",
+        show_default=False,
+    ),
 ]
-FlowOption = Annotated[
-    str, typer.Option("--flow", metavar="METHOD", help="Optical flow: tvl1, tvl1-fast, dis or farneback.")
-]
+FlowOption = Annotated[FlowWord, typer.Option("--flow", help="Optical flow, as training used it.")]
 GroupOption = Annotated[
     str | None,
     typer.Option(

@@ -9,38 +9,46 @@ from rich.console import Console
 from rich.progress import track
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument
-from marey.cli.tables import class_table, confusion_table, results_table
+from marey.cli.output import writable
+from marey.cli.tables import class_table, confusion_table, results_table, screen
 
 
 def evaluate(
     net: NetArgument,
     data: DataArgument,
+    *,
     groups: Annotated[
         str,
         typer.Option(
             "--groups",
             metavar="WHAT",
-            help="held-out (those that training left out; all for a network without training record), all, or names (ira,denis).",
+            help="held-out (those that training left out; all where there are none), all, or names (ira,denis).",
         ),
     ] = "held-out",
     group: GroupOption = None,
     windows: Annotated[int, typer.Option("--windows", help="Windows of a clip whose probabilities are averaged.")] = 5,
     confusion: Annotated[bool, typer.Option("--confusion/--no-confusion", help="Show the confusion matrix.")] = True,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write figures and predictions as JSON.", show_default=False)
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write figures and predictions as JSON.", show_default=False),
     ] = None,
     flow: FlowOption = "tvl1-fast",
     device: DeviceOption = None,
 ) -> None:
     """Evaluate a network on clips: accuracy with interval, per-class table, confusion."""
     from marey.classify import evaluated
-    from marey.cli.maximize import placed
+    from marey.cli.device import placed
     from marey.datasets.class_folders import class_folders
     from marey.datasets.clip_set import group_of
     from marey.datasets.split_files import split_file
-    from marey.errors import DatasetError, did_you_mean
+    from marey.errors import DatasetError, OutputError, did_you_mean
     from marey.networks.loading import load, provenance
+    from marey.video.encode import replacing
 
+    if out is not None:
+        if out.is_dir():
+            raise OutputError(f"'{out}' is a folder; name a file for the figures, as in {out / 'figures.json'}.")
+        writable(out.parent)
     network = placed(load(net), device)
     parts = split_file(data, group=group) if data.is_file() else {"": class_folders(data, group=group)}
     test = [clip for name, part in parts.items() if name not in ("train", "training") for clip in part]
@@ -50,19 +58,22 @@ def evaluate(
         wanted = known
     strange = [name for name in wanted if name not in known]
     if strange and groups != "held-out":
-        raise DatasetError(f"no group '{strange[0]}' in '{data}'.{did_you_mean(strange[0], known)} It has {', '.join(known[:12])}.")
+        near = did_you_mean(strange[0], known)
+        raise DatasetError(f"no group '{strange[0]}' in '{data}'.{near} It has {', '.join(known[:12])}.")
     chosen = [clip for clip in test if group_of(clip) in set(wanted)]
     console = Console(stderr=True)
-    loop = track(chosen, description="evaluating", console=console, transient=True)
-    found = evaluated(network, list(loop) if not console.is_terminal else loop, windows=windows, flow=flow)  # type: ignore[arg-type]
-    screen = Console(width=None if Console().is_terminal else 140)
-    screen.print(f"groups {', '.join(sorted(wanted)[:12])}{', ...' if len(wanted) > 12 else ''}", highlight=False)
-    screen.print(results_table({network.name: found}))
-    screen.print(class_table(found))
+    loop = track(chosen, description="evaluating", console=console, transient=True, disable=not console.is_terminal)
+    found = evaluated(network, loop, windows=windows, flow=flow)
+    shown = screen()
+    tested = sorted({group_of(clip) for clip in chosen})
+    words = "all" if tested == known else ", ".join(tested[:12]) + (", ..." if len(tested) > 12 else "")
+    shown.print(f"groups: {words}", highlight=False, markup=False)
+    shown.print(results_table({network.name: found}, heading=f"on {len(found.labels)} clips"))
+    shown.print(class_table(found))
     if confusion:
-        screen.print(confusion_table(found))
+        shown.print(confusion_table(found))
     for path, reason in found.left_out:
-        screen.print(f"left out: {path}: {reason}", highlight=False, markup=False)
+        shown.print(f"left out: {path}: {reason}", highlight=False, markup=False)
     if out is not None:
         record = {
             **found.record(),
@@ -73,4 +84,5 @@ def evaluate(
             "confusion": found.confusion.tolist(),
             "left_out": [list(pair) for pair in found.left_out],
         }
-        out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        with replacing(out) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -1,78 +1,89 @@
 """`marey flow`: the optical flow of clips, to look at and in the files that other programs read."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from torch import Tensor
 
-from marey.cli.arguments import FlowOption, OutOption
+from marey.cli.arguments import FlowOption, FlowWord, OutOption
 from marey.cli.output import writable
-from marey.errors import MareyError, did_you_mean
+from marey.cli.tables import screen, table
+from marey.errors import MareyError
 
-_FORMS = ("denseflow", "two-stream", "i3d", "video")
+if TYPE_CHECKING:
+    from marey.video.clips import Clip
+
+Form = Literal["video", "denseflow", "two-stream", "i3d"]
 
 
 def flow(
     clips: Annotated[
-        list[Path], typer.Argument(metavar="CLIP...", help="Videos, folders of frames, or folders of clips.", show_default=False)
+        list[Path],
+        typer.Argument(metavar="CLIP...", help="Videos, folders of frames, or folders of clips.", show_default=False),
     ],
+    *,
     out: OutOption = Path("flow"),
     form: Annotated[
-        str,
-        typer.Option(
-            "--form",
-            help="video (colored, to look at), or gray images u, v as named by denseflow, two-stream or i3d.",
-        ),
+        Form,
+        typer.Option("--form", help="A colored video to look at, or gray images u, v as other programs name them."),
     ] = "video",
     method: FlowOption = "tvl1-fast",
     short_side: Annotated[
-        int | None, typer.Option("--short-side", help="Resize frames to this short side first, as 256.", show_default=False)
+        int | None,
+        typer.Option("--short-side", help="Resize frames to this short side first, as 256.", show_default=False),
     ] = None,
     bound: Annotated[float, typer.Option("--bound", help="Flow is clipped to so many px/frame.")] = 20.0,
 ) -> None:
     """Compute the optical flow of clips."""
     from marey.datasets.clips_in import clips_in
-    from marey.video.flow import check_method
 
-    if form not in _FORMS:
-        raise MareyError(f"'{form}' is no form of flow files; expected {', '.join(_FORMS)}.{did_you_mean(form, _FORMS)}")
-    check_method(method)
+    if (short_side is not None and short_side < 16) or not bound > 0:
+        raise MareyError(f"--short-side is {short_side}, --bound {bound:g}; expected at least 16 pixels, and above 0.")
     writable(out)
-    found = [clip.path for place in clips for clip in clips_in(place)]
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("clip", "fields", "mean px/frame", "99th percentile", "written to"):
-        shown.add_column(heading, justify="left" if heading in ("clip", "written to") else "right")
-    for path in found:
-        fields = _fields(path, short_side, method, bound)
+    found = list(dict.fromkeys(clip for place in clips for clip in clips_in(place)))
+    shown = table("written to", right=("fields", "mean px/frame", "99th percentile"))
+    for clip, name in zip(found, _names(found), strict=True):
+        fields = _fields(clip, short_side, method, bound)
         speed = fields.square().sum(1).sqrt().flatten()
-        place = _write(fields, path.stem, out, form, bound)
+        place = _write(fields, name, out, form, bound)
         high = speed.kthvalue(max(1, int(0.99 * len(speed)))).values
-        shown.add_row(path.name, str(len(fields)), f"{float(speed.mean()):.2f}", f"{float(high):.2f}", str(place))
-    Console(width=None if Console().is_terminal else 140).print(shown)
+        shown.add_row(escape(str(place)), str(len(fields)), f"{float(speed.mean()):.2f}", f"{float(high):.2f}")
+    screen().print(shown)
 
 
-def _fields(path: Path, short_side: int | None, method: str, bound: float) -> Any:
+def _names(clips: "list[Clip]") -> list[str]:
+    """A name for every clip, by class where it has one; those alike are numbered."""
+    names: list[str] = []
+    for clip in clips:
+        stem = clip.path.name if clip.path.is_dir() else clip.path.stem
+        name = stem if clip.label is None else f"{clip.label}/{stem}"
+        alike = sum(one == name or one.startswith(f"{name}.") for one in names)
+        names.append(f"{name}.{alike + 1}" if name in names else name)
+    return names
+
+
+def _fields(clip: "Clip", short_side: int | None, method: FlowWord, bound: float) -> Tensor:
     """Flow of a whole clip, (time, 2, height, width)."""
     from marey.errors import VideoError
     from marey.streams import Stream
-    from marey.video.clips import Clip, load_clip
+    from marey.video.clips import load_clip
     from marey.video.decode import probe
     from marey.video.flow_cache import FlowCache
 
-    info = probe(path)
+    info = probe(clip.path)
     scale = 1.0 if short_side is None else short_side / min(info.height, info.width)
     height, width = round(info.height * scale), round(info.width * scale)
     whole = Stream("flow", "flow", (0,), height, width)
-    loaded = load_clip(Clip(path), [whole], flow=method, cache=FlowCache())  # type: ignore[arg-type]  # checked before
+    loaded = load_clip(clip, [whole], flow=method, cache=FlowCache())
     (fields,) = loaded.fields.values()
     if len(fields) == 0:
-        raise VideoError(f"'{path}' has 1 frame; flow needs at least 2.")
+        raise VideoError(f"'{clip.path}' has 1 frame; flow needs at least 2.")
     return fields.float().clamp(-bound, bound)
 
 
-def _write(fields: Any, name: str, out: Path, form: str, bound: float) -> Path:
+def _write(fields: Tensor, name: str, out: Path, form: Form, bound: float) -> Path:
     from dataclasses import replace
 
     from marey.video.encode import write_mp4

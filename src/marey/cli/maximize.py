@@ -5,15 +5,19 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from marey.cli.arguments import DeviceOption, FlowOption, GroupOption, NetArgument, OutOption, SeedOption
+from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, GroupOption, NetArgument, OutOption, SeedOption
+from marey.cli.device import placed
 from marey.cli.output import writable
 from marey.network import Network
+from marey.parametrizations import Name
 from marey.preferred_input import PreferredInput, folder_name
-from marey.recipe import Recipe
+from marey.recipe import Precision, Recipe
 
 _SHIPPED = Recipe()
+_SWEEP = " ".join(f"{chi:g}" for chi in _SHIPPED.slowness)
 
 
 def maximize(
@@ -26,10 +30,14 @@ def maximize(
             show_default=False,
         ),
     ],
+    *,
     out: OutOption = Path("preferred"),
     slowness: Annotated[
-        str, typer.Option("--slowness", metavar="CHI...", help="The chi sweep: 0 leaves the motion free (fast), 10 slows it.")
-    ] = " ".join(f"{chi:g}" for chi in _SHIPPED.slowness),
+        str,
+        typer.Option(
+            "--slowness", metavar="CHI...", help="The chi sweep: 0 leaves the motion free (fast), 10 slows it."
+        ),
+    ] = _SWEEP,
     clips: Annotated[
         Path | None,
         typer.Option(
@@ -39,15 +47,21 @@ def maximize(
             show_default=False,
         ),
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", help="Most steps; a run that has converged ends early.")] = _SHIPPED.steps,
-    parametrization: Annotated[str, typer.Option("--parametrization", help="fourier or pixels.")] = _SHIPPED.parametrization,
+    steps: Annotated[
+        int, typer.Option("--steps", help="Most steps; a run that has converged ends early.")
+    ] = _SHIPPED.steps,
+    parametrization: Annotated[
+        Name, typer.Option("--parametrization", help="How the frames are held.")
+    ] = _SHIPPED.parametrization,
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Excite all positions of a unit instead of the one in the middle.")
     ] = False,
     mosaic: Annotated[
         bool, typer.Option("--mosaic", help="All units of one convolutional layer in one picture, a position each.")
     ] = False,
-    precision: Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.")] = _SHIPPED.precision,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="The network's arithmetic; auto times both.")
+    ] = _SHIPPED.precision,
     batch: Annotated[int | None, typer.Option("--batch", help="Most inputs at a time.", show_default=False)] = None,
     flow: FlowOption = "tvl1-fast",
     group: GroupOption = None,
@@ -58,7 +72,9 @@ def maximize(
 
     For each unit a folder in DIR holds the frames, scores and settings, a contact sheet and looping videos.
     """
+    from marey.errors import NetworkError
     from marey.gallery import draw, draw_overview
+    from marey.maximize import Progress as Steps
     from marey.maximize import maximize as preferred_inputs
     from marey.mosaic import maximize_mosaic
     from marey.networks.loading import load
@@ -66,13 +82,15 @@ def maximize(
     recipe = Recipe(
         slowness=_numbers(slowness),
         steps=steps,
-        parametrization=parametrization,  # type: ignore[arg-type]  # checked by Recipe
+        parametrization=parametrization,
         where="everywhere" if everywhere else "center",
-        precision=precision,  # type: ignore[arg-type]  # checked by Recipe
+        precision=precision,
         batch=batch,
         seed=seed,
     )
     network = placed(load(net), device)
+    if "classes" in units and not network.classes:
+        raise NetworkError(f"{network.name} has no classes; name units, as in '{_example(network)}'.")
     addresses = [one for name in units for one in (network.classes if name == "classes" else [name])]
     targets = network.units(addresses)
     writable(out)
@@ -80,13 +98,18 @@ def maximize(
     if clips is not None:
         measure(network, net, clips, {unit.layer for unit in targets}, flow=flow, group=group, console=console)
     with Progress(
-        TextColumn("maximizing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        TextColumn("score {task.fields[score]:.2f}"), console=console, transient=True,
+        TextColumn("maximizing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("score {task.fields[score]:.2f}"),
+        console=console,
+        transient=True,
     ) as bar:
         task = bar.add_task("", total=None, score=0.0)
 
-        def follow(progress: object) -> None:
-            bar.update(task, completed=progress.done, total=progress.planned, score=float(progress.scores.mean()))  # type: ignore[attr-defined]
+        def follow(progress: Steps) -> None:
+            bar.update(task, completed=progress.done, total=progress.planned, score=float(progress.scores.nanmean()))
 
         if mosaic:
             results = [maximize_mosaic(network, targets, recipe=recipe, progress=follow)]
@@ -119,34 +142,22 @@ def summary(result: PreferredInput) -> str:
             words.append(f"is {recognized}")
         words += [note.split(":")[0] for note in result.notes[place]]
         parts.append(f"chi {chi:g}: {', '.join(words)}")
-    return f"[bold]{result.label}[/bold]  {' | '.join(parts)}  (of {result.maximum_source})"
+    return f"[bold]{escape(result.label)}[/bold]  {escape(' | '.join(parts))}  (of {result.maximum_source})"
 
 
-def placed(network: Network, device: str | None) -> Network:
-    """The network on the device asked for, or on an accelerator where there is one."""
-    import torch
-
-    from marey.errors import MareyError
-
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        network.module.to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise MareyError(f"cannot use device '{device}': {reason}. Expected cpu, cuda, cuda:1 or mps.") from None
-    return network
+def _example(network: Network) -> str:
+    return f"{list(network.layers)[-1]}:0"
 
 
 def measure(
-    network: Network, source: str, clips: Path, layers: set[str], *, flow: str, group: str | None, console: Console
+    network: Network, source: str, clips: Path, layers: set[str], *, flow: FlowWord, group: str | None, console: Console
 ) -> None:
     """Measure the real maxima of `layers` on clips, and keep them in the network's file where it has one."""
     from marey.networks.loading import keep_maxima
     from marey.real_maxima import measure_maxima
 
-    with console.status(f"measuring {len(layers)} layers on the clips of {clips}"):
+    with console.status(escape(f"measuring {', '.join(sorted(layers))} on the clips of {clips}")):
         count = measure_maxima(network, clips, layers, flow=flow, group=group)
     if source.endswith(".safetensors"):
         keep_maxima(network, source)
-    console.print(f"real maxima of {', '.join(sorted(layers))} from {count} clips")
+    console.print(f"real maxima of {', '.join(sorted(layers))} from {count} clips", highlight=False, markup=False)

@@ -13,5 +13,6 @@ def writable(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"marey")
     except OSError as error:
-        raise OutputError(f"cannot write to '{folder}': {error.strerror or error}. Name another folder with --out.") from None
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot write to '{folder}': {reason}. Name another folder with --out.") from None
     return folder

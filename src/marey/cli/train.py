@@ -1,7 +1,7 @@
 """`marey train`: a two-stream network from a folder of clips."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -9,11 +9,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, SeedOption
 from marey.cli.output import writable
-from marey.cli.tables import results_table
+from marey.cli.tables import results_table, screen
+
+if TYPE_CHECKING:
+    from marey.datasets.clip_set import ClipSet
+    from marey.datasets.splits import Fold, Split
+
+Fusion = Literal["conv2", "conv3", "conv4", "conv5", "late"]
+_TRAIN = ("", "train", "training")
+"""Names of the split of a split file that is trained on; the others are held out."""
 
 
 def train(
     data: DataArgument,
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="NET", help="The network's file, .safetensors.")],
     hold_out: Annotated[
         str,
@@ -28,16 +37,21 @@ def train(
     width: Annotated[float, typer.Option("--width", help="Channels, as a part of VGG-16's.")] = 0.25,
     frames: Annotated[int, typer.Option("--frames", help="RGB frames, each with a stack of 10 flow fields.")] = 3,
     step: Annotated[int, typer.Option("--step", help="Video frames from one RGB frame to the next.")] = 10,
-    fusion: Annotated[str, typer.Option("--fusion", help="conv2 to conv5, or late.")] = "conv5",
+    fusion: Annotated[
+        Fusion, typer.Option("--fusion", help="Where both streams meet; late: the mean of their scores.")
+    ] = "conv5",
     steps: Annotated[int, typer.Option("--steps", help="Most steps of each tower.")] = 400,
     fusion_steps: Annotated[
-        int | None, typer.Option("--fusion-steps", help="Most steps of the fusion. Default: 0.4 of --steps.", show_default=False)
+        int | None,
+        typer.Option("--fusion-steps", help="Most steps of the fusion. Default: 0.75 of --steps.", show_default=False),
     ] = None,
     batch: Annotated[int, typer.Option("--batch", help="Clips per step.")] = 32,
     validation: Annotated[
         float, typer.Option("--validation", help="Share of the training groups that only decides when to stop.")
     ] = 0.0,
-    minutes: Annotated[float | None, typer.Option("--minutes", help="Stop in time, with what there is.", show_default=False)] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", help="Stop in time, with what there is.", show_default=False)
+    ] = None,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Whether mirror images keep their class.")] = True,
     flow: FlowOption = "tvl1-fast",
     seed: SeedOption = 0,
@@ -45,12 +59,10 @@ def train(
 ) -> int:
     """Train a two-stream network: appearance tower, motion tower, then both with a convolutional fusion.
 
-    DATA is a folder with a folder of clips per class, or a split file. Groups (people, source videos) are never on both sides.
-    Stopped, it goes on where it was when the same line is given again.
+    DATA is a folder with a folder of clips per class, or a split file. Groups (people, source videos) are never on both
+    sides. Stopped, it goes on where it was when the same line is given again.
     """
-    import torch
-
-    from marey.datasets.splits import grouped_split
+    from marey.cli.device import device_of
     from marey.errors import OutputError
     from marey.training.fit import TrainingProgress, without_flip
     from marey.training.fit import train as fit
@@ -60,21 +72,33 @@ def train(
         raise OutputError(f"'{out}' does not end in .safetensors, which is what networks are saved as.")
     writable(out.parent)
     settings = Settings(
-        size=size, width=width, frames=frames, step=step, fusion=fusion, tower_steps=steps,  # type: ignore[arg-type]
-        fusion_steps=max(1, round(0.4 * steps)) if fusion_steps is None else fusion_steps,
-        batch=batch, fusion_batch=max(1, batch // 2), validation=validation, minutes=minutes, seed=seed,
-        flow=flow,  # type: ignore[arg-type]
+        size=size,
+        width=width,
+        frames=frames,
+        step=step,
+        fusion=fusion,
+        tower_steps=steps,
+        fusion_steps=max(1, round(0.75 * steps)) if fusion_steps is None else fusion_steps,
+        batch=batch,
+        fusion_batch=batch,
+        validation=validation,
+        minutes=minutes,
+        seed=seed,
+        flow=flow,
     )
     if not flip:
         settings = without_flip(settings)
+    place = device_of(device)
     console = Console(stderr=True)
     split, words = chosen_split(data, hold_out, group=group, seed=seed)
-    console.print(words, highlight=False)
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    console.print(words, highlight=False, markup=False)
     with Progress(
-        TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"), console=console,
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
     ) as bar:
         bars = {"clips": bar.add_task("clips", total=None, note="decoding, optical flow")}
 
@@ -86,45 +110,55 @@ def train(
                 bars[progress.stage] = bar.add_task(progress.stage, total=progress.steps, note="")
             bar.update(bars[progress.stage], completed=progress.step, note=f"loss {progress.loss:.2f}")
 
-        trained = fit(split, out, settings=settings, name=data.name, device=device, on_load=loaded, on_step=stepped)
+        trained = fit(split, out, settings=settings, name=data.name, device=place, on_load=loaded, on_step=stepped)
+    for path, reason in trained.left_out:
+        console.print(f"left out: {path}: {reason}", highlight=False, markup=False)
     if trained.interrupted:
         console.print(f"interrupted; the same line goes on from '{out.name}.training'.")
         return 130
     if trained.results:
-        console.print(results_table(trained.results))
+        screen().print(results_table(trained.results))
     print(out)
     return 0
 
 
-def chosen_split(data: Path, hold_out: str, *, group: str | None, seed: int) -> "tuple[Split, str]":  # noqa: F821
+def chosen_split(data: Path, hold_out: str, *, group: str | None, seed: int) -> "tuple[Split, str]":
     """The split that a split file or `--hold-out` asks for, and one line that says what it is."""
     from marey.datasets.class_folders import class_folders
+    from marey.datasets.clip_set import ClipSet
     from marey.datasets.split_files import split_file
-    from marey.datasets.splits import Fold, Split, grouped_split
+    from marey.datasets.splits import Split, grouped_split
 
     if data.is_file():
         parts = split_file(data, group=group)
-        tests = [clip for name, part in parts.items() if name not in ("", "train", "training") for clip in part]
-        trains = [clip for name, part in parts.items() if name in ("", "train", "training") for clip in part]
+        trains = tuple(clip for name, part in parts.items() if name in _TRAIN for clip in part)
+        tests = tuple(clip for name, part in parts.items() if name not in _TRAIN for clip in part)
         if tests:
-            split = Split(tuple(trains), tuple(tests))
-            return split, f"{len(trains)} clips to train, {len(tests)} held out, as '{data.name}' says"
-        clips = parts[next(iter(parts))]
+            return Split(trains, tests), f"{len(trains)} clips to train, {len(tests)} held out, as '{data.name}' says"
+        clips = ClipSet(data.stem, trains, next(iter(parts.values())).grouping)
     else:
         clips = class_folders(data, group=group)
-    if hold_out in ("0", ""):
+    asked = _asked(hold_out, clips)
+    if asked == 0:
         return Split(tuple(clips), ()), f"{len(clips)} clips of {len(clips.classes)} classes, none held out"
-    asked: object
-    if "/" in hold_out:
-        asked = Fold.parse(hold_out)
-    else:
-        try:
-            asked = float(hold_out)
-        except ValueError:
-            asked = [name.strip() for name in hold_out.split(",")]
-    split = grouped_split(clips, held_out=asked, seed=seed)  # type: ignore[arg-type]
-    words = (
-        f"{len(split.train)} clips of {len(clips.classes)} classes to train, {len(split.held_out)} held out "
-        f"({', '.join(split.held_out_groups[:6])}{', ...' if len(split.held_out_groups) > 6 else ''}); groups: {clips.grouping}"
+    split = grouped_split(clips, held_out=asked, seed=seed)
+    names = ", ".join(split.held_out_groups[:6]) + (", ..." if len(split.held_out_groups) > 6 else "")
+    return split, (
+        f"{len(split.train)} clips of {len(clips.classes)} classes to train, {len(split.held_out)} held out ({names}); "
+        f"groups: {clips.grouping}"
     )
-    return split, words
+
+
+def _asked(hold_out: str, clips: "ClipSet") -> "list[str] | float | Fold":
+    """What `--hold-out` means: groups where it names some, which may look like numbers, else a fold or a share."""
+    from marey.datasets.splits import Fold
+
+    names = [name.strip() for name in hold_out.split(",")]
+    if set(names) <= set(clips.groups):
+        return names
+    if "/" in hold_out:
+        return Fold.parse(hold_out)
+    try:
+        return float(hold_out)
+    except ValueError:
+        return names

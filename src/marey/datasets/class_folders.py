@@ -9,15 +9,32 @@ from marey.video.clips import Clip
 from marey.video.decode import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = frozenset(
-    ".avi .mp4 .m4v .mkv .mov .webm .mpg .mpeg .wmv .flv .ogv .3gp .ts .mts .gif".split()
+    f".{suffix}"
+    for suffix in (
+        "avi",
+        "mp4",
+        "m4v",
+        "mkv",
+        "mov",
+        "webm",
+        "mpg",
+        "mpeg",
+        "wmv",
+        "flv",
+        "ogv",
+        "3gp",
+        "ts",
+        "mts",
+        "gif",
+    )
 )
 
 
 def class_folders(folder: str | Path, *, group: str | None = None) -> ClipSet:
     """The clips of `folder`/class/clip, a clip being a video file or a folder of frame images.
 
-    `group` is a regular expression whose first group, found in a file name, says which person or source video a clip shows;
-    None guesses, and `ClipSet.grouping` says what. Hidden files and files of other kinds are passed over.
+    `group` is a regular expression whose first group, found in a file name, says which person or source video a clip
+    shows; None guesses, and `ClipSet.grouping` says what. Hidden files and files of other kinds are passed over.
 
     Raises DatasetError when there are fewer than two classes, or a class without clips.
     """
@@ -26,7 +43,7 @@ def class_folders(folder: str | Path, *, group: str | None = None) -> ClipSet:
         reason = "is no folder" if folder.exists() else "does not exist"
         raise DatasetError(f"'{folder}' {reason}; expected a folder with one folder of clips for each class.")
     try:
-        classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        classes = [path for path in visible(folder) if path.is_dir()]
         clips = [Clip(path, label=label.name) for label in classes for path in _clips(label)]
     except OSError as error:
         raise DatasetError(f"'{error.filename}' cannot be read: {error.strerror}.") from None
@@ -34,14 +51,19 @@ def class_folders(folder: str | Path, *, group: str | None = None) -> ClipSet:
         raise DatasetError(f"'{folder}' holds no folders; expected one folder of clips for each class.")
     if len(classes) == 1:
         raise DatasetError(
-            f"'{folder}' holds one class only, '{classes[0].name}'; expected a folder of clips for each of at least two."
+            f"'{folder}' holds one class only, '{classes[0].name}'; expected a folder of clips for each of two or more."
         )
     found, said = grouped(clips, group)
     return ClipSet(folder.resolve().name, found, said)
 
 
+def visible(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted, without hidden entries."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
 def _clips(folder: Path) -> list[Path]:
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    entries = visible(folder)
     clips = [path for path in entries if is_clip(path)]
     if not clips:
         inside = f"; it holds {len(entries)} other entries, such as '{entries[0].name}'" if entries else ""

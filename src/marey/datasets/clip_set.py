@@ -1,4 +1,4 @@
-"""The clips of a data set with what its classes and groups are, because every split and every report needs to say so."""
+"""The clips of a data set with their classes and groups, because every split and every report needs to say so."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,5 +54,5 @@ def classes_of(clips: Sequence[Clip]) -> tuple[str, ...]:
 
 
 def group_of(clip: Clip) -> str:
-    """What must stay on one side of a split: the clip's group, or its file where it has none."""
-    return str(clip.path) if clip.group is None else clip.group
+    """What must stay on one side of a split: the clip's group, or its file (with its folder) where it has none."""
+    return f"{clip.path.parent.name}/{clip.path.name}" if clip.group is None else clip.group

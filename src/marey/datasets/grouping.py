@@ -1,4 +1,4 @@
-"""Who or what a clip shows, read from its file name, because clips of one person must not be on both sides of a split."""
+"""Who or what a clip shows, read from its file name, because no person may be on both sides of a split."""
 
 import re
 from collections import defaultdict
@@ -43,8 +43,8 @@ def grouped(clips: Sequence[Clip], pattern: str | None) -> tuple[tuple[Clip, ...
     without = [clip for clip in found if clip.group is None]
     if grouping.pattern is not None and without:
         raise DatasetError(
-            f"the group pattern '{grouping.pattern}' does not fit '{without[0].path.name}' ({len(without)} of {len(found)} clips); "
-            "write one that fits every file name, such as '^([^_]+)_'."
+            f"the group pattern '{grouping.pattern}' does not fit '{without[0].path.name}' "
+            f"({len(without)} of {len(found)} clips); write one that fits every file name, such as '^([^_]+)_'."
         )
     return found, grouping.said
 

@@ -1,7 +1,7 @@
 """Small generated clips of moving shapes, so that everything can be tried on a machine with nothing but this package.
 
-Each class is one shape with one motion. Shapes differ in outline and color, motions in direction, so that some classes share
-their appearance and some their motion.
+Each class is one shape with one motion. Shapes differ in outline and color, motions in direction, so that some classes
+share their appearance and some their motion.
 """
 
 from pathlib import Path
@@ -24,9 +24,7 @@ CLASSES: dict[str, tuple[str, tuple[float, float]]] = {
 _COLORS = {"disc": (0.85, 0.25, 0.15), "square": (0.15, 0.35, 0.85)}
 
 
-def moving_shape(
-    label: str, generator: np.random.Generator, *, size: int = 64, frames: int = 20
-) -> NDArray[np.uint8]:
+def moving_shape(label: str, generator: np.random.Generator, *, size: int = 64, frames: int = 20) -> NDArray[np.uint8]:
     """One clip (time height width 3) of a class: its shape moves at 1 to 2 px/frame across a quiet texture."""
     shape, (right, down) = CLASSES[label]
     speed = generator.uniform(1.0, 2.0)

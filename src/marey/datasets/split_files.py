@@ -56,8 +56,10 @@ def split_file(
     lost = set(absent)
     found = [(line, clip) for line, clip in found if clip not in lost]
     labels = {clip.label for _, clip in found}
+    if not labels:
+        raise DatasetError(f"none of the {len(absent)} clips that '{path}' lists exists; give the folder they are in.")
     if len(labels) < 2:
-        raise DatasetError(f"'{path}' lists clips of {len(labels)} class; expected at least two classes.")
+        raise DatasetError(f"'{path}' lists clips of one class only, '{labels.pop()}'; expected at least two classes.")
     if any(clip.group is not None for _, clip in found) and group is None:
         said = f"from the column 'group' of '{path.name}'"
         clips: Sequence[Clip] = [clip for _, clip in found]
@@ -120,15 +122,15 @@ def _csv_lines(path: Path, text: str) -> list[_Line]:
     for column in ("path", "label"):
         if column not in columns:
             has = ", ".join(str(name) for name in columns) or "nothing"
-            raise DatasetError(f"'{path}' has no column '{column}'; its first line names {has}. Expected path,label,split,group.")
+            raise DatasetError(
+                f"'{path}' has no column '{column}'; its first line names {has}. Expected path,label,split,group."
+            )
     lines = []
     for number, row in enumerate(rows, start=2):
         values = {name: (row.get(name) or "").strip() for name in ("path", "label", "split", "group")}
         if not values["path"]:
             raise DatasetError(f"line {number} of '{path}' has no path.")
-        lines.append(
-            _Line(number, values["path"], values["label"] or None, values["split"], values["group"] or None)
-        )
+        lines.append(_Line(number, values["path"], values["label"] or None, values["split"], values["group"] or None))
     return lines
 
 

@@ -83,7 +83,8 @@ def grouped_split(clips: Sequence[Clip], *, held_out: Collection[str] | float | 
     missing = sorted(set(classes) - {str(clip.label) for clip in split.train})
     if missing:
         raise DatasetError(
-            f"holding out {', '.join(sorted(chosen)[:5])} leaves class '{missing[0]}' without training clips; hold out other groups."
+            f"holding out {', '.join(sorted(chosen)[:5])} leaves class '{missing[0]}' without training clips; "
+            "hold out other groups."
         )
     return split
 
@@ -93,7 +94,8 @@ def _named(groups: Collection[str], held_out: Collection[str]) -> set[str]:
     for name in sorted(names):
         if name not in groups:
             raise DatasetError(
-                f"no group '{name}' to hold out.{did_you_mean(name, groups)} There are {', '.join(sorted(groups)[:12])}."
+                f"no group '{name}' to hold out.{did_you_mean(name, groups)} "
+                f"There are {', '.join(sorted(groups)[:12])}."
             )
     if not names or len(names) == len(groups):
         raise DatasetError(f"{len(names)} of {len(groups)} groups are held out; leave some on either side.")
@@ -124,7 +126,9 @@ def _folds(counts: Mapping[str, Counter[str]], folds: int, seed: int) -> list[se
 
 def _share(counts: Mapping[str, Counter[str]], share: float, seed: int) -> set[str]:
     if not 0 < share < 1:
-        raise DatasetError(f"a share of {share:g} cannot be held out; expected one between 0 and 1, or names of groups.")
+        raise DatasetError(
+            f"a share of {share:g} cannot be held out; expected one between 0 and 1, or names of groups."
+        )
     total = sum(counts.values(), Counter[str]())
     chosen: set[str] = set()
     filled: Counter[str] = Counter()
@@ -133,9 +137,11 @@ def _share(counts: Mapping[str, Counter[str]], share: float, seed: int) -> set[s
         return sum((held[label] - share * total[label]) ** 2 for label in total)
 
     for name in _order(counts, seed):
-        if distance(filled + counts[name]) < distance(filled):
+        with_it = filled + counts[name]
+        emptied = any(with_it[label] == total[label] for label in counts[name])
+        if not emptied and distance(with_it) < distance(filled):
             chosen.add(name)
-            filled += counts[name]
+            filled = with_it
     if not chosen:
         return {min(_order(counts, seed), key=lambda name: distance(counts[name]))}
     return chosen

@@ -3,22 +3,28 @@
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
-from marey.errors import NetworkError, WeightsError
+from marey.errors import MareyError, NetworkError, WeightsError
 from marey.network import Network
 from marey.networks.weights import NetworkFile, open_network, save
+
+Made = TypeVar("Made")
 
 
 def load(source: str | Path) -> Network:
     """The network in a file that `marey train` or `save_network` wrote, or one that a function of the user's returns.
 
-    `source` is a path that ends in .safetensors, or `file.py:function` or `package.module:function`, where the function takes
-    no argument and returns a `marey.Network`. Only name code that you trust: it is run.
+    `source` is a path that ends in .safetensors, or `file.py:function` or `package.module:function`, where the
+    function takes no argument and returns a `marey.Network`. Only name code that you trust: it is run. It finds what
+    lies beside its file, or in the current folder.
 
-    Raises WeightsError for a file that is missing, damaged or no network, NetworkError for a function that fails to give one.
+    Raises WeightsError for a file that is missing, damaged or no network, NetworkError for a function that fails to
+    give one.
     """
     text = str(source)
     if text.endswith(".safetensors"):
@@ -30,8 +36,8 @@ def load(source: str | Path) -> Network:
             f"there is no network '{text}'; expected a .safetensors file, or file.py:function for your own."
         )
     raise WeightsError(
-        f"'{text}' is no network file; expected .safetensors as `marey train` writes, or file.py:function that returns a "
-        "marey.Network (load .pt weights there with marey.networks.load_weights)."
+        f"'{text}' is no network file; expected .safetensors as `marey train` writes, or file.py:function that returns "
+        "a marey.Network (load .pt weights there with marey.networks.weights.load_weights)."
     )
 
 
@@ -62,27 +68,52 @@ def keep_maxima(network: Network, path: str | Path) -> None:
 
 def _called(text: str) -> Network:
     place, _, function = text.rpartition(":")
-    module = _module(place)
-    make = getattr(module, function, None)
-    if not callable(make):
-        raise NetworkError(f"'{place}' has no function '{function}'; expected one that returns a marey.Network.")
-    network = make()
+    with _importing_from(Path(place).parent if place.endswith(".py") else Path()):
+        module = _run(text, lambda: _module(place))
+        make = getattr(module, function, None)
+        if not callable(make):
+            raise NetworkError(f"'{place}' has no function '{function}'; expected one that returns a marey.Network.")
+        network = _run(text, make)
     if not isinstance(network, Network):
         raise NetworkError(f"'{text}' returned {type(network).__name__}; expected a marey.Network.")
     return network
+
+
+def _run(text: str, code: Callable[[], Made]) -> Made:
+    """What the user's code returns; its errors, which may be any, with where they come from behind them."""
+    try:
+        return code()
+    except MareyError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise NetworkError(
+            f"'{text}' failed with {type(error).__name__}{': ' + reason[0] if reason else ''}; "
+            "expected a function without arguments that returns a marey.Network."
+        ) from error
+
+
+@contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """While inside, imports find what lies in `folder`, as they do where Python itself is given a file."""
+    place = str(folder.resolve())
+    sys.path.insert(0, place)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            sys.path.remove(place)
 
 
 def _module(place: str) -> ModuleType:
     if place.endswith(".py"):
         if not Path(place).is_file():
             raise NetworkError(f"there is no file '{place}'.")
-        spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+        name = f"marey_network_of_{Path(place).stem}"  # a name of its own: the file may be called as a library is
+        spec = importlib.util.spec_from_file_location(name, place)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
+        sys.modules[name] = module
         spec.loader.exec_module(module)
         return module
-    try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        raise NetworkError(f"cannot import '{place}': {error}.") from None
+    return importlib.import_module(place)

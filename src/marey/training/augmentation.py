@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from marey.errors import DatasetError
+from marey.errors import MareyError
 from marey.streams import Stream
 from marey.video.clips import LoadedClip, resized_size, span_frames
 
@@ -40,7 +40,7 @@ class Augmentation:
         shares = {"flip": self.flip, "zoom": self.zoom, "brightness": self.brightness, "contrast": self.contrast}
         for name, value in (shares | {"tint": self.tint}).items():
             if not 0 <= value <= 1 or (name in ("zoom", "contrast") and value == 1):
-                raise DatasetError(f"{name} of an augmentation is 0 to 1, got {value:g}.")
+                raise MareyError(f"{name} of an augmentation is 0 to 1, got {value:g}.")
 
 
 def augmented_window(
@@ -92,7 +92,9 @@ def _cut(clip: LoadedClip, stream: Stream, factor: float) -> Stream:
     """The stream with a crop `factor` times as large, as far as the resized frames allow."""
     height, width = resized_size(clip.source_size, stream)
     factor = min(factor, height / stream.height, width / stream.width)
-    return replace(stream, height=round(stream.height * factor), width=round(stream.width * factor))
+    cut = replace(stream, height=round(stream.height * factor), width=round(stream.width * factor))
+    # a crop that would want frames of another size than the clip was loaded in
+    return cut if resized_size(clip.source_size, cut) == (height, width) else stream
 
 
 def _resized(values: Tensor, stream: Stream) -> Tensor:

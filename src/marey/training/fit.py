@@ -1,5 +1,6 @@
 """Training of a two-stream network: appearance tower, motion tower, then both with the fusion."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,19 +13,19 @@ from torch import Tensor
 from marey._version import __version__
 from marey.datasets.clip_set import classes_of
 from marey.datasets.splits import Split, grouped_split
-from marey.errors import DatasetError, VideoError
+from marey.errors import DatasetError, OutputError, VideoError
 from marey.evaluation import Evaluation, averaged
 from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, save
 from marey.streams import Stream
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
-from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16
+from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16, seeded
 from marey.video.clips import Clip, LoadedClip, load_clips
 from marey.video.flow_cache import FlowCache
 
 _SHARES = {"appearance": 0.25, "motion": 0.3, "fusion": 0.45}
-"""Parts of `Settings.minutes`."""
+"""Parts of `Settings.minutes`; what a stage leaves over is for those after it."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,15 @@ class Trained:
     """A finished training: the file's content and how it does on the clips left out.
 
     results
-        {"appearance", "motion", "late", "fusion": evaluation on the clips left out}; empty when none were.
+        {"appearance", "motion", "late", "fusion": evaluation on the clips held out}; empty when none were.
+    left_out
+        clips that cannot be read, with the reason; they neither trained nor tested.
     """
 
     file: NetworkFile
     results: Mapping[str, Evaluation]
     interrupted: bool = False
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class _Data:
     train: Sequence[LoadedClip]
     watched: Sequence[LoadedClip]
     held_out: Sequence[LoadedClip]
+    left_out: tuple[tuple[str, str], ...]
 
     def labels(self, clips: Sequence[LoadedClip]) -> Tensor:
         return torch.tensor([self.classes.index(str(clip.clip.label)) for clip in clips])
@@ -76,37 +81,46 @@ def train(
 ) -> Trained:
     """Train on `split.train`, evaluate on `split.held_out`, write the network to `out` (.safetensors).
 
-    All clips are kept in memory, resized, with their flow. The state is saved beside `out` every `save_seconds` and on Ctrl-C;
-    the same call goes on from it, and removes it when done. Nothing is chosen by the clips held out.
+    All clips are kept in memory, resized, with their flow. The state is saved beside `out` every `save_seconds` and on
+    Ctrl-C; the same call goes on from it, and removes it when done. Nothing is chosen by the clips held out.
 
-    Raises DatasetError for a split without clips or a state of other settings, VideoError when no clip of a class can be read.
+    Raises DatasetError for a split without clips or a state of other settings, VideoError when no clip of a class can
+    be read, OutputError, before the long part, for an `out` that cannot be written.
     """
     settings = settings if settings is not None else Settings()
-    out = Path(out)
+    out = _writable(Path(out))
     classes = classes_of(split.train)
+    if len(classes) < 2:
+        raise DatasetError(f"there are {len(classes)} classes to train on; expected clips of at least two.")
     unknown = {clip.label for clip in split.held_out} - set(classes)
     if unknown:
-        raise DatasetError(f"class '{sorted(map(str, unknown))[0]}' is held out as a whole; hold out groups that leave some.")
+        raise DatasetError(
+            f"class '{min(map(str, unknown))}' is held out as a whole; hold out groups that leave some of it."
+        )
     begun = time.monotonic()
-    torch.manual_seed(settings.seed)
-    shown = TwoStream(len(classes), **settings.architecture()).input_streams()
+    with seeded(settings.seed):
+        shown = TwoStream(len(classes), **settings.architecture()).input_streams()
     cache = cache if cache is not None else FlowCache()
-    data = _loaded(split, classes, shown, settings, cache, on_load)
+    data = _loaded(split, classes, shown, settings, cache=cache, on_load=on_load)
     paths = sorted(f"{clip.clip.label}/{clip.clip.path.name}" for clip in data.train)
     key = {**settings.record(), "classes": list(classes), "clips": paths}
     state_path = out.with_name(out.name + ".training")
     state = open_state(state_path, key) or {"settings": key, "done": {}, "current": None, "seconds": 0.0}
-    runner = _Runner(settings, data, state, state_path, torch.device(device), save_seconds, on_step, begun)
+    runner = _Runner(
+        settings, data, state, state_path, torch.device(device), save_seconds=save_seconds, on_step=on_step, begun=begun
+    )
 
     towers = {}
     for stage_name, stream in (("appearance", "rgb"), ("motion", "flow")):
-        tower = TwoStream(len(classes), **{**settings.architecture(), "frames": 1}, streams=(stream,))
+        with seeded(settings.seed):  # for each network, so that a resumed run starts it from the same weights
+            tower = TwoStream(len(classes), **{**settings.architecture(), "frames": 1}, streams=(stream,))
         towers[stage_name] = runner.finished(
             stage_name, tower, steps=settings.tower_steps, batch=settings.batch, rates={"": 1.0}
         )
-    network = TwoStream(
-        len(classes), **settings.architecture(), fusion=settings.fusion, auxiliary=settings.fusion != "late"
-    )
+    with seeded(settings.seed):
+        network = TwoStream(
+            len(classes), **settings.architecture(), fusion=settings.fusion, auxiliary=settings.fusion != "late"
+        )
     trained_towers = {key: value for tower in towers.values() for key, value in tower.state_dict().items()}
     fitting = {key: value for key, value in trained_towers.items() if key in network.state_dict()}
     network.load_state_dict(fitting, strict=False)
@@ -117,18 +131,30 @@ def train(
         network = runner.finished(
             "fusion", network, steps=settings.fusion_steps, batch=settings.fusion_batch, rates=rates
         )
-    results = _results(towers, network, data, windows) if data.held_out and not runner.interrupted else {}
+    results = (
+        _results(towers, network, data, split, windows=windows) if data.held_out and not runner.interrupted else {}
+    )
     file = NetworkFile(
         module=network,
         streams=shown,
         classes=classes,
-        provenance=_provenance(name, split, data, settings, runner, results),
+        provenance=_provenance(name, split, data, settings, runner=runner, results=results),
     )
     if runner.interrupted:
-        return Trained(file, results, interrupted=True)
+        return Trained(file, results, interrupted=True, left_out=data.left_out)
     save(file, out)
     state_path.unlink(missing_ok=True)
-    return Trained(file, results)
+    return Trained(file, results, left_out=data.left_out)
+
+
+def _writable(out: Path) -> Path:
+    if out.suffix != ".safetensors":
+        raise OutputError(f"'{out}' does not end in .safetensors, which is what networks are saved as.")
+    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise OutputError(f"no network can be written to '{out.parent}'; name a folder that exists and can be written.")
+    if out.is_dir():
+        raise OutputError(f"'{out}' is a folder; name a file for the network.")
+    return out
 
 
 def _loaded(
@@ -136,30 +162,33 @@ def _loaded(
     classes: tuple[str, ...],
     streams: tuple[Stream, ...],
     settings: Settings,
+    *,
     cache: FlowCache,
     on_load: Callable[[int, int], None] | None,
 ) -> _Data:
-    train, watched = split.train, ()
+    train, watched = split.train, tuple[Clip, ...]()
     if settings.validation > 0:
         inner = grouped_split(split.train, held_out=settings.validation, seed=settings.seed)
         train, watched = inner.train, inner.held_out
     every = [*train, *watched, *split.held_out]
-    reasons: list[str] = []
+    lost: list[tuple[str, str]] = []
     found: dict[Clip, LoadedClip] = {}
 
     def failed(clip: Clip, error: VideoError) -> None:
-        reasons.append(str(error))
+        lost.append((str(clip.path), str(error)))
 
     loading = load_clips(every, streams, flow=settings.flow, cache=cache, workers=2, failed=failed)
     for loaded in loading:
         found[loaded.clip] = loaded
         if on_load is not None:
-            on_load(len(found) + len(reasons), len(every))
-    data = _Data(classes, *([found[clip] for clip in part if clip in found] for part in (train, watched, split.held_out)))
-    lost = set(classes) - {str(clip.clip.label) for clip in data.train}
-    if lost:
-        raise VideoError(f"no clip of class '{min(lost)}' can be used; {reasons[0] if reasons else 'none is in the split'}")
-    return data
+            on_load(len(found) + len(lost), len(every))
+    train_clips, watched_clips, held_out_clips = (
+        [found[clip] for clip in part if clip in found] for part in (train, watched, split.held_out)
+    )
+    empty = set(classes) - {str(clip.clip.label) for clip in train_clips}
+    if empty:
+        raise VideoError(f"no clip of class '{min(empty)}' can be used to train on; the first error: {lost[0][1]}")
+    return _Data(classes, train_clips, watched_clips, held_out_clips, tuple(lost))
 
 
 class _Runner:
@@ -172,6 +201,7 @@ class _Runner:
         state: dict[str, Any],
         path: Path,
         device: torch.device,
+        *,
         save_seconds: float,
         on_step: Callable[[TrainingProgress], None] | None,
         begun: float,
@@ -179,7 +209,6 @@ class _Runner:
         self.settings, self.data, self.state, self.path, self.device = settings, data, state, path, device
         self.save_seconds, self.on_step, self.begun = save_seconds, on_step, begun
         self.interrupted = False
-        self.steps: dict[str, int] = {}
         self.before = float(state["seconds"])
 
     @property
@@ -187,30 +216,38 @@ class _Runner:
         """Time spent so far, in earlier runs too."""
         return self.before + time.monotonic() - self.begun
 
-    def finished(
-        self, name: str, module: TwoStream, *, steps: int, batch: int, rates: dict[str, float]
-    ) -> TwoStream:
+    def finished(self, name: str, module: TwoStream, *, steps: int, batch: int, rates: dict[str, float]) -> TwoStream:
         """The module after the stage `name`: trained now, or as an earlier run left it."""
         channels_last(module)
         module.to(self.device)
         done = self.state["done"].get(name)
         if done is not None:
             module.load_state_dict(done["module"])
-            self.steps[name] = done["step"]
             return module.eval()
         if self.interrupted:
             return module.eval()
         streams = module.input_streams()
+        current = self.state["current"]
+        resumed = current is not None and current["name"] == name
         stage = Stage(
-            name, module, streams, self.data.train, self.data.labels(self.data.train), self.data.watched,
-            self.data.labels(self.data.watched), self.settings, steps, batch, rates,
-            bf16=faster_in_bf16(module, streams, batch),
+            name=name,
+            module=module,
+            streams=streams,
+            clips=self.data.train,
+            labels=self.data.labels(self.data.train),
+            watched=self.data.watched,
+            watched_labels=self.data.labels(self.data.watched),
+            settings=self.settings,
+            steps=steps,
+            batch=batch,
+            rates=rates,
+            bf16=current["bf16"] if resumed else faster_in_bf16(module, streams, batch),
         )
-        if self.state["current"] is not None and self.state["current"]["name"] == name:
-            stage.resume(self.state["current"])
+        if resumed:
+            stage.resume(current)
         saved = time.monotonic()
 
-        def after(stage: Stage) -> bool:
+        def after(stage: Stage) -> None:
             nonlocal saved
             if self.on_step is not None:
                 recent = stage.losses[-20:]
@@ -218,20 +255,29 @@ class _Runner:
             if time.monotonic() - saved > self.save_seconds:
                 self._save(stage)
                 saved = time.monotonic()
-            return False
 
-        minutes = self.settings.minutes
         try:
-            stage.run(after, None if minutes is None else 60 * minutes * _SHARES[name])
+            stage.run(after, self._limit_seconds(name))
         except KeyboardInterrupt:
             self.interrupted = True
             self._save(stage)
             return module.eval()
-        self.state["done"][name] = {"module": module.state_dict(), "step": stage.step}
+        self.state["done"][name] = {
+            "module": module.state_dict(),
+            "step": stage.step,
+            "seconds": stage.seconds,
+            "bf16": stage.bf16,
+        }
         self.state["current"] = None
-        self.steps[name] = stage.step
         self._save(None)
         return module
+
+    def _limit_seconds(self, name: str) -> float | None:
+        if self.settings.minutes is None:
+            return None
+        done = self.state["done"]
+        left = 60 * self.settings.minutes - sum(stage["seconds"] for stage in done.values())
+        return float(left * _SHARES[name] / sum(share for stage, share in _SHARES.items() if stage not in done))
 
     def _save(self, stage: Stage | None) -> None:
         current = None if stage is None else stage.state
@@ -239,14 +285,16 @@ class _Runner:
 
 
 def _results(
-    towers: Mapping[str, TwoStream], network: TwoStream, data: _Data, windows: int
+    towers: Mapping[str, TwoStream], network: TwoStream, data: _Data, split: Split, *, windows: int
 ) -> dict[str, Evaluation]:
     labels = data.labels(data.held_out)
     names = tuple(str(clip.clip.path) for clip in data.held_out)
+    asked = {str(clip.path) for clip in split.held_out}
+    left_out = tuple(one for one in data.left_out if one[0] in asked)
 
     def evaluation(module: TwoStream, streams: tuple[Stream, ...]) -> Evaluation:
-        probabilities = clip_probabilities(module, streams, data.held_out, windows=windows)["fused"]
-        return Evaluation(data.classes, names, labels, probabilities)
+        probabilities = clip_probabilities(module, streams, data.held_out, windows=windows)
+        return Evaluation(data.classes, names, labels, probabilities, left_out)
 
     found = {name: evaluation(tower, tower.input_streams()) for name, tower in towers.items()}
     found["late"] = averaged([found["appearance"], found["motion"]])
@@ -255,14 +303,15 @@ def _results(
 
 
 def _provenance(
-    name: str, split: Split, data: _Data, settings: Settings, runner: _Runner, results: Mapping[str, Evaluation]
+    name: str, split: Split, data: _Data, settings: Settings, *, runner: "_Runner", results: Mapping[str, Evaluation]
 ) -> dict[str, Any]:
     return {
         "data": name,
         "clips": {"train": len(data.train), "watched": len(data.watched), "held_out": len(data.held_out)},
         "held_out_groups": list(split.held_out_groups),
         "settings": settings.record(),
-        "steps": dict(runner.steps),
+        "steps": {stage: done["step"] for stage, done in runner.state["done"].items()},
+        "arithmetic": {stage: "bf16" if done["bf16"] else "fp32" for stage, done in runner.state["done"].items()},
         "seconds": round(runner.seconds, 1),
         "results": {kind: evaluation.record() for kind, evaluation in results.items()},
         "versions": {"marey": __version__, "torch": str(torch.__version__)},

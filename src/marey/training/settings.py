@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from marey.errors import DatasetError
+from marey.errors import MareyError
 from marey.training.augmentation import Augmentation
+from marey.video.flow import Method, check_method
 
 
 @dataclass(frozen=True)
@@ -12,21 +13,23 @@ class Settings:
     """How a two-stream network is trained: both towers alone on single moments, then together with the fusion.
 
     size, width, frames, stack, step, fusion, pooling, fc, dropout, norm
-        the architecture, see `TwoStream`. The defaults are a network for a laptop; size=224, width=1, pooling="grid", fc=None,
-        norm="none" is the paper's.
+        the architecture, see `TwoStream`. The defaults are a network for a laptop; size=224, width=1, frames=5,
+        pooling="grid", fc=None, norm="none" is the paper's.
     tower_steps, fusion_steps
         most steps of each tower, and of the fusion stage.
     batch, fusion_batch
         clips per step.
     learning_rate, weight_decay, label_smoothing
-        AdamW's peak rate (one cycle: up for a fifth of the steps, then down to nothing), its decay, and the share of the target
-        that goes to all classes.
+        AdamW's peak rate (one cycle: up for a fifth of the steps, then down to nothing), its decay, and the share of
+        the target that goes to all classes.
     tower_rate
-        the towers' learning rate in the fusion stage, as a part of `learning_rate`.
+        the towers' learning rate in the fusion stage, as a part of `learning_rate`; 0: the towers stay as they are.
+    stream_dropout
+        part of the clips whose maps of one stream are hidden from the fusion in training, see `Fused`.
     validation
-        share of the training groups that is only watched: the best weights on it are kept, and a stage ends when they have not
-        become better for `patience` looks, one every `look` steps. 0: no group is given up, and a stage ends when its loss has not
-        become better for as long.
+        share of the training groups that is only watched: the best weights on it are kept, and a stage ends when they
+        have not become better for `patience` looks, one every `look` steps. 0: no group is given up, and a stage ends
+        when its loss has not become better for as long.
     minutes
         the whole run's limit: each stage gets its share, and what it reached by then counts. None: no limit.
     """
@@ -42,31 +45,39 @@ class Settings:
     fc: int | None = 128
     dropout: float = 0.5
     tower_steps: int = 400
-    fusion_steps: int = 160
+    fusion_steps: int = 300
     batch: int = 32
-    fusion_batch: int = 16
+    fusion_batch: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     label_smoothing: float = 0.1
-    tower_rate: float = 0.25
+    tower_rate: float = 0.0
+    stream_dropout: float = 0.4
     validation: float = 0.0
     look: int = 50
     patience: int = 4
     minutes: float | None = None
     seed: int = 0
-    flow: Literal["tvl1", "tvl1-fast", "dis", "farneback"] = "tvl1-fast"
+    flow: Method = "tvl1-fast"
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         for name in ("tower_steps", "fusion_steps", "batch", "fusion_batch", "look", "patience"):
             if getattr(self, name) < 1:
-                raise DatasetError(f"{name} is {getattr(self, name)}; expected at least 1.")
+                raise MareyError(f"{name} is {getattr(self, name)}; expected at least 1.")
+        if not 0 <= self.stream_dropout <= 1:
+            raise MareyError(f"stream_dropout is {self.stream_dropout}; expected 0 to 1.")
         if not 0 <= self.validation < 1 or not 0 <= self.label_smoothing < 1:
-            raise DatasetError(
+            raise MareyError(
                 f"validation is {self.validation} and label_smoothing {self.label_smoothing}; expected 0 up to below 1."
             )
+        if not min(self.weight_decay, self.tower_rate) >= 0:
+            raise MareyError(
+                f"weight_decay is {self.weight_decay} and tower_rate {self.tower_rate}; expected at least 0."
+            )
+        check_method(self.flow)
         if not self.learning_rate > 0 or (self.minutes is not None and not self.minutes > 0):
-            raise DatasetError(f"learning_rate is {self.learning_rate} and minutes {self.minutes}; expected above 0.")
+            raise MareyError(f"learning_rate is {self.learning_rate} and minutes {self.minutes}; expected above 0.")
 
     def architecture(self) -> dict[str, Any]:
         """What `TwoStream` is told, but for classes and streams."""

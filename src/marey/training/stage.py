@@ -1,8 +1,11 @@
-"""One stage of training: a module, its streams and its clips, from a step on until it is done, stopped or out of time."""
+"""One stage of training: a module, its streams and its clips, from a step on until done, stopped or out of time."""
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from marey.errors import MareyError
 from marey.networks.two_stream import TwoStream
 from marey.streams import Stream
 from marey.training.augmentation import augmented_window, stacked
@@ -19,7 +23,7 @@ from marey.video.clips import LoadedClip, starts
 
 @dataclass
 class Stage:
-    """What a stage needs, and where it is: everything that `state` holds makes it go on as if it had not been stopped."""
+    """What a stage needs, and where it is: what `state` holds makes it go on as if it had not been stopped."""
 
     name: str
     module: TwoStream
@@ -34,6 +38,7 @@ class Stage:
     rates: dict[str, float]
     bf16: bool
     step: int = 0
+    seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
     best: float = -math.inf
     best_step: int = 0
@@ -43,8 +48,14 @@ class Stage:
         self.generator = torch.Generator().manual_seed(self.settings.seed * 7919 + sum(self.name.encode()))
         self.order: list[int] = []
         groups = []
+        if hasattr(self.module, "fusion"):
+            self.module.fusion.stream_dropout = self.settings.stream_dropout
         for prefix, factor in self.rates.items():
             chosen = [value for name, value in self.module.named_parameters() if self._rate_of(name) == prefix]
+            for value in chosen:
+                value.requires_grad_(factor > 0)
+            if factor == 0:
+                continue
             for decay, group in (
                 (self.settings.weight_decay, [value for value in chosen if value.dim() > 1]),
                 (0.0, [value for value in chosen if value.dim() <= 1]),
@@ -56,23 +67,33 @@ class Stage:
     def _rate_of(self, name: str) -> str:
         return next(prefix for prefix in self.rates if name.startswith(prefix))
 
-    def run(self, on_step: Callable[["Stage"], bool], seconds: float | None) -> None:
-        """Train until the last step, an early stop, `seconds`, or until `on_step` says True."""
-        begun = time.monotonic()
-        while self.step < self.steps:
-            self._train_one()
-            if self.step % self.settings.look == 0 or self.step == self.steps:
-                self._look()
-                if self.step - self.best_step >= self.settings.patience * self.settings.look:
-                    break
-            if on_step(self) or (seconds is not None and time.monotonic() - begun > seconds):
-                break
+    def run(self, on_step: Callable[["Stage"], None], seconds: float | None) -> None:
+        """Train until the last step, an early stop, or `seconds`, those of earlier runs included.
+
+        The learning rate comes down with the steps or with the time, whichever is further.
+        Ctrl-C waits for the end of a step, and `on_step` may raise KeyboardInterrupt: the state is whole at both.
+        """
+        while not self._done(seconds):
+            begun = time.monotonic()
+            late = 0.0 if seconds is None else self.seconds / max(seconds, 1e-9)
+            with _interrupt_waits():
+                self._train_one(min(1.0, max(self.step / self.steps, late)))
+                if self.step % self.settings.look == 0 or self.step == self.steps:
+                    self._look()
+                self.seconds += time.monotonic() - begun
+            on_step(self)
         if self.best_weights and self.watched:
             self.module.load_state_dict(self.best_weights)
-        self.module.eval()
+        self.module.requires_grad_(True).eval()
 
-    def _train_one(self) -> None:
-        rate = self.settings.learning_rate * one_cycle(self.step / self.steps)
+    def _done(self, seconds: float | None) -> bool:
+        stale = self.step - self.best_step >= self.settings.patience * self.settings.look
+        looked = self.step % self.settings.look == 0
+        late = seconds is not None and self.seconds > seconds
+        return self.step >= self.steps or (stale and looked) or late
+
+    def _train_one(self, progress: float) -> None:
+        rate = self.settings.learning_rate * one_cycle(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         while len(self.order) < self.batch:
@@ -82,23 +103,41 @@ class Stage:
             augmented_window(self.clips[k], self.streams, self.settings.augmentation, self.generator) for k in index
         ]
         self.module.train()
-        torch.manual_seed(self.settings.seed * 100_003 + self.step)  # for dropout, so that a resumed run is the same
-        scores = scores_of(self.module, self.streams, stacked(windows), bf16=self.bf16)
+        loss = self._gradients(index, stacked(windows))
+        if self.bf16 and not self._finite():  # oneDNN's bf16 gradient of small 3-D convolutions is NaN at times
+            self.bf16 = False
+            loss = self._gradients(index, stacked(windows))
+        if not self._finite():
+            raise MareyError(
+                f"training diverged at step {self.step + 1} of stage '{self.name}': no finite gradient; "
+                f"use a learning rate below {self.settings.learning_rate:g}."
+            )
+        self.optimizer.step()
+        self.losses.append(loss)
+        self.step += 1
+
+    def _finite(self) -> bool:
+        gradients = [value.grad for value in self.module.parameters() if value.grad is not None]
+        return bool(torch.stack([gradient.isfinite().all() for gradient in gradients]).all())
+
+    def _gradients(self, index: list[int], inputs: Mapping[str, Tensor]) -> float:
+        """Set the gradients for the clips at `index`; the loss of the scores."""
+        with seeded(self.settings.seed * 100_003 + self.step):  # for dropout, so that a resumed run is the same
+            scores = scores_of(self.module, self.streams, inputs, bf16=self.bf16)
         losses = [
-            functional.cross_entropy(one.float(), self.labels[index].to(one.device), label_smoothing=self.settings.label_smoothing)
+            functional.cross_entropy(
+                one.float(), self.labels[index].to(one.device), label_smoothing=self.settings.label_smoothing
+            )
             for one in scores.values()
         ]
-        loss = torch.stack(losses).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        self.losses.append(float(losses[0].detach()))
-        self.step += 1
+        torch.autograd.backward(torch.stack(losses).sum())
+        return float(losses[0].detach())
 
     def _look(self) -> None:
         """Note how good the weights are: accuracy and loss on the watched clips, or else the recent training loss."""
         if self.watched:
-            probabilities = clip_probabilities(self.module, self.streams, self.watched, windows=2)["fused"]
+            probabilities = clip_probabilities(self.module, self.streams, self.watched, windows=2)
             found = probabilities.argmax(1) == self.watched_labels
             chosen = probabilities[torch.arange(len(found)), self.watched_labels].clamp_min(1e-6)
             quality = float(found.float().mean() + 0.01 * chosen.log().mean())
@@ -115,7 +154,9 @@ class Stage:
         """All that changes while the stage runs."""
         return {
             "name": self.name,
+            "bf16": self.bf16,
             "step": self.step,
+            "seconds": self.seconds,
             "losses": self.losses,
             "best": self.best,
             "best_step": self.best_step,
@@ -128,12 +169,42 @@ class Stage:
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
-        self.step, self.losses = state["step"], list(state["losses"])
+        self.step, self.seconds, self.losses = state["step"], state["seconds"], list(state["losses"])
         self.best, self.best_step, self.best_weights = state["best"], state["best_step"], dict(state["best_weights"])
         self.order = list(state["order"])
         self.generator.set_state(state["generator"])
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """While inside, torch's random numbers come from `seed`; afterwards they go on from where they were."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _interrupt_waits() -> Iterator[None]:
+    """Hold Ctrl-C back until the block ends, because half a step can neither be saved nor taken back."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    asked = False
+
+    def note(*_: object) -> None:
+        nonlocal asked
+        asked = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        raise KeyboardInterrupt
 
 
 def one_cycle(progress: float, *, warm: float = 0.2) -> float:
@@ -163,31 +234,31 @@ def scores_of(
 
 def clip_probabilities(
     module: TwoStream, streams: Sequence[Stream], clips: Sequence[LoadedClip], *, windows: int
-) -> dict[str, Tensor]:
-    """Mean class probabilities (clip class) over `windows` windows of each clip, centers cropped, by kind of scores."""
+) -> Tensor:
+    """Class probabilities (clip class) of the mean scores over `windows` windows of each clip, in fp32."""
     was_training = module.training
     module.eval()
-    found: dict[str, list[Tensor]] = {}
+    rows = []
     with torch.no_grad():
         for clip in clips:
             places = starts(clip, streams, windows)
             inputs = stacked([clip.window(streams, start, short="repeat") for start in places])
-            for name, scores in scores_of(module, streams, inputs, bf16=False).items():
-                found.setdefault(name, []).append(scores.float().softmax(1).mean(0).cpu())
+            rows.append(scores_of(module, streams, inputs, bf16=False)["fused"].float().mean(0).softmax(0).cpu())
     module.train(was_training)
-    return {name: torch.stack(rows) for name, rows in found.items()}
+    return torch.stack(rows)
 
 
 def faster_in_bf16(module: TwoStream, streams: Sequence[Stream], batch: int) -> bool:
     """Whether a training step is faster in bf16 arithmetic here, by timing one of each after one to warm up."""
     inputs = {stream.name: torch.zeros(batch, *stream.shape) for stream in streams}
-    best = {}
+    best: dict[bool, float] = {}
     kept = {name: value.clone() for name, value in module.state_dict().items()}
     module.train()
     for bf16 in (False, True, False, True):
         start = time.perf_counter()
-        scores = scores_of(module, streams, inputs, bf16=bf16)
-        torch.stack([one.float().sum() for one in scores.values()]).sum().backward()
+        with seeded(0):
+            scores = scores_of(module, streams, inputs, bf16=bf16)
+        torch.autograd.backward(torch.stack([one.float().sum() for one in scores.values()]).sum())
         best[bf16] = min(best.get(bf16, math.inf), time.perf_counter() - start)
     module.zero_grad(set_to_none=True)
     module.load_state_dict(kept)

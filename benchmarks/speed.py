@@ -1,0 +1,442 @@
+"""Seconds per unit and step of a maximization, beside a hook library's loop and beside the bare arithmetic.
+
+    python benchmarks/speed.py [--quick] [--only conv3_3] [--no-memory]
+
+The network is the two-stream VGG-16 at 224 px with 5 frames and random weights, on two threads. Every row of the
+table runs in one process: after each step of `marey.maximize` the progress callback runs one step of the bare
+arithmetic, and at some steps one of the other loops, so that all see the same load. Medians are shown, and the median
+of the ratios of neighbors.
+
+marey
+    the shipped recipe (jitter, Fourier parametrization, priors, Adam), at one slowness, without an early stop.
+bare
+    forward to the layer and backward to the input on the same crop, in the same arithmetic and batch: no priors, no
+    jitter, no optimizer, written out by hand.
+hooks
+    what hook libraries do: forward hooks on all modules, the whole network at full size, weights that keep gradients,
+    one unit at a time, Adam on the pixels, fp32.
+lucent
+    torch-lucent's own `render_vis` with its default transforms, at 224 px, on the image tower with its classifier and
+    one frame (`pip install 'marey[peers]'`).
+
+Peak memory is the high-water mark of the resident set of a process of its own that takes two steps, and how far it
+lies above the process with only the network in it.
+"""
+
+import argparse
+import copy
+import itertools
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads; busy waiting disturbs neighbors
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from marey.maximize import Progress, maximize
+from marey.network import Network
+from marey.networks.two_stream import TwoStream
+from marey.recipe import Recipe
+
+Precision = Literal["bf16", "fp32"]
+
+THREADS = 2
+PEAK_STEPS = 2
+"""Steps that a process takes of which the peak is measured; the second one has Adam's memory."""
+
+WARM = 2
+"""First steps of a run, not counted."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Units of one layer, `batch` of them at once.
+
+    side, frames
+        the crop that they see; frames of the RGB stream and as many stacks of flow.
+    steps, others
+        steps of marey (and bare), and how many steps of each slow loop are taken in between.
+    """
+
+    layer: str
+    batch: int
+    side: int
+    frames: int
+    steps: int
+    others: int
+
+    @property
+    def units(self) -> list[str]:
+        return [f"{self.layer}:{channel}" for channel in range(self.batch)]
+
+
+CASES = (
+    Case("rgb.conv3_3", 1, 40, 1, 60, 3),
+    Case("rgb.conv3_3", 32, 40, 1, 30, 0),
+    Case("flow.conv3_3", 1, 40, 1, 60, 3),
+    Case("flow.conv3_3", 32, 40, 1, 30, 0),
+    Case("rgb.conv4_3", 1, 92, 1, 30, 3),
+    Case("rgb.conv4_3", 16, 92, 1, 10, 0),
+    Case("flow.conv4_3", 1, 92, 1, 30, 3),
+    Case("flow.conv4_3", 16, 92, 1, 10, 0),
+    Case("fusion.conv5", 1, 224, 3, 9, 3),
+    Case("fusion.conv5", 4, 224, 3, 7, 0),
+)
+TARGETS = {"conv3_3": 100.0, "conv4_3": 30.0, "conv5": 3.5}
+"""How many times faster than `hooks` marey must be."""
+
+BARE_TARGET = 1.08
+MEMORY_OF = ("marey-bf16", "bare-bf16", "hooks")
+
+
+def network_at_224() -> Network:
+    """The paper's network; its maxima are set to 1, since measuring them is no part of a step."""
+    torch.manual_seed(0)
+    module = TwoStream(101).eval()
+    network = Network(module, module.input_streams(), scores="scores")
+    network.maxima = {name: torch.ones(layer.units) for name, layer in network.layers.items()}
+    return network
+
+
+def bare_step(network: Network, case: Case, precision: Precision) -> Callable[[], object]:
+    """One forward and backward pass of the work alone; the weights are a copy that wants no gradients."""
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    last = torch.channels_last if precision == "bf16" else torch.contiguous_format
+    stream, layer = case.layer.split(".")
+    fused = stream == "fusion"
+    channels = torch.arange(case.batch)
+
+    def convolutions(name: str) -> list[nn.Module]:
+        found = []
+        for label, part in network.module.get_submodule(name).named_children():
+            part = copy.deepcopy(part).requires_grad_(False).to(dtype)
+            if isinstance(part, nn.Conv2d):
+                part.padding = (1, 1) if fused else (0, 0)
+                part.weight.data = part.weight.data.contiguous(memory_format=last)
+            found.append(part)
+            if label == layer:
+                break
+        return found
+
+    towers = {name: nn.Sequential(*convolutions(name)) for name in (("rgb", "flow") if fused else (stream,))}
+    depth = {"rgb": 3, "flow": 20}
+    inputs = [
+        torch.randn(case.batch * case.frames, depth[name], case.side, case.side)
+        .to(dtype)
+        .contiguous(memory_format=last)
+        .requires_grad_()
+        for name in towers
+    ]
+    if not fused:
+        (tower,) = towers.values()
+        return lambda: torch.autograd.grad(tower(inputs[0])[channels, channels, 0, 0].float().sum(), inputs)
+
+    fusion = network.module.get_submodule(case.layer)
+    weight, bias = (value.detach().to(dtype) for value in (fusion.weight, fusion.bias))
+    if precision == "bf16":
+        weight = weight.contiguous(memory_format=torch.channels_last_3d)
+    middle = case.side // 32
+
+    def step() -> object:
+        maps = [tower(value) for tower, value in zip(towers.values(), inputs, strict=True)]
+        joined = torch.cat([one.unflatten(0, (case.batch, case.frames)).transpose(1, 2) for one in maps], dim=1)
+        volume = functional.conv3d(joined, weight, bias, padding=1)
+        return torch.autograd.grad(volume[channels, channels, case.frames // 2, middle, middle].float().sum(), inputs)
+
+    return step
+
+
+class HookLoop:
+    """A hook library's loop for one unit: everything is hooked, run and differentiated."""
+
+    def __init__(self, network: Network, layer: str) -> None:
+        self.module = copy.deepcopy(network.module).requires_grad_(True)
+        self.layer = layer
+        self.seen: dict[str, Tensor] = {}
+        for name, part in self.module.named_modules():
+            part.register_forward_hook(lambda _part, _inputs, output, name=name: self.seen.update({name: output}))
+        self.inputs = [torch.randn(1, 3, 5, 224, 224), torch.randn(1, 20, 5, 224, 224)]
+        self.optimizer = torch.optim.Adam([value.requires_grad_() for value in self.inputs], lr=0.05)
+
+    def step(self) -> None:
+        self.optimizer.zero_grad()
+        self.module(*self.inputs)
+        volume = self.seen[self.layer]
+        clip, *place = (0, *(size // 2 for size in volume.shape[2:])) if volume.ndim == 5 else (2, *_middle(volume))
+        (-volume[(clip, 0, *place)]).backward()
+        self.optimizer.step()
+
+
+def _middle(volume: Tensor) -> tuple[int, int]:
+    return (volume.shape[-2] // 2, volume.shape[-1] // 2)
+
+
+class _Image(nn.Module):
+    """A single-frame appearance network of any input size, as libraries for images take it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.network = TwoStream(101, streams=("rgb",), frames=1, pooling="global")
+
+    def forward(self, image: Tensor) -> Tensor:
+        scores: Tensor = self.network(image.unsqueeze(2))
+        return scores
+
+
+class Lucent:
+    """torch-lucent's loop; ImportError with a reason where it cannot run."""
+
+    def __init__(self, layer: str) -> None:
+        _torchvision_operators()
+        try:
+            from lucent.optvis import objectives, param, render, transform
+        except ImportError as error:
+            raise ImportError(f"torch-lucent is not here ({error}); pip install 'marey[peers]'") from None
+        self.render, self.param, self.transform = render, param, transform
+        self.module = _Image().eval()
+        self.objective = objectives.neuron("network_" + layer.replace(".", "_"), 0)
+
+    def seconds(self, steps: int) -> list[float]:
+        """Duration of `steps` steps after the first one, from one call of the first transform to the next."""
+        stamps: list[float] = []
+
+        def clock(image: Tensor) -> Tensor:
+            stamps.append(time.perf_counter())
+            return image
+
+        self.render.render_vis(
+            self.module,
+            self.objective,
+            lambda: self.param.image(224),
+            transforms=[clock, *self.transform.standard_transforms],
+            thresholds=(steps + 2,),
+            progress=False,
+            show_image=False,
+        )
+        return [after - before for before, after in itertools.pairwise(stamps[1:])]
+
+
+_LIBRARIES: list[Any] = []
+
+
+def _torchvision_operators() -> None:
+    """Name the two operators that torchvision looks up when imported beside a torch it was not compiled for."""
+    if _LIBRARIES:
+        return
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        try:
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        except RuntimeError:
+            continue  # torchvision has its own
+    _LIBRARIES.append(library)
+
+
+def timed(step: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+@dataclass
+class Measured:
+    """Seconds per step of each loop; `near` holds the ratio of each step of marey to the bare step after it."""
+
+    marey: list[float]
+    bare: list[float]
+    near: list[float]
+    hooks: list[float]
+    lucent: list[float]
+
+
+def measure(network: Network, case: Case, precision: Precision, *, quick: bool, lucent: Lucent | None) -> Measured:
+    """All loops in turn, each step of marey followed by a bare one."""
+    bare = bare_step(network, case, precision)
+    hooks = HookLoop(network, case.layer) if case.others and precision == "bf16" else None
+    found = Measured([], [], [], [], [])
+    steps = max(WARM + 3, case.steps // 3) if quick else case.steps
+    others = 1 if quick else case.others
+    turns = {round(WARM + (steps - WARM) * (k + 0.5) / others) for k in range(others)} if hooks is not None else set()
+    last = [0.0]
+    timed(bare)
+    if hooks is not None:
+        hooks.step()
+
+    def after_step(progress: Progress) -> None:
+        now = time.perf_counter()
+        beside = timed(bare)
+        if progress.done > WARM:
+            found.marey.append(now - last[0])
+            found.bare.append(beside)
+            found.near.append(found.marey[-1] / beside)
+        if progress.done in turns:
+            assert hooks is not None
+            found.hooks.append(timed(hooks.step))
+            if lucent is not None:
+                found.lucent += lucent.seconds(1 if quick else 2)
+            timed(bare)  # what ran before it is then the same for the next step of marey as for all others
+        last[0] = time.perf_counter()
+
+    recipe = Recipe(slowness=(5.0,), steps=steps, tolerance=0.0, precision=precision, batch=case.batch)
+    maximize(network, case.units, recipe=recipe, progress=after_step)
+    return found
+
+
+def row(case: Case, precision: str, found: Measured, slow: dict[str, tuple[float, float | None]]) -> str:
+    """A table row; `slow` keeps the seconds of hooks and lucent of a layer for all its rows."""
+    seconds = statistics.median(found.marey) / case.batch
+    bare = statistics.median(found.bare) / case.batch
+    if found.hooks:
+        image = statistics.median(found.lucent) if found.lucent else None
+        slow[case.layer] = (statistics.median(found.hooks), image)
+    hooks, lucent = slow.get(case.layer, (float("nan"), None))
+    target = next(value for name, value in TARGETS.items() if case.layer.endswith(name))
+    near = statistics.median(found.near)
+    cells = [
+        case.layer,
+        str(case.batch),
+        precision,
+        f"{1000 * seconds:.1f}",
+        f"{1000 * bare:.1f}",
+        f"{near:.2f}" + ("" if near <= BARE_TARGET else " (above 1.08)"),
+        f"{1000 * hooks:.0f}",
+        f"{hooks / seconds:.0f}" + ("" if hooks / seconds >= target else f" (below {target:g})")
+        if hooks / seconds >= 10
+        else f"{hooks / seconds:.1f}" + ("" if hooks / seconds >= target else f" (below {target:g})"),
+        "" if lucent is None else f"{1000 * lucent:.0f}",
+        "" if lucent is None else f"{lucent / seconds:.0f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def peak_of(variant: str, case: Case) -> tuple[float, float]:
+    """Peak and growth over the network alone, in MiB, of a process that takes two steps of `variant`."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--peak", variant, "--case", str(CASES.index(case))]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    before, peak = (float(value) for value in done.stdout.split())
+    return peak, peak - before
+
+
+def print_peak(variant: str, case: Case) -> None:
+    """In this process: MiB resident with the network alone, and at most after two steps."""
+    network = network_at_224()
+    before = resident()
+    forget_peak()
+    name, _, precision = variant.partition("-")
+    chosen: Precision = "bf16" if precision == "bf16" else "fp32"
+    if name == "marey":
+        recipe = Recipe(slowness=(5.0,), steps=PEAK_STEPS, tolerance=0.0, precision=chosen, batch=case.batch)
+        maximize(network, case.units, recipe=recipe)
+    elif name == "bare":
+        step = bare_step(network, case, chosen)
+        for _ in range(PEAK_STEPS):
+            step()
+    else:
+        network.module.requires_grad_(True)
+        loop = HookLoop(network, case.layer)
+        for _ in range(PEAK_STEPS):
+            loop.step()
+        before += _weights_of(network)  # its copy of the network stands for the network itself
+    print(before, peak_resident())
+
+
+def _weights_of(network: Network) -> float:
+    return sum(value.numel() * value.element_size() for value in network.module.parameters()) / 2**20
+
+
+def _status(key: str) -> float | None:
+    file = Path("/proc/self/status")
+    if not file.exists():
+        return None
+    return next((int(line.split()[1]) / 1024 for line in file.read_text().splitlines() if line.startswith(key)), None)
+
+
+def resident() -> float:
+    """MiB resident now; where the system does not say, the high-water mark."""
+    now = _status("VmRSS:")
+    return now if now is not None else peak_resident()
+
+
+def forget_peak() -> None:
+    """Let the high-water mark of this process start anew, where the system can."""
+    file = Path("/proc/self/clear_refs")
+    try:
+        file.write_text("5")
+    except OSError:
+        return
+
+
+def peak_resident() -> float:
+    """High-water mark of the resident set, MiB."""
+    mark = _status("VmHWM:")
+    scale = 2**20 if sys.platform == "darwin" else 1024
+    return mark if mark is not None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+
+
+def memory_table(cases: Sequence[Case]) -> None:
+    print("\nPeak memory, MiB (above the network alone):\n")
+    print("| layer | units at once | marey bf16 | bare bf16 | hooks, one unit |\n|---|---|---|---|---|")
+    for case in {case.layer: case for case in cases}.values():  # the largest batch of every layer
+        cells = [f"{peak:.0f} (+{more:.0f})" for peak, more in (peak_of(variant, case) for variant in MEMORY_OF)]
+        print(f"| {case.layer} | {case.batch} | " + " | ".join(cells) + " |", flush=True)
+
+
+def time_table(cases: Sequence[Case], *, quick: bool) -> None:
+    network = network_at_224()
+    print(f"torch {torch.__version__}, {THREADS} threads, two-stream VGG-16, 224 px, 5 frames; ms per unit and step\n")
+    print(
+        "| layer | units at once | arithmetic | marey | bare | marey / bare | hooks | times as fast | lucent | times |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    slow: dict[str, tuple[float, float | None]] = {}
+    absent = ""
+    for case in cases:
+        for precision in ("bf16", "fp32"):
+            lucent = None
+            if case.layer.startswith("rgb") and case.others and precision == "bf16":
+                try:
+                    lucent = Lucent(case.layer)
+                except ImportError as error:
+                    absent = str(error)
+            found = measure(network, case, precision, quick=quick, lucent=lucent)
+            print(row(case, precision, found, slow), flush=True)
+    if absent:
+        print(f"\nThe columns of lucent are empty: {absent}")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a third of the steps")
+    parser.add_argument("--only", default="", help="layers whose name contains this")
+    parser.add_argument("--no-memory", action="store_true", help="no table of peak memory")
+    parser.add_argument("--no-time", action="store_true", help="that table alone")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
+    parser.add_argument("--case", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    if options.peak is not None:
+        print_peak(options.peak, CASES[options.case])
+        return
+    cases = [case for case in CASES if options.only in case.layer]
+    if not cases:
+        parser.error(f"no case '{options.only}'; there are {', '.join(dict.fromkeys(case.layer for case in CASES))}")
+    if not options.no_time:
+        time_table(cases, quick=options.quick)
+    if not options.no_memory:
+        memory_table(cases)
+
+
+if __name__ == "__main__":
+    main()

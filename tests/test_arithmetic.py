@@ -1,0 +1,51 @@
+"""The faster arithmetic is chosen by the clock, and one that cannot run is not chosen."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+import torch
+from torch import nn
+
+from marey.arithmetic import faster_module
+
+
+def _is_half(module: nn.Module) -> bool:
+    return next(module.parameters()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("slow_half", "chosen"), [(True, "fp32"), (False, "bf16")])
+def test_the_quicker_of_the_two_is_chosen(
+    slow_half: bool, chosen: str, left_as_found: Callable[[nn.Module], AbstractContextManager[None]]
+) -> None:
+    module = nn.Conv3d(2, 2, 1)
+    with left_as_found(module):
+        found, name = faster_module(module, lambda m: time.sleep(0.03 if _is_half(m) == slow_half else 0.0))
+    assert name == chosen
+    assert _is_half(found) == (chosen == "bf16")
+    assert (found is module) == (chosen == "fp32")
+
+
+def test_arithmetic_that_cannot_run_the_step_loses() -> None:
+    def step(module: nn.Module) -> None:
+        if _is_half(module):
+            raise RuntimeError("not implemented for 'BFloat16'")
+
+    assert faster_module(nn.Conv3d(2, 2, 1), step)[1] == "fp32"
+
+
+def test_a_module_that_cannot_be_copied_runs_as_it_is() -> None:
+    class Single(nn.Conv3d):
+        def __deepcopy__(self, memo: object) -> "Single":
+            raise TypeError("cannot pickle this")
+
+    module = Single(2, 2, 1)
+    assert faster_module(module, lambda m: None) == (module, "fp32")
+
+
+def test_errors_of_the_network_itself_are_left_to_the_run_that_follows() -> None:
+    def step(module: nn.Module) -> None:
+        raise RuntimeError("sizes do not fit")
+
+    assert faster_module(nn.Conv3d(2, 2, 1), step)[1] == "fp32"

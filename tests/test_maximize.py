@@ -1,0 +1,399 @@
+"""Maximization: repeatable, independent of its company, honest about what went wrong, and harmless to the network."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from marey.ascent import Ascent, Batch, ascend
+from marey.errors import MareyError, NetworkError
+from marey.maximize import Progress, maximize
+from marey.network import Network
+from marey.objectives import direction, unit
+from marey.preferred_input import PreferredInput
+from marey.recipe import Recipe
+from marey.regularizers import variation
+from marey.streams import Stream, rgb_frames
+
+LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
+QUICK = replace(Recipe(), slowness=(0.0, 5.0), steps=24, precision="fp32", tolerance=0.0)
+
+
+class _Two(nn.Module):
+    """A small two-stream network with class scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rgb, self.flow = nn.Conv3d(3, 4, (1, 3, 3), padding=(0, 1, 1)), nn.Conv3d(2, 4, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.fuse = nn.Conv3d(8, 6, (1, 3, 3), padding=(0, 1, 1))
+        self.pool = nn.AdaptiveAvgPool3d(1)
+        self.fc = nn.Conv3d(6, 3, 1)
+
+    def forward(self, rgb: Tensor, flow: Tensor) -> Tensor:
+        seen = self.relu(self.rgb(rgb)).expand(-1, -1, flow.shape[2], -1, -1)
+        out: Tensor = self.fc(self.pool(self.relu(self.fuse(torch.cat([seen, self.relu(self.flow(flow))], 1)))))
+        return out
+
+
+def _flow(frames: int = 4, size: int = 10) -> Stream:
+    return Stream("flow", "flow", times=tuple(range(frames)), height=size, width=size)
+
+
+@pytest.fixture
+def network() -> Network:
+    torch.manual_seed(0)
+    return Network(_Two(), [rgb_frames(1, size=10), _flow()], classes=("run", "jack", "bend"))
+
+
+def _close(one: PreferredInput, other: PreferredInput) -> None:
+    """Alike up to the rounding of sums in another order, which the climb enlarges."""
+    for name, frames in one.frames.items():
+        torch.testing.assert_close(frames, other.frames[name], atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("target", ["run", "fuse:2", "fuse:2@1,0,9", "flow:1", "rgb:3@0,4,4"])
+def test_every_target_reaches_a_higher_score_than_its_start(
+    network: Network, target: str, left_as_found: LeftAsFound
+) -> None:
+    with left_as_found(network.module):
+        (result,) = maximize(network, target, recipe=QUICK)
+    assert len(result.slowness) == len(result.scores) == len(result.notes) == 2
+    assert tuple(result.history.shape) == (24, 2)
+    assert all(score > float(start) for score, start in zip(result.scores, result.history[0], strict=True))
+    for frames in result.frames.values():
+        assert bool(torch.isfinite(frames).all())
+    assert result.label == (target if target == "run" else str(network.unit(target)))
+
+
+def test_the_same_seed_gives_the_same_frames_and_another_one_others(network: Network) -> None:
+    one, two = (maximize(network, "run", recipe=QUICK)[0] for _ in range(2))
+    assert all(torch.equal(one.frames[name], two.frames[name]) for name in one.frames)
+    (other,) = maximize(network, "run", recipe=replace(QUICK, seed=1))
+    assert not torch.equal(one.frames["flow"], other.frames["flow"])
+
+
+def test_a_unit_comes_out_the_same_alone_and_in_company(network: Network) -> None:
+    alone = maximize(network, ["run"], recipe=QUICK)
+    company = maximize(network, ["bend", "run", "jack"], recipe=QUICK)
+    in_ones = maximize(network, ["run", "jack"], recipe=replace(QUICK, batch=1))
+    _close(alone[0], company[1])
+    _close(alone[0], in_ones[0])
+
+
+def test_a_run_that_settles_early_ends_alike_alone_and_in_company(known: ModuleType) -> None:
+    network = known.motion_network([(-2.0, 0.0), (0.0, 4.0)])
+    recipe = replace(Recipe(), slowness=(1.0,), precision="fp32", tolerance=0.02, steps=200, target=None)
+    alone, both = (
+        maximize(network, "motions:0", recipe=recipe),
+        maximize(network, ["motions:0", "motions:1"], recipe=recipe),
+    )
+    _close(alone[0], both[0])
+    steps = int(torch.isfinite(both[0].history[:, 0]).sum())
+    assert steps == len(alone[0].history) < 200
+
+
+def test_no_pixel_of_a_result_is_above_its_bound(network: Network) -> None:
+    (result,) = maximize(network, "run", recipe=replace(QUICK, bounds={"flow": 1.5, "rgb": 0.3}, strength=100.0))
+    assert float(result.frames["flow"].square().sum(1).sqrt().max()) <= 1.5 * 1.0001
+    assert float((result.frames["rgb"] - 0.5).square().sum(1).sqrt().max()) <= 0.3 * 1.0001
+
+
+@pytest.mark.parametrize("parametrization", ["pixels", "fourier"])
+@pytest.mark.parametrize("coarse", [(1,), (4, 2, 1)])
+def test_both_parametrizations_climb_in_one_and_in_several_stages(
+    network: Network, parametrization: Any, coarse: tuple[int, ...]
+) -> None:
+    (result,) = maximize(
+        network, "run", recipe=replace(QUICK, strength=20.0, parametrization=parametrization, coarse=coarse)
+    )
+    assert min(result.scores) > float(result.history[0].max())
+
+
+def test_sums_and_differences_are_maximized(network: Network) -> None:
+    run, jack = unit("fc:0"), unit("fc:1")
+    both, less, along = maximize(network, [run + jack, run - jack, direction("fc", [1.0, -1.0, 0.0])], recipe=QUICK)
+    with torch.no_grad():
+        scores = {}
+        for name, result in (("both", both), ("less", less), ("along", along)):
+            scores[name] = network.activations(result.inputs(0), ["fc"])["fc"].flatten().tolist()
+    assert scores["less"][0] - scores["less"][1] > scores["both"][0] - scores["both"][1]
+    assert scores["both"][0] + scores["both"][1] > scores["less"][0] + scores["less"][1]
+    assert scores["along"][0] > scores["both"][0] - scores["both"][1]
+    assert less.label == "fc:0 - fc:1"
+    assert both.maximum is None
+
+
+def test_a_prior_in_the_objective_is_kept(network: Network) -> None:
+    recipe = replace(QUICK, variation=0.0, energy=0.0)
+    free, smooth = maximize(network, [unit("fc:0"), unit("fc:0") - 2.0 * variation("flow", space=1)], recipe=recipe)
+
+    def rough(result: PreferredInput) -> float:
+        return float(result.frames["flow"].diff(dim=-1).square().mean())
+
+    assert rough(smooth) < 0.5 * rough(free)
+
+
+def test_a_channel_everywhere_reads_the_mean_over_all_positions(network: Network) -> None:
+    (result,) = maximize(network, "fuse:2", recipe=replace(QUICK, where="everywhere"))
+    assert result.frames["rgb"].shape[-2:] == (10, 10)
+    assert result.target == "fuse:2"
+    with torch.no_grad():
+        mean = network.activations(result.inputs(1), ["fuse"])["fuse"][0, 2].mean()
+    assert result.maximum is not None
+    assert float(mean) / result.maximum == pytest.approx(result.scores[1], rel=1e-3)
+
+
+def test_the_score_is_the_activation_over_the_real_maximum(network: Network) -> None:
+    network.maxima["fc"] = torch.tensor([2.0, 1.0, 1.0])
+    (result,) = maximize(network, "run", recipe=QUICK)
+    with torch.no_grad():
+        activation = float(network.activations(result.inputs(0), ["fc"])["fc"][0, 0])
+    assert result.scores[0] == pytest.approx(activation / 2, rel=1e-4)
+    assert (result.maximum, result.maximum_source) == (2.0, "real clips")
+    (other,) = maximize(network, "fuse:1", recipe=QUICK)
+    assert other.maximum_source == "generated clips"
+
+
+def test_shares_of_all_terms_add_up_to_one(network: Network) -> None:
+    (result,) = maximize(network, "run", recipe=QUICK)
+    for shares in result.shares:
+        assert sum(shares.values()) == pytest.approx(1.0)
+        assert {"score", "energy of rgb", "variation of flow in time"} <= set(shares)
+
+
+def test_class_inputs_say_what_the_network_takes_them_for(network: Network) -> None:
+    results = maximize(network, ["run", "jack", "bend"], recipe=replace(QUICK, steps=64))
+    with torch.no_grad():
+        for result in results:
+            chosen = network.activations(result.inputs(0), ["fc"])["fc"].flatten().argmax()
+            assert result.recognized[0] == network.classes[int(chosen)]
+
+
+class _Breaking(nn.Module):
+    """Like a unit, but for some calls its output, or only its gradient, is no number."""
+
+    def __init__(self, what: str, calls: range) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(2, 1, 3)
+        self.what, self.calls, self.count = what, calls, 0
+
+    def forward(self, flow: Tensor) -> Tensor:
+        out: Tensor = self.conv(flow)
+        if out.requires_grad:
+            self.count += 1
+            if self.count in self.calls and self.what == "output":
+                return out * float("nan")
+            if self.count in self.calls:
+                zero = (flow * 0).sum()
+                return out + (zero.abs().sqrt() if self.what == "gradient" else zero)
+        elif self.what == "end":
+            return out / 0 * 0
+        return out
+
+
+@pytest.mark.parametrize("what", ["output", "gradient"])
+@pytest.mark.parametrize("calls", [range(1, 4), range(10, 13), range(1, 1000)])
+def test_steps_without_a_number_leave_none_in_the_result_and_are_said(what: str, calls: range) -> None:
+    torch.manual_seed(0)
+    module = _Breaking(what, calls)
+    network = Network(nn.Sequential(module), [_flow(5, 6)], maxima={"0": torch.ones(1)})
+    (result,) = maximize(network, "0:0@0,0,0", recipe=replace(QUICK, slowness=(0.0,)))
+    assert bool(torch.isfinite(result.frames["flow"]).all())
+    assert all(abs(score) < 1e6 for score in result.scores)
+    assert any("unstable" in note for note in result.notes[0])
+
+
+def test_a_result_without_a_finite_score_says_so() -> None:
+    network = Network(nn.Sequential(_Breaking("end", range(0))), [_flow(5, 6)], maxima={"0": torch.ones(1)})
+    network.layers  # noqa: B018
+    (result,) = maximize(network, "0:0@0,0,0", recipe=replace(QUICK, slowness=(0.0,)))
+    assert result.scores == (0.0,)
+    assert any("no finite score" in note for note in result.notes[0])
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("x"), MemoryError(), RuntimeError("can't allocate memory")])
+def test_the_batch_is_halved_when_memory_runs_out(
+    network: Network, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    sizes: list[int] = []
+
+    def tight(batch: Batch, module: nn.Module, recipe: Recipe, **rest: Any) -> Ascent:
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise error
+        return ascend(batch, module, recipe, **rest)
+
+    plenty = maximize(network, ["run", "jack", "bend"], recipe=QUICK)
+    monkeypatch.setattr(sys.modules["marey.maximize"], "ascend", tight)
+    results = maximize(network, ["run", "jack", "bend"], recipe=QUICK)
+    assert sizes == [6, 3, 1, 2, 3, 1, 2]
+    for one, other in zip(results, plenty, strict=True):
+        assert one.slowness == other.slowness
+        _close(one, other)
+
+
+def test_one_input_that_does_not_fit_is_said_with_what_to_do(
+    network: Network, monkeypatch: pytest.MonkeyPatch, left_as_found: LeftAsFound
+) -> None:
+    def never(*_: Any, **__: Any) -> Ascent:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(sys.modules["marey.maximize"], "ascend", never)
+    with left_as_found(network.module), pytest.raises(MareyError, match="memory ran out with a single input of run"):
+        maximize(network, "run", recipe=QUICK)
+
+
+def test_other_errors_of_a_network_come_through_and_leave_it_as_found(left_as_found: LeftAsFound) -> None:
+    class Failing(nn.Conv3d):
+        calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            if self.calls > 8:
+                raise RuntimeError("sizes do not fit")
+            return super().forward(x)
+
+    module = nn.Sequential(nn.ReLU(inplace=True), Failing(2, 1, 3))
+    network = Network(module, [_flow(5, 6)], maxima={"1": torch.ones(1)})
+    with left_as_found(module), pytest.raises(RuntimeError, match="sizes do not fit"):
+        maximize(network, "1:0", recipe=QUICK)
+
+
+def test_ctrl_c_keeps_the_best_so_far_and_says_so(network: Network, left_as_found: LeftAsFound) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.done == 10:
+            raise KeyboardInterrupt
+
+    with left_as_found(network.module):
+        (result,) = maximize(network, "run", recipe=QUICK, progress=stop)
+    assert result.interrupted
+    assert len(result.history) == 10
+    assert all("interrupted" in notes for notes in result.notes)
+    assert min(result.scores) > float(result.history[0].max())
+
+
+def test_ctrl_c_in_a_later_batch_keeps_the_earlier_ones(network: Network) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.done == 24 * 3 + 5:
+            raise KeyboardInterrupt
+
+    results = maximize(network, ["run", "jack", "bend"], recipe=replace(QUICK, batch=1), progress=stop)
+    assert [len(result.slowness) for result in results] == [2, 2]
+    assert [result.interrupted for result in results] == [False, True]
+
+
+def test_progress_counts_up_to_what_was_planned(network: Network) -> None:
+    seen: list[Progress] = []
+    maximize(network, ["run", "jack"], recipe=replace(QUICK, batch=2), progress=seen.append)
+    assert [progress.done for progress in seen] == list(range(1, 49))
+    assert {progress.planned for progress in seen} == {48}
+
+
+def test_it_stops_when_converged_and_not_before(known: ModuleType) -> None:
+    network = known.motion_network([(-2.0, 0.0)])
+    recipe = replace(Recipe(), slowness=(1.0,), precision="fp32", steps=600, target=None)
+    (early,) = maximize(network, "motions:0", recipe=replace(recipe, tolerance=0.01))
+    (late,) = maximize(network, "motions:0", recipe=replace(recipe, tolerance=0.0, steps=300))
+    assert 96 <= len(early.history) < 600
+    assert len(late.history) == 300
+    assert early.scores[0] > 0.9 * late.scores[0]
+
+
+def test_a_unit_that_never_fires_is_said_to_be_dead() -> None:
+    module = nn.Sequential(nn.Conv3d(2, 2, 3), nn.ReLU())
+    nn.init.constant_(module[0].bias, -1000.0)
+    (result,) = maximize(Network(module, [_flow(5, 6)]), "1:0", recipe=QUICK)
+    assert all(notes[0] == "dead: it never fires" for notes in result.notes)
+
+
+def test_a_live_unit_is_not_said_to_be_dead_though_its_best_is_below_zero() -> None:
+    module = nn.Sequential(nn.Conv3d(2, 1, 3))
+    nn.init.constant_(module[0].bias, -1000.0)
+    (result,) = maximize(Network(module, [_flow(5, 6)]), "0:0", recipe=QUICK)
+    assert not any("dead" in note for notes in result.notes for note in notes)
+
+
+def test_a_unit_blind_to_motion_is_said_to_have_no_motion_preference(network: Network) -> None:
+    with torch.no_grad():
+        network.module.fuse.weight[:, 4:] = 0
+        network.module.fuse.bias += 0.1
+    (result,) = maximize(network, "fuse:0", recipe=QUICK)
+    assert all("no motion preference" in notes for notes in result.notes)
+
+
+def test_a_unit_that_wants_motion_is_not_said_to_have_none(known: ModuleType) -> None:
+    (result,) = maximize(known.motion_network([(1.0, 0.0)]), "motions:0", recipe=replace(QUICK, steps=64))
+    assert not any("no motion preference" in notes for notes in result.notes)
+
+
+def test_a_unit_of_one_picture_sees_no_motion(known: ModuleType) -> None:
+    (result,) = maximize(known.edge_network([(0.0, known.RED_GREEN)]), "edges:0", recipe=QUICK)
+    assert all("sees no motion" in notes for notes in result.notes)
+
+
+def test_a_network_of_moving_rgb_sees_motion() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv3d(3, 2, (3, 3, 3), bias=False))
+    with torch.no_grad():
+        module[0].weight -= module[0].weight.mean(2, keepdim=True)  # still input gives nothing
+    network = Network(module, [rgb_frames(5, size=9)])
+    (result,) = maximize(network, "0:0", recipe=QUICK)
+    assert result.notes == ((), ())
+
+
+def test_noise_is_told_from_uniform_motion() -> None:
+    from marey.maximize import _NOISY, _correlation
+
+    noise = torch.randn(2, 4, 12, 12, generator=torch.Generator().manual_seed(0))
+    uniform = torch.full((2, 4, 12, 12), 2.0)
+    halves = torch.cat([torch.full((2, 4, 12, 6), 1.0), torch.full((2, 4, 12, 6), -1.0)], -1)
+    assert _correlation(noise) < _NOISY
+    assert _correlation(uniform + 0.05 * noise) > _NOISY
+    assert _correlation(halves + 0.1 * noise) > _NOISY
+
+
+def test_half_precision_arithmetic_gives_nearly_the_same(network: Network) -> None:
+    recipe = replace(QUICK, jitter=0, steps=48)
+    (full,) = maximize(network, "run", recipe=recipe)
+    (half,) = maximize(network, "run", recipe=replace(recipe, precision="bf16"))
+    assert (full.made["precision"], half.made["precision"]) == (["fp32"], ["bf16"])
+    assert all(frames.dtype == torch.float32 for frames in half.frames.values())
+    assert half.scores == pytest.approx(full.scores, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ([], "no unit was given to maximize; name at least one"),
+        (["fuse:99"], "unit fuse:99 is out of range"),
+        (["fuze:1"], "no layer 'fuze' in _Two. Did you mean 'fuse'?"),
+        ([variation("flow")], "reads no activation; add a unit or a direction"),
+    ],
+)
+def test_wrong_targets_are_refused_before_the_long_part(
+    network: Network, targets: list[Any], message: str, left_as_found: LeftAsFound
+) -> None:
+    with left_as_found(network.module), pytest.raises(NetworkError) as caught:
+        maximize(network, targets, recipe=QUICK, progress=lambda _: pytest.fail("it began"))
+    assert message in str(caught.value)
+
+
+def test_a_bound_for_a_stream_that_the_network_lacks_is_refused(network: Network) -> None:
+    with pytest.raises(NetworkError, match="no stream 'depth' in _Two; it has rgb, flow"):
+        maximize(network, "run", recipe=replace(QUICK, bounds={"depth": 1.0}))
+
+
+@pytest.mark.gpu
+def test_an_accelerator_gives_nearly_the_same(network: Network) -> None:
+    (here,) = maximize(network, "run", recipe=QUICK)
+    network.module.cuda()
+    (there,) = maximize(network, "run", recipe=QUICK)
+    assert there.scores == pytest.approx(here.scores, rel=0.05)
+    assert all(frames.device.type == "cpu" for frames in there.frames.values())

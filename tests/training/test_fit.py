@@ -1,0 +1,298 @@
+"""Training: whole, resumable, stopped in time, and blind to the clips held out."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import marey
+from marey.classify import evaluated
+from marey.datasets import Split, class_folders, group_of, grouped_split
+from marey.errors import DatasetError, MareyError, OutputError, VideoError
+from marey.networks.weights import open_network, weights_hash
+from marey.training import fit, stage
+from marey.training.fit import Trained, TrainingProgress, train
+from marey.training.settings import Settings
+from marey.video.clips import Clip
+
+
+@pytest.fixture(autouse=True)
+def _one_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "faster_in_bf16", lambda *_: False)
+
+
+@pytest.fixture
+def split(shapes: Path) -> Split:
+    few = [clip for clip in class_folders(shapes) if clip.path.stem.endswith("_0")]
+    return grouped_split(few, held_out=["person0"])
+
+
+@pytest.fixture
+def short(tiny_settings: Settings) -> Settings:
+    return replace(tiny_settings, tower_steps=4, fusion_steps=3, batch=6, fusion_batch=6, look=2)
+
+
+def _weights(path: Path) -> str:
+    return weights_hash(open_network(path).module)
+
+
+def _stops_at(stage_name: str, step: int) -> Callable[[TrainingProgress], None]:
+    def on_step(progress: TrainingProgress) -> None:
+        if (progress.stage, progress.step) == (stage_name, step):
+            raise KeyboardInterrupt
+
+    return on_step
+
+
+def test_a_tiny_network_learns_the_moving_shapes_above_chance(trained: tuple[Path, Trained]) -> None:
+    _, done = trained
+    assert set(done.results) == {"appearance", "motion", "late", "fusion"}
+    for name, chance in (("appearance", 1 / 6), ("motion", 1 / 6), ("late", 1 / 6), ("fusion", 1 / 6)):
+        assert len(done.results[name].labels) == 12
+        assert done.results[name].accuracy > chance
+    assert done.results["late"].accuracy >= 0.5
+
+
+def test_the_file_says_streams_classes_and_how_it_was_made(trained: tuple[Path, Trained], shapes: Path) -> None:
+    path, done = trained
+    network = marey.load(path)
+    assert network.classes == class_folders(shapes).classes
+    assert network.streams == done.file.streams
+    made = open_network(path).provenance
+    assert made["data"] == "shapes" and made["held_out_groups"] == ["person0"]
+    assert made["clips"] == {"train": 36, "watched": 0, "held_out": 12}
+    assert made["settings"]["tower_steps"] == 50
+    assert made["results"]["fusion"] == done.results["fusion"].record()
+    assert set(path.parent.iterdir()) == {path}
+
+
+def test_evaluation_of_the_file_agrees_with_what_training_said(trained: tuple[Path, Trained], shapes: Path) -> None:
+    path, done = trained
+    held_out = [clip for clip in class_folders(shapes) if group_of(clip) == "person0"]
+    found = evaluated(marey.load(path), held_out, flow="dis")
+    assert torch.allclose(found.probabilities, done.results["fusion"].probabilities, atol=2e-3)
+
+
+@pytest.mark.parametrize(("stage_name", "step"), [("appearance", 3), ("motion", 4), ("fusion", 2)])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    split: Split, short: Settings, tmp_path: Path, stage_name: str, step: int
+) -> None:
+    whole = train(split, tmp_path / "whole.safetensors", settings=short)
+    resumed_path = tmp_path / "resumed.safetensors"
+    first = train(split, resumed_path, settings=short, on_step=_stops_at(stage_name, step))
+    assert first.interrupted and not resumed_path.exists()
+    assert resumed_path.with_name("resumed.safetensors.training").exists()
+    torch.manual_seed(99)  # whatever else the process has drawn
+    steps: list[TrainingProgress] = []
+    second = train(split, resumed_path, settings=short, on_step=steps.append)
+    assert not second.interrupted and len(steps) < 11
+    assert _weights(resumed_path) == _weights(tmp_path / "whole.safetensors")
+    for name, found in whole.results.items():
+        assert found.probabilities.equal(second.results[name].probabilities)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["resumed.safetensors", "whole.safetensors"]
+
+
+def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(
+    split: Split, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tmp_path / "whole.safetensors"
+    train(split, whole, settings=short)
+    scores_of, calls = stage.scores_of, 0
+
+    def interrupted(*given: object, **options: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return scores_of(*given, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage, "scores_of", interrupted)
+    path = tmp_path / "resumed.safetensors"
+    before = signal.getsignal(signal.SIGINT)
+    assert train(split, path, settings=short).interrupted
+    assert signal.getsignal(signal.SIGINT) is before
+    train(split, path, settings=short)
+    assert _weights(path) == _weights(whole)
+
+
+def test_other_settings_do_not_go_on_with_a_half_done_run(split: Split, short: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    train(split, path, settings=short, on_step=_stops_at("appearance", 1))
+    with pytest.raises(DatasetError, match="half-done training with seed = 0, not 5; give the same settings"):
+        train(split, path, settings=replace(short, seed=5))
+    with pytest.raises(DatasetError, match="other clips, such as 'disc_down/person1_0.mp4'"):
+        train(Split(split.train[1:], split.held_out), path, settings=short)
+
+
+def test_nothing_is_chosen_by_the_clips_held_out(split: Split, short: Settings, tmp_path: Path) -> None:
+    watching = replace(short, validation=0.34)
+    train(split, tmp_path / "a.safetensors", settings=watching)
+    train(Split(split.train, split.held_out[:1]), tmp_path / "b.safetensors", settings=watching)
+    train(Split(split.train, ()), tmp_path / "c.safetensors", settings=watching)
+    assert len({_weights(tmp_path / f"{name}.safetensors") for name in "abc"}) == 1
+
+
+def test_a_late_fusion_network_is_the_two_towers(split: Split, short: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "late.safetensors"
+    steps: list[TrainingProgress] = []
+    done = train(split, path, settings=replace(short, fusion="late"), on_step=steps.append)
+    assert {one.stage for one in steps} == {"appearance", "motion"}
+    network = marey.load(path)
+    assert {"rgb.scores", "flow.scores", "scores"} <= set(network.layers)
+    assert set(done.results) == {"appearance", "motion", "late", "fusion"}
+
+
+def test_a_minutes_limit_ends_every_stage(split: Split, short: Settings, tmp_path: Path) -> None:
+    steps: list[TrainingProgress] = []
+    settings = replace(short, minutes=1e-4, tower_steps=500, fusion_steps=500)
+    done = train(split, tmp_path / "net.safetensors", settings=settings, on_step=steps.append)
+    assert len(steps) < 20 and set(done.file.provenance["steps"]) == {"appearance", "motion", "fusion"}
+
+
+def test_a_stage_ends_when_its_loss_gets_no_better(
+    split: Split, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage.Stage, "_gradients", _same_loss)
+    steps: list[TrainingProgress] = []
+    settings = replace(short, tower_steps=100, fusion_steps=100, look=2, patience=3)
+    train(split, tmp_path / "net.safetensors", settings=settings, on_step=steps.append)
+    assert [sum(one.stage == name for one in steps) for name in ("appearance", "motion", "fusion")] == [8, 8, 8]
+
+
+def _same_loss(self: stage.Stage, index: list[int], inputs: object) -> float:
+    for value in self.module.parameters():
+        value.grad = torch.zeros_like(value)
+    return 1.0
+
+
+def test_with_validation_the_best_weights_are_kept(
+    split: Split, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, dict[str, torch.Tensor]] = {}
+    looks: Iterator[float] = iter([0.9, 0.2, 0.5] * 3)
+
+    def probabilities(
+        module: torch.nn.Module, streams: object, clips: list[object], *, windows: int
+    ) -> torch.Tensor:
+        if windows == 2:
+            quality = next(looks)
+            if quality == 0.9:
+                kept["best"] = {name: value.clone() for name, value in module.state_dict().items()}
+            row = torch.full((len(clips), 6), (1 - quality) / 5)
+            row[torch.arange(len(clips)), stage_labels] = quality
+            return row
+        return real(module, streams, clips, windows=windows)  # type: ignore[arg-type]
+
+    inner = grouped_split(split.train, held_out=0.34, seed=short.seed)
+    labels = class_labels(inner.held_out)
+    stage_labels = torch.tensor(labels)
+    real = stage.clip_probabilities
+    monkeypatch.setattr(stage, "clip_probabilities", probabilities)
+    settings = replace(short, validation=0.34, tower_steps=6, fusion_steps=6, look=2)
+    done = train(split, tmp_path / "net.safetensors", settings=settings)
+    found = done.file.module.state_dict()
+    assert all(value.equal(found[name]) for name, value in kept["best"].items())
+
+
+def class_labels(clips: tuple[Clip, ...]) -> list[int]:
+    classes = sorted({str(clip.label) for clip in clips})
+    assert len(classes) == 6
+    return [classes.index(str(clip.label)) for clip in clips]
+
+
+def test_no_group_is_on_both_sides_of_any_split_that_training_makes(
+    split: Split, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Split] = []
+
+    def spied(*given: object, **options: object) -> Split:
+        made.append(grouped_split(*given, **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr(fit, "grouped_split", spied)
+    train(split, tmp_path / "net.safetensors", settings=replace(short, validation=0.34))
+    (inner,) = made
+    sides = [{group_of(clip) for clip in part} for part in (inner.train, inner.held_out, split.held_out)]
+    assert all(sides) and not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+
+
+def test_a_class_that_is_held_out_as_a_whole_is_an_error(split: Split, short: Settings, tmp_path: Path) -> None:
+    train_clips = tuple(clip for clip in split.train if clip.label != "disc_down")
+    with pytest.raises(DatasetError, match="class 'disc_down' is held out as a whole; hold out groups"):
+        train(Split(train_clips, split.held_out), tmp_path / "net.safetensors", settings=short)
+
+
+def test_one_class_cannot_be_trained(split: Split, short: Settings, tmp_path: Path) -> None:
+    one = tuple(clip for clip in split.train if clip.label == "disc_down")
+    with pytest.raises(DatasetError, match="there are 1 classes to train on; expected clips of at least two"):
+        train(Split(one, ()), tmp_path / "net.safetensors", settings=short)
+
+
+def test_unreadable_clips_are_left_out_and_listed(split: Split, short: Settings, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.avi"
+    bad.write_text("no video")
+    clip = Clip(bad, label="disc_down", group="zoe")
+    done = train(Split((*split.train, clip), split.held_out), tmp_path / "net.safetensors", settings=short)
+    ((path, reason),) = done.left_out
+    assert path == str(bad) and "cannot be opened as a video" in reason
+    assert done.results["fusion"].left_out == ()
+
+
+def test_a_class_whose_clips_are_all_unreadable_is_an_error(split: Split, short: Settings, tmp_path: Path) -> None:
+    (tmp_path / "bad.avi").write_text("no video")
+    others = tuple(clip for clip in split.train if clip.label != "disc_down")
+    bad = Clip(tmp_path / "bad.avi", label="disc_down", group="zoe")
+    with pytest.raises(
+        VideoError, match="no clip of class 'disc_down' can be used to train on; the first error: .*bad"
+    ):
+        train(Split((*others, bad), ()), tmp_path / "net.safetensors", settings=short)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("net.pt", "does not end in .safetensors"),
+        ("absent/net.safetensors", "no network can be written to .*absent"),
+        ("folder.safetensors", "is a folder; name a file"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_found_before_the_long_part(
+    split: Split, short: Settings, tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "folder.safetensors").mkdir()
+
+    def loaded(*_: int) -> None:
+        pytest.fail("clips were loaded first")
+
+    with pytest.raises(OutputError, match=said):
+        train(split, tmp_path / name, settings=short, on_load=loaded)
+
+
+def test_a_training_that_diverges_says_so(split: Split, short: Settings, tmp_path: Path) -> None:
+    settings = replace(short, learning_rate=1e30, tower_steps=8)
+    with pytest.raises(MareyError, match="diverged at step .* of stage 'appearance': .* learning rate below 1e\\+30"):
+        train(split, tmp_path / "net.safetensors", settings=settings)
+
+
+def test_bf16_that_gives_no_finite_gradient_is_given_up(
+    split: Split, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gradients = stage.Stage._gradients
+    used: list[bool] = []
+
+    def broken(self: stage.Stage, index: list[int], inputs: dict[str, torch.Tensor]) -> float:
+        used.append(self.bf16)
+        loss = gradients(self, index, inputs)
+        if self.bf16:
+            next(value for value in self.module.parameters() if value.grad is not None).grad.fill_(float("nan"))  # type: ignore[union-attr]
+        return loss
+
+    monkeypatch.setattr(fit, "faster_in_bf16", lambda *_: True)
+    monkeypatch.setattr(stage.Stage, "_gradients", broken)
+    done = train(split, tmp_path / "net.safetensors", settings=short)
+    assert used.count(True) == 3  # once in every stage
+    assert all(bool(value.isfinite().all()) for value in done.file.module.state_dict().values())

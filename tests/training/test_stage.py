@@ -1,0 +1,225 @@
+"""A stage learns, stops when it should, and goes on as if it had not been stopped."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from marey.networks.two_stream import TwoStream
+from marey.training import stage as stages
+from marey.training.saved_state import open_state, save_state
+from marey.training.settings import Settings
+from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16, one_cycle, seeded
+from marey.video.clips import LoadedClip
+
+MakeClip = Callable[..., LoadedClip]
+MakeStage = Callable[..., Stage]
+
+
+@pytest.fixture
+def make_stage(make_clip: MakeClip) -> MakeStage:
+    """A motion tower that learns left from right."""
+
+    def make(*, steps: int = 6, watched: Sequence[LoadedClip] = (), clips: int = 6, **settings: object) -> Stage:
+        shown = [make_clip("ab"[k % 2], u=(-1.0) ** k * (1 + 0.2 * k), name=f"clip{k}") for k in range(clips)]
+        chosen = Settings(size=32, width=0.125, frames=1, stack=4, fc=16, **settings)  # type: ignore[arg-type]
+        with seeded(0):
+            module = TwoStream(2, **{**chosen.architecture(), "dropout": 0.3}, streams=("flow",))
+        return Stage(
+            name="motion",
+            module=module,
+            streams=module.input_streams(),
+            clips=shown,
+            labels=torch.tensor([k % 2 for k in range(clips)]),
+            watched=watched,
+            watched_labels=torch.zeros(len(watched), dtype=torch.long),
+            settings=chosen,
+            steps=steps,
+            batch=4,
+            rates={"flow.conv1": 0.5, "": 1.0},
+            bf16=False,
+        )
+
+    return make
+
+
+def no_flip() -> dict[str, object]:
+    from marey.training.augmentation import Augmentation
+
+    return {"augmentation": Augmentation(flip=0)}
+
+
+def nothing(stage: Stage) -> None:
+    pass
+
+
+def weights(stage: Stage) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in stage.module.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_motion_tower_learns_left_from_right(make_stage: MakeStage) -> None:
+    stage = make_stage(steps=30, **no_flip())
+    stage.run(nothing, None)
+    found = clip_probabilities(stage.module, stage.streams, stage.clips, windows=2)
+    assert found.argmax(1).tolist() == stage.labels.tolist()
+    assert sum(stage.losses[-5:]) < 0.8 * sum(stage.losses[:5])
+    assert not stage.module.training
+
+
+def test_probabilities_sum_to_one_and_leave_the_module_as_it_was(
+    make_stage: MakeStage, left_as_found: Callable[..., object]
+) -> None:
+    stage = make_stage()
+    stage.module.train()
+    with left_as_found(stage.module):  # type: ignore[attr-defined]
+        found = clip_probabilities(stage.module, stage.streams, stage.clips, windows=3)
+    torch.testing.assert_close(found.sum(1), torch.ones(6))
+
+
+def test_every_clip_is_drawn_once_before_any_is_drawn_again(make_stage: MakeStage) -> None:
+    stage = make_stage(steps=9)
+    drawn: Counter[str] = Counter()
+
+    class Counting(list[LoadedClip]):
+        def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
+            clip = super().__getitem__(index)
+            drawn[clip.clip.path.stem] += 1
+            return clip
+
+    stage.clips = Counting(stage.clips)
+    stage.run(nothing, None)
+    assert set(drawn.values()) == {6}  # 9 steps of 4 clips are 6 times 6 clips
+
+
+def test_a_resumed_stage_ends_as_an_uninterrupted_one(make_stage: MakeStage, tmp_path: Path) -> None:
+    straight = make_stage(steps=7)
+    straight.run(nothing, None)
+
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    def stop(stage: Stage) -> None:
+        if stage.step == 3:
+            raise Stopped
+
+    first = make_stage(steps=7)
+    with pytest.raises(Stopped):
+        first.run(stop, None)
+    save_state({"settings": {}, "current": first.state}, tmp_path / "state")
+    torch.rand(5)
+    second = make_stage(steps=7)
+    state = open_state(tmp_path / "state", {})
+    assert state is not None
+    second.resume(state["current"])
+    second.run(nothing, None)
+    assert second.losses == straight.losses
+    assert same(weights(second), weights(straight))
+
+
+def test_another_seed_draws_otherwise(make_stage: MakeStage) -> None:
+    one, other = make_stage(steps=2), make_stage(steps=2, seed=1)
+    one.run(nothing, None)
+    other.run(nothing, None)
+    assert one.losses != other.losses
+
+
+def test_training_leaves_the_random_numbers_of_others_alone(make_stage: MakeStage) -> None:
+    before = torch.get_rng_state()
+    stage = make_stage(steps=2)
+    faster_in_bf16(stage.module, stage.streams, 2)
+    stage.run(nothing, None)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_ctrl_c_waits_for_the_end_of_a_step(make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, reference = make_stage(), make_stage()
+    plain = stages.scores_of
+
+    def interrupted(*args, **options):  # type: ignore[no-untyped-def]
+        if stage.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return plain(*args, **options)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(stages, "scores_of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(nothing, None)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert stage.step == 3 and len(stage.losses) == 3
+    monkeypatch.setattr(stages, "scores_of", plain)
+    stage.run(nothing, None)
+    reference.run(nothing, None)
+    assert same(weights(stage), weights(reference))
+
+
+def test_time_ends_a_stage_with_its_learning_rate_come_down(
+    make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make_stage(steps=10_000)
+    rates: list[float] = []
+
+    def quick(self: Stage, progress: float) -> None:
+        rates.append(one_cycle(progress))
+        self.losses.append(1 / (self.step + 1))
+        self.step += 1
+
+    def tick(stage: Stage) -> None:
+        stage.seconds = 0.1 * stage.step  # a clock of our own
+
+    monkeypatch.setattr(Stage, "_train_one", quick)
+    stage.run(tick, 2.0)
+    assert 19 <= stage.step <= 22
+    assert max(rates) > 0.9
+    assert rates[-1] < 0.05
+
+
+def test_parts_of_the_network_may_learn_slower(make_stage: MakeStage) -> None:
+    stage = make_stage(steps=1)
+    stage.run(nothing, None)
+    rates = {group["lr"] for group in stage.optimizer.param_groups}
+    peak = one_cycle(0) * stage.settings.learning_rate
+    assert rates == {0.5 * peak, peak}
+    assert sum(len(group["params"]) for group in stage.optimizer.param_groups) == len(list(stage.module.parameters()))
+    assert {group["weight_decay"] for group in stage.optimizer.param_groups} == {0.0, stage.settings.weight_decay}
+
+
+def test_a_stage_ends_when_its_loss_is_no_longer_better(make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = make_stage(steps=50, look=2, patience=3)
+
+    def same_loss(self: Stage, progress: float) -> None:
+        self.losses.append(1.0)
+        self.step += 1
+
+    monkeypatch.setattr(Stage, "_train_one", same_loss)
+    stage.run(nothing, None)
+    assert stage.step == 2 + 3 * 2
+
+
+def test_the_weights_that_were_best_on_the_watched_clips_are_kept(
+    make_stage: MakeStage, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make_stage(steps=12, watched=[make_clip()], look=2, patience=2)
+    right = iter([0.4, 0.6, 0.55, 0.5])
+    monkeypatch.setattr(stages, "clip_probabilities", lambda *_, **__: torch.tensor([[p := next(right), 1 - p]]))
+    kept: list[dict[str, torch.Tensor]] = []
+    stage.run(lambda stage: kept.append(weights(stage)), None)
+    assert stage.step == 8
+    assert same(weights(stage), kept[3])
+    assert not same(kept[3], kept[-1])
+
+
+def test_timing_the_arithmetic_leaves_the_network_as_it_was(
+    make_stage: MakeStage, left_as_found: Callable[..., object]
+) -> None:
+    stage = make_stage()
+    channels_last(stage.module)
+    with left_as_found(stage.module):  # type: ignore[attr-defined]
+        assert faster_in_bf16(stage.module, stage.streams, 2) in (True, False)

@@ -35,7 +35,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads; busy waiting disturbs neighbors
 
@@ -49,6 +49,7 @@ from marey.networks.two_stream import TwoStream
 from marey.recipe import Recipe
 
 Precision = Literal["bf16", "fp32"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 THREADS = 2
 PEAK_STEPS = 2
@@ -81,16 +82,16 @@ class Case:
 
 
 CASES = (
-    Case("rgb.conv3_3", 1, 40, 1, 60, 3),
-    Case("rgb.conv3_3", 32, 40, 1, 30, 0),
-    Case("flow.conv3_3", 1, 40, 1, 60, 3),
-    Case("flow.conv3_3", 32, 40, 1, 30, 0),
-    Case("rgb.conv4_3", 1, 92, 1, 30, 3),
-    Case("rgb.conv4_3", 16, 92, 1, 10, 0),
-    Case("flow.conv4_3", 1, 92, 1, 30, 3),
-    Case("flow.conv4_3", 16, 92, 1, 10, 0),
-    Case("fusion.conv5", 1, 224, 3, 9, 3),
-    Case("fusion.conv5", 4, 224, 3, 7, 0),
+    Case("rgb.conv3_3", 1, 40, 1, 60, 2),
+    Case("rgb.conv3_3", 32, 40, 1, 30, 2),
+    Case("flow.conv3_3", 1, 40, 1, 60, 2),
+    Case("flow.conv3_3", 32, 40, 1, 30, 2),
+    Case("rgb.conv4_3", 1, 92, 1, 30, 2),
+    Case("rgb.conv4_3", 16, 92, 1, 10, 2),
+    Case("flow.conv4_3", 1, 92, 1, 30, 2),
+    Case("flow.conv4_3", 16, 92, 1, 10, 2),
+    Case("fusion.conv5", 1, 224, 3, 9, 2),
+    Case("fusion.conv5", 4, 224, 3, 7, 2),
 )
 TARGETS = {"conv3_3": 100.0, "conv4_3": 30.0, "conv5": 3.5}
 """How many times faster than `hooks` marey must be."""
@@ -263,15 +264,14 @@ class Measured:
 def measure(network: Network, case: Case, precision: Precision, *, quick: bool, lucent: Lucent | None) -> Measured:
     """All loops in turn, each step of marey followed by a bare one."""
     bare = bare_step(network, case, precision)
-    hooks = HookLoop(network, case.layer) if case.others and precision == "bf16" else None
+    hooks = HookLoop(network, case.layer)
     found = Measured([], [], [], [], [])
     steps = max(WARM + 3, case.steps // 3) if quick else case.steps
     others = 1 if quick else case.others
-    turns = {round(WARM + (steps - WARM) * (k + 0.5) / others) for k in range(others)} if hooks is not None else set()
+    turns = {round(WARM + (steps - WARM) * (k + 0.5) / others) for k in range(others)}
     last = [0.0]
     timed(bare)
-    if hooks is not None:
-        hooks.step()
+    hooks.step()
 
     def after_step(progress: Progress) -> None:
         now = time.perf_counter()
@@ -281,7 +281,6 @@ def measure(network: Network, case: Case, precision: Precision, *, quick: bool, 
             found.bare.append(beside)
             found.near.append(found.marey[-1] / beside)
         if progress.done in turns:
-            assert hooks is not None
             found.hooks.append(timed(hooks.step))
             if lucent is not None:
                 found.lucent += lucent.seconds(1 if quick else 2)
@@ -293,14 +292,11 @@ def measure(network: Network, case: Case, precision: Precision, *, quick: bool, 
     return found
 
 
-def row(case: Case, precision: str, found: Measured, slow: dict[str, tuple[float, float | None]]) -> str:
-    """A table row; `slow` keeps the seconds of hooks and lucent of a layer for all its rows."""
+def row(case: Case, precision: str, found: Measured) -> str:
     seconds = statistics.median(found.marey) / case.batch
     bare = statistics.median(found.bare) / case.batch
-    if found.hooks:
-        image = statistics.median(found.lucent) if found.lucent else None
-        slow[case.layer] = (statistics.median(found.hooks), image)
-    hooks, lucent = slow.get(case.layer, (float("nan"), None))
+    hooks = statistics.median(found.hooks)
+    lucent = statistics.median(found.lucent) if found.lucent else None
     target = next(value for name, value in TARGETS.items() if case.layer.endswith(name))
     near = statistics.median(found.near)
     cells = [
@@ -392,25 +388,24 @@ def memory_table(cases: Sequence[Case]) -> None:
         print(f"| {case.layer} | {case.batch} | " + " | ".join(cells) + " |", flush=True)
 
 
-def time_table(cases: Sequence[Case], *, quick: bool) -> None:
+def time_table(cases: Sequence[Case], arithmetic: str, *, quick: bool) -> None:
     network = network_at_224()
     print(f"torch {torch.__version__}, {THREADS} threads, two-stream VGG-16, 224 px, 5 frames; ms per unit and step\n")
     print(
         "| layer | units at once | arithmetic | marey | bare | marey / bare | hooks | times as fast | lucent | times |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
-    slow: dict[str, tuple[float, float | None]] = {}
     absent = ""
     for case in cases:
-        for precision in ("bf16", "fp32"):
+        for precision in PRECISIONS if arithmetic == "both" else (arithmetic,):
             lucent = None
-            if case.layer.startswith("rgb") and case.others and precision == "bf16":
+            if case.layer.startswith("rgb") and case.batch == 1:
                 try:
                     lucent = Lucent(case.layer)
                 except ImportError as error:
                     absent = str(error)
             found = measure(network, case, precision, quick=quick, lucent=lucent)
-            print(row(case, precision, found, slow), flush=True)
+            print(row(case, precision, found), flush=True)
     if absent:
         print(f"\nThe columns of lucent are empty: {absent}")
 
@@ -420,6 +415,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a third of the steps")
     parser.add_argument("--only", default="", help="layers whose name contains this")
+    parser.add_argument("--arithmetic", choices=("bf16", "fp32", "both"), default="both")
     parser.add_argument("--no-memory", action="store_true", help="no table of peak memory")
     parser.add_argument("--no-time", action="store_true", help="that table alone")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
@@ -433,7 +429,7 @@ def main() -> None:
     if not cases:
         parser.error(f"no case '{options.only}'; there are {', '.join(dict.fromkeys(case.layer for case in CASES))}")
     if not options.no_time:
-        time_table(cases, quick=options.quick)
+        time_table(cases, options.arithmetic, quick=options.quick)
     if not options.no_memory:
         memory_table(cases)
 

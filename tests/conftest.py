@@ -107,7 +107,7 @@ def known() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of class folders: 48 clips of moving shapes, 32 px and 9 frames, by 4 people; flow is cached beside it."""
+    """A folder of class folders: 48 clips of moving shapes by 4 people, 32 px and 9 frames; flow is cached beside."""
     from marey.datasets.moving_shapes import write_moving_shapes
 
     place = tmp_path_factory.mktemp("shapes")

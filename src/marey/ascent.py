@@ -106,7 +106,7 @@ def prior_terms(offsets: dict[str, Tensor], batch: Batch, recipe: Recipe) -> dic
 def steered(strengths: Tensor, scores: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
     """The strengths for the next step: larger below the target, smaller above it, as they were where there is none.
 
-    This climbs the dual of the constrained problem: the smallest priors among the inputs whose score reaches the target.
+    This climbs the dual of the constrained problem: the smallest priors among inputs whose score reaches the target.
     """
     lack = (targets - scores.detach().nan_to_num()).clamp(-1, 1)
     moved = strengths * torch.exp(_STEERING * lack)

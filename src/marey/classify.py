@@ -27,13 +27,6 @@ def class_scores(
 
     Raises NetworkError for a network without class names, VideoError for a clip that is unreadable or too short.
     """
-    return _window_scores(network, clip, windows=windows, flow=flow, cache=cache).mean(0)
-
-
-def _window_scores(
-    network: Network, clip: Clip | str | Path, *, windows: int, flow: Method, cache: FlowCache | None
-) -> Tensor:
-    """Scores (window class)."""
     if not network.classes:
         raise NetworkError(
             f"{network.name} has no class names, so it cannot classify; give Network(..., classes=[...])."
@@ -54,7 +47,7 @@ def _window_scores(
             window = loaded.window(network.streams, start)
             inputs = {name: values[None].to(network.device) for name, values in window.items()}
             rows.append(network.activations(inputs, [network.scores])[network.scores].flatten().float().cpu())
-    return torch.stack(rows)
+    return torch.stack(rows).mean(0)
 
 
 def evaluated(
@@ -81,13 +74,13 @@ def evaluated(
                 f"{did_you_mean(str(clip.label), network.classes)} Its classes: {', '.join(network.classes[:12])}."
             )
         try:
-            scores = _window_scores(network, clip, windows=windows, flow=flow, cache=cache)
+            scores = class_scores(network, clip, windows=windows, flow=flow, cache=cache)
         except VideoError as error:
             left_out.append((str(clip.path), str(error)))
             continue
         names.append(str(clip.path))
         labels.append(network.classes.index(clip.label))
-        rows.append(scores.softmax(1).mean(0))
+        rows.append(scores.softmax(0))
     if not rows:
         raise DatasetError(
             f"no clip can be used; the first error: {left_out[0][1]}" if left_out else "there is no clip."

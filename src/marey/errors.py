@@ -36,7 +36,7 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["conv5"])
     ''
     """
-    near = get_close_matches(given, list(known), n=3, cutoff=0.5)
+    near = get_close_matches(given, list(known), n=3, cutoff=0.6)
     if not near:
         return ""
     return " Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"

@@ -17,7 +17,7 @@ class Evaluation:
     labels
         the right class of every clip, as an index.
     probabilities
-        (clip, class), averaged over the windows of a clip.
+        (clip, class), of the scores averaged over the windows of a clip.
     left_out
         clips that could not be used, with the reason; they count in no figure.
     """

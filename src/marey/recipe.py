@@ -24,9 +24,9 @@ class Recipe:
     strength, energy, variation
         weights of score / real maximum, of R_B and of R_TV.
     target
-        the score / real maximum to reach: the strength of every input rises while its score is below and falls while it is
-        above, so that the result has the smallest priors among the inputs that excite the unit so much. Only where the
-        maximum is that of real clips. None: the strength stays, and the score is maximized without end.
+        the score / real maximum to reach: the strength of every input rises while its score is below and falls while it
+        is above, so that the result has the smallest priors among the inputs that excite the unit so much. Only where
+        the maximum is that of real clips. None: the strength stays, and the score is maximized without end.
     bounds
         {stream: B} in physical units (distance from gray in 0..1, px/frame); streams not named have `default_bound`.
     where
@@ -40,7 +40,7 @@ class Recipe:
     tolerance
         a run ends when the objective gained less than this part of itself over the last 32 steps; 0: never early.
     jitter, time_jitter, zoom
-        largest random shift in pixels (None: the layer's stride) and in flow fields, and largest random change of scale.
+        largest random shift in pixels (None: the layer's stride) and in flow fields, and largest change of scale.
     input_noise
         deviation, in units of B, of white noise that is added to what the network sees at every step.
     precision
@@ -61,7 +61,7 @@ class Recipe:
     parametrization: Name = "fourier"
     coarse: tuple[int, ...] = (1,)
     steps: int = 256
-    step_size: float = 0.05
+    step_size: float = 0.07
     noise: float = 0.1
     tolerance: float = 1e-3
     jitter: int | None = None

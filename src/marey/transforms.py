@@ -23,10 +23,10 @@ class Shift:
 
 @dataclass(frozen=True)
 class Jitter:
-    """Shifts of up to `space` pixels down and right and `time` flow fields, zooms of up to 1 +- `zoom`; fresh every step.
+    """Shifts of up to `space` pixels down and right and `time` flow fields, zooms of 1 +- `zoom`; fresh every step.
 
-    The optimized canvas is larger than the network's window by that much; nothing is wrapped around or padded. Streams of
-    RGB frames stay in place in time, as their frames lie far apart. A zoom changes flow vectors as it changes distances.
+    The optimized canvas is larger than the network's window by that much; nothing is wrapped around or padded. Streams
+    of RGB frames stay in place in time, as their frames lie far apart. A zoom scales flow vectors as it does distances.
     """
 
     space: int

@@ -103,7 +103,7 @@ def test_a_resumed_stage_ends_as_an_uninterrupted_one(make_stage: MakeStage, tmp
     straight = make_stage(steps=7)
     straight.run(nothing, None)
 
-    class Stopped(Exception):  # noqa: N818
+    class Stopped(Exception):
         pass
 
     def stop(stage: Stage) -> None:

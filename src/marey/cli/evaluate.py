@@ -26,7 +26,7 @@ def evaluate(
         ),
     ] = "held-out",
     group: GroupOption = None,
-    windows: Annotated[int, typer.Option("--windows", help="Windows of a clip whose probabilities are averaged.")] = 5,
+    windows: Annotated[int, typer.Option("--windows", help="Windows of a clip whose scores are averaged.")] = 5,
     confusion: Annotated[bool, typer.Option("--confusion/--no-confusion", help="Show the confusion matrix.")] = True,
     out: Annotated[
         Path | None,

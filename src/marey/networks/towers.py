@@ -40,13 +40,7 @@ class Fused(nn.Module):
     The convolution starts as an identity pair, 0.25 appearance and 0.75 motion, times a Gaussian over time and space of
     sum 1 (Feichtenhofer et al., CVPR 2016, 2018). Its sigma, 0.5 frames and places, is our choice: half of the weight
     stays in the middle. Pooling takes 2 x 2 places, and at depth 5 all frames.
-
-    stream_dropout
-        in training mode, the part of the clips whose maps of one stream, either one, are set to zero, so that the layers above
-        do not lean on the stream that tells the training clips apart best. Not kept with the weights.
     """
-
-    stream_dropout: float = 0.0
 
     def __init__(self, channels: int, depth: int, frames: int) -> None:
         super().__init__()
@@ -62,10 +56,6 @@ class Fused(nn.Module):
                 "fusion needs as many clips, frames and places of both."
             )
         convolution, relu, pool = self.children()
-        if self.training and self.stream_dropout > 0:
-            draw = torch.rand(len(appearance), 1, 1, 1, 1, device=appearance.device)
-            appearance = appearance * (draw >= self.stream_dropout / 2)
-            motion = motion * (draw < 1 - self.stream_dropout / 2)
         return in_order([pool], relu(convolution(torch.cat((appearance, motion), dim=1))))
 
     @torch.no_grad()

@@ -48,8 +48,6 @@ class Stage:
         self.generator = torch.Generator().manual_seed(self.settings.seed * 7919 + sum(self.name.encode()))
         self.order: list[int] = []
         groups = []
-        if hasattr(self.module, "fusion"):
-            self.module.fusion.stream_dropout = self.settings.stream_dropout
         for prefix, factor in self.rates.items():
             chosen = [value for name, value in self.module.named_parameters() if self._rate_of(name) == prefix]
             for value in chosen:
@@ -133,6 +131,14 @@ class Stage:
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(torch.stack(losses).sum())
         return float(losses[0].detach())
+
+    def _hidden(self, window: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The window, or with probability `stream_dropout` one of its streams at rest: gray, or no motion."""
+        share, place = torch.rand(2, generator=self.generator).tolist()
+        if share >= self.settings.stream_dropout:
+            return window
+        stream = self.streams[int(place * len(self.streams))]
+        return {**window, stream.name: torch.full_like(window[stream.name], stream.rest)}
 
     def _look(self) -> None:
         """Note how good the weights are: accuracy and loss on the watched clips, or else the recent training loss."""

@@ -1,0 +1,263 @@
+"""Every command does what its help says."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from marey.cli.arguments import FlowWord
+from marey.datasets import class_folders
+from marey.networks.loading import load
+from marey.preferred_input import PreferredInput
+from marey.video.decode import read_video
+from marey.video.flow import Method
+
+Marey = Callable[..., Any]
+COMMANDS = ("layers", "maximize", "classify", "train", "evaluate", "flow", "demo")
+FILES = ["contact_sheet.png", "frames.safetensors", "preferred.mp4", "preferred.webp", "preferred_input.json"]
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(marey: Marey, command: str) -> None:
+    said = marey(command, "--help")
+    assert said.status == 0 and f"marey {command}" in said.out
+
+
+def test_help_lists_the_commands_and_says_what_a_network_is(marey: Marey) -> None:
+    said = marey("--help")
+    assert said.status == 0 and all(command in said.out for command in COMMANDS)
+    assert "file.py:function" in said.out
+
+
+def test_the_flow_words_of_the_command_line_are_those_of_the_library() -> None:
+    assert FlowWord == Method
+
+
+def test_layers_lists_units_and_what_they_see(marey: Marey, net: Path) -> None:
+    said = marey("layers", net)
+    assert said.status == 0
+    lines = {line.split()[0]: line for line in said.out.splitlines() if line.strip()}
+    assert "Conv3d" in lines["fusion.conv5"] and "rgb" in lines["fusion.conv5"] and "flow" in lines["fusion.conv5"]
+    assert "3 px (1)" in lines["rgb.conv1_1"] and "flow" not in lines["rgb.conv1_1"]
+
+
+def test_layers_may_be_chosen_by_pattern(marey: Marey, net: Path) -> None:
+    said = marey("layers", net, "fusion.*", "scores")
+    assert [line.split()[0] for line in said.out.splitlines()[1:]] == [
+        "fusion.conv5", "fusion.relu5", "fusion.pool5", "scores",
+    ]  # fmt: skip
+
+
+def test_maximize_leaves_a_folder_for_every_unit_and_an_overview(marey: Marey, net: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    said = marey("maximize", net, "disc_left", "rgb.conv1_1:0-1", "--slowness", "0", "10", "--steps", 4, "--out", out)
+    assert said.status == 0, said.err
+    assert said.out.strip() == str(out / "overview.png")
+    assert _files(out) == ["disc_left", "overview.png", "rgb.conv1_1-0", "rgb.conv1_1-1"]
+    for name in ("disc_left", "rgb.conv1_1-0", "rgb.conv1_1-1"):
+        assert _files(out / name) == FILES
+        assert PreferredInput.open(out / name).slowness == (0.0, 10.0)
+    assert "chi 0:" in said.err and "chi 10:" in said.err and "disc_left" in said.err
+    with Image.open(out / "disc_left" / "contact_sheet.png") as sheet:
+        assert sheet.format == "PNG"
+
+
+def test_maximize_draws_a_mosaic_of_a_convolutional_layer(marey: Marey, net: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    said = marey("maximize", net, "rgb.conv3_1:0-3", "--mosaic", "--slowness", "0", "--steps", 2, "--out", out)
+    assert said.status == 0, said.err
+    (folder,) = out.iterdir()
+    assert _files(folder) == FILES
+    assert PreferredInput.open(folder).made["mosaic"]["rows"] == 2
+
+
+def test_maximize_measures_real_maxima_once_and_keeps_them(
+    marey: Marey, net: Path, shapes: Path, tmp_path: Path
+) -> None:
+    words = (
+        "maximize",
+        net,
+        "disc_left",
+        "--slowness",
+        "0",
+        "--steps",
+        "2",
+        "--flow",
+        "dis",
+        "--out",
+        tmp_path / "out",
+    )
+    before = load(net).weights_hash
+    said = marey(*words, "--clips", shapes)
+    assert said.status == 0 and "real maxima of scores from 48 clips" in said.err
+    assert load(net).weights_hash == before and set(load(net).maxima) == {"scores"}
+    assert "of real clips" in marey(*words).err
+
+
+def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: Path) -> None:
+    assert marey("layers", own).out.count("\n") == 4
+    out = tmp_path / "out"
+    said = marey("maximize", own, "0:2", "--everywhere", "--parametrization", "pixels", "--steps", 3, "--out", out)
+    assert said.status == 0, said.err
+    assert said.out.strip() == str(out / "0-2" / "contact_sheet.png")
+    assert _files(out / "0-2") == FILES
+
+
+def test_ctrl_c_keeps_what_there_is(marey: Marey, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from marey import ascent
+
+    real, calls = ascent.scores_of, 0
+
+    def interrupted(*given: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return real(*given, **options)
+
+    monkeypatch.setattr(ascent, "scores_of", interrupted)
+    out = tmp_path / "out"
+    said = marey("maximize", net, "disc_left", "--slowness", "0", "--steps", 8, "--out", out)
+    assert said.status == 130 and "interrupted" in said.err
+    assert _files(out / "disc_left") == FILES and PreferredInput.open(out / "disc_left").interrupted
+
+
+def test_classify_shows_the_best_classes(marey: Marey, net: Path, shapes: Path) -> None:
+    clips = [clip.path for clip in class_folders(shapes)[:2]]
+    said = marey("classify", net, *clips, "--top", 2, "--flow", "dis")
+    assert said.status == 0, said.err
+    assert all(clip.name in said.out.replace("\n", "") for clip in clips)
+    assert said.out.count("%") == 4
+
+
+def test_evaluate_takes_the_clips_held_out_and_writes_json(
+    marey: Marey, net: Path, shapes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "made" / "figures.json"
+    said = marey("evaluate", net, shapes, "--flow", "dis", "--out", out)
+    assert said.status == 0, said.err
+    assert "groups: person0" in said.out and "on 12 clips" in said.out and "confusion" in said.out
+    figures = json.loads(out.read_text())
+    assert figures["clips"] == [str(clip.path) for clip in class_folders(shapes) if clip.group == "person0"]
+    right = sum(one == other for one, other in zip(figures["labels"], figures["predictions"], strict=True))
+    assert figures["accuracy"] == right / 12 and sum(map(sum, figures["confusion"])) == 12
+    assert figures["left_out"] == [] and len(figures["interval"]) == 2
+
+
+def test_evaluate_takes_the_groups_named(marey: Marey, net: Path, shapes: Path) -> None:
+    said = marey("evaluate", net, shapes, "--flow", "dis", "--groups", "person1,person2", "--no-confusion")
+    assert "groups: person1, person2" in said.out and "on 24 clips" in said.out and "confusion" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("form", "written"),
+    [
+        ("video", "disc_left/person0_0.mp4"),
+        ("denseflow", "disc_left/person0_0/flow_x_00001.jpg"),
+        ("two-stream", "v/disc_left/person0_0/frame000008.jpg"),
+        ("i3d", "disc_left/person0_0-000001x.jpg"),
+    ],
+)
+def test_flow_is_written_in_every_form(marey: Marey, shapes: Path, tmp_path: Path, form: str, written: str) -> None:
+    place = tmp_path / "clips"
+    for label in ("disc_left", "square_left"):  # one file name in two classes
+        (place / label).mkdir(parents=True)
+        shutil.copy(shapes / label / "person0_0.mp4", place / label)
+    said = marey("flow", place, "--form", form, "--flow", "dis", "--out", tmp_path / "flow")
+    assert said.status == 0, said.err
+    assert (tmp_path / "flow" / written).is_file()
+    assert (tmp_path / "flow" / written.replace("disc", "square")).is_file()
+    if form == "video":
+        assert len(read_video(tmp_path / "flow" / written).frames) == 8
+
+
+def test_flow_of_clips_alike_in_name_is_numbered(marey: Marey, shapes: Path, tmp_path: Path) -> None:
+    clips = [shapes / label / "person0_0.mp4" for label in ("disc_left", "disc_right")]
+    said = marey("flow", *clips, "--flow", "dis", "--short-side", 48, "--out", tmp_path / "flow")
+    assert said.status == 0 and _files(tmp_path / "flow") == ["person0_0.2.mp4", "person0_0.mp4"]
+    assert read_video(tmp_path / "flow" / "person0_0.mp4").frames.shape[1:3] == (48, 48)
+
+
+TRAIN = (
+    "--size", 32, "--width", 0.0625, "--frames", 1, "--steps", 2, "--fusion-steps", 2, "--batch", 4, "--flow", "dis",
+)  # fmt: skip
+
+
+def test_train_writes_a_network_and_says_how_good_it_is(marey: Marey, shapes: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long"
+    from marey.datasets.moving_shapes import write_moving_shapes
+
+    write_moving_shapes(long, people=2, takes=1, size=32, frames=11)
+    path = tmp_path / "made" / "new.safetensors"
+    said = marey("train", long, "--out", path, "--hold-out", "person1", *TRAIN, "--no-flip")
+    assert said.status == 0, said.err
+    assert said.out.strip().endswith("new.safetensors") and "fusion" in said.out
+    assert "6 clips of 6 classes to train, 6 held out (person1)" in said.err.replace("\n", " ")
+    assert _files(path.parent) == ["new.safetensors"] and len(load(path).classes) == 6
+
+
+def test_train_stopped_goes_on_with_the_same_line(
+    marey: Marey, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from marey.training import stage
+
+    real, calls = stage.Stage._train_one, 0
+
+    def interrupted(self: stage.Stage, *given: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        real(self, *given)
+
+    path = tmp_path / "new.safetensors"
+    monkeypatch.setattr(stage.Stage, "_train_one", interrupted)
+    said = marey("train", shapes, "--out", path, "--hold-out", "1/4", *TRAIN)
+    assert said.status == 130 and "the same line goes on" in said.err.replace("\n", " ") and not path.exists()
+    assert marey("train", shapes, "--out", path, "--hold-out", "1/4", *TRAIN).status == 0
+    assert path.exists() and not path.with_name("new.safetensors.training").exists()
+
+
+@pytest.mark.parametrize(
+    ("hold_out", "words"),
+    [
+        ("0", "48 clips of 6 classes, none held out"),
+        ("0.25", "36 clips of 6 classes to train, 12 held out"),
+        (
+            "person2,person3",
+            "24 clips of 6 classes to train, 24 held out (person2, person3); groups: guessed: 4 groups",
+        ),
+    ],
+)
+def test_what_is_held_out_is_said(shapes: Path, hold_out: str, words: str) -> None:
+    from marey.cli.train import chosen_split
+
+    assert words in chosen_split(shapes, hold_out, group=None, seed=0)[1]
+
+
+def test_groups_that_look_like_numbers_are_groups(tmp_path: Path) -> None:
+    from marey.cli.train import chosen_split
+
+    for label in ("run", "walk"):
+        (tmp_path / label).mkdir()
+        for name in ("01_a.avi", "02_a.avi", "02_b.avi"):
+            (tmp_path / label / name).touch()
+    split, _ = chosen_split(tmp_path, "01", group=None, seed=0)
+    assert split.held_out_groups == ("01",)
+
+
+def test_a_split_file_says_itself_what_is_held_out(shapes: Path, tmp_path: Path) -> None:
+    from marey.cli.train import chosen_split
+
+    rows = [f"{c.path},{c.label},{'test' if c.group == 'person0' else 'train'}" for c in class_folders(shapes)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    split, words = chosen_split(tmp_path / "list.csv", "0.5", group=None, seed=0)
+    assert split.held_out_groups == ("person0",) and words == "36 clips to train, 12 held out, as 'list.csv' says"

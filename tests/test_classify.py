@@ -1,0 +1,94 @@
+"""Clips are classified by the mean over their windows, and what cannot be used is left out by name."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import marey
+from marey.classify import class_scores, evaluated
+from marey.datasets import ClipSet, class_folders
+from marey.errors import DatasetError, NetworkError, VideoError
+from marey.network import Network
+from marey.streams import rgb_frames
+from marey.training.fit import Trained
+from marey.video.clips import Clip, load_clip, starts
+
+
+@pytest.fixture
+def network(trained: tuple[Path, Trained]) -> Network:
+    return marey.load(trained[0])
+
+
+@pytest.fixture
+def clips(shapes: Path) -> ClipSet:
+    return class_folders(shapes)[::8]
+
+
+def test_scores_are_the_mean_over_windows(
+    network: Network, clips: ClipSet, left_as_found: Callable[[nn.Module], AbstractContextManager[None]]
+) -> None:
+    loaded = load_clip(clips[0], network.streams, flow="dis")
+    windows = [loaded.window(network.streams, start) for start in starts(loaded, network.streams, 3)]
+    assert len(windows) == 3
+    with torch.no_grad():
+        rows = [
+            network.module(*(stream.to_network(window[stream.name][None]) for stream in network.streams))[0]
+            for window in windows
+        ]
+    with left_as_found(network.module):
+        found = class_scores(network, clips[0].path, windows=3, flow="dis")
+    assert torch.allclose(found, torch.stack(rows).mean(0), atol=1e-3)
+
+
+def test_probabilities_are_those_of_the_mean_scores(network: Network, clips: ClipSet) -> None:
+    found = evaluated(network, clips[:2], windows=3, flow="dis")
+    expected = torch.stack([class_scores(network, clip, windows=3, flow="dis").softmax(0) for clip in clips[:2]])
+    assert torch.allclose(found.probabilities, expected) and found.classes == network.classes
+
+
+def test_clips_that_cannot_be_used_are_left_out_and_listed(network: Network, clips: ClipSet, tmp_path: Path) -> None:
+    (tmp_path / "text.avi").write_text("no video")
+    bad = Clip(tmp_path / "text.avi", label=clips[0].label)
+    short = replace(clips[1], stop_seconds=0.1)
+    found = evaluated(network, [clips[0], bad, short], windows=1, flow="dis")
+    assert found.clips == (str(clips[0].path),) and len(found.labels) == 1
+    assert [path for path, _ in found.left_out] == [str(bad.path), str(short.path)]
+    assert "cannot be opened as a video" in found.left_out[0][1] and "needs 7" in found.left_out[1][1]
+
+
+def test_when_no_clip_can_be_used_the_first_reason_is_said(network: Network, tmp_path: Path) -> None:
+    (tmp_path / "text.avi").write_text("no video")
+    with pytest.raises(DatasetError, match=r"no clip can be used; the first error: .*text.avi' cannot be opened"):
+        evaluated(network, [Clip(tmp_path / "text.avi", label="disc_left")])
+    with pytest.raises(DatasetError, match="there is no clip"):
+        evaluated(network, [])
+
+
+def test_a_label_that_the_network_does_not_know_is_an_error(network: Network, clips: ClipSet) -> None:
+    with pytest.raises(DatasetError, match=r"of class 'disc_lft', which tiny does not know. Did you mean 'disc_left'"):
+        evaluated(network, [replace(clips[0], label="disc_lft")])
+
+
+def test_a_network_without_classes_cannot_classify(clips: ClipSet) -> None:
+    network = Network(nn.Conv3d(3, 2, 1), [rgb_frames(1, size=8)])
+    with pytest.raises(NetworkError, match="Conv3d has no class names, so it cannot classify; give"):
+        class_scores(network, clips[0])
+
+
+def test_a_network_with_other_classes_than_scores_cannot_classify(clips: ClipSet) -> None:
+    module = nn.Sequential(nn.Conv3d(3, 2, 1), nn.AdaptiveAvgPool3d(1))
+    network = Network(module, [rgb_frames(1, size=8)], classes=["a", "b", "c"], scores="1")
+    with pytest.raises(NetworkError, match="names 3 classes, but layer '1' gives 2 scores"):
+        class_scores(network, clips[0])
+
+
+def test_no_windows_and_no_video_are_errors(network: Network, clips: ClipSet, tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match="windows is 0; expected at least 1"):
+        class_scores(network, clips[0], windows=0)
+    with pytest.raises(VideoError, match="no video at"):
+        class_scores(network, tmp_path / "absent.avi")

@@ -1,0 +1,68 @@
+"""The pictures of a result are drawn from the result alone, whatever streams it has."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from marey.gallery import draw, draw_overview, picture_row
+from marey.preferred_input import PreferredInput
+from marey.streams import Stream, rgb_frames
+from marey.video.decode import read_video
+
+RGB = rgb_frames(2, step=4, size=24)
+FLOW = Stream("motion", "flow", tuple(range(8)), 24, 24)
+
+
+def _result(*streams: Stream, slowness: tuple[float, ...] = (0.0, 10.0)) -> PreferredInput:
+    torch.manual_seed(0)
+    count = len(slowness)
+    return PreferredInput(
+        target="fusion.conv5:3",
+        label="fusion.conv5:3",
+        slowness=slowness,
+        streams=streams,
+        frames={stream.name: stream.rest + 0.3 * torch.rand(count, *stream.shape) for stream in streams},
+        scores=tuple(1.0 for _ in slowness),
+        maximum=2.0,
+        maximum_source="generated clips",
+        history=torch.ones(4, count),
+        shares=tuple({"score": 1.0} for _ in slowness),
+        notes=tuple(("dead: it never fires",) for _ in slowness),
+        recognized=tuple("walk" for _ in slowness),
+        made={"network": "net"},
+    )
+
+
+@pytest.mark.parametrize("streams", [(RGB, FLOW), (RGB,), (FLOW,)], ids=["both", "only rgb", "only flow"])
+def test_a_result_is_drawn_with_the_streams_that_it_has(streams: tuple[Stream, ...], tmp_path: Path) -> None:
+    paths = draw(_result(*streams), tmp_path / "unit")
+    assert [path.name for path in paths] == ["contact_sheet.png", "preferred.mp4", "preferred.webp"]
+    with Image.open(paths[0]) as sheet, Image.open(paths[2]) as loop:
+        assert min(sheet.size) > 50
+        pictures = loop.n_frames  # type: ignore[attr-defined]
+    frames = len(read_video(paths[1]).frames)
+    assert 3 <= frames / 25 <= 6  # the loop again and again, for about four seconds
+    if FLOW in streams:
+        assert pictures == 3 * FLOW.frames and frames % pictures == 0
+    else:
+        assert pictures == RGB.frames  # pictures alike are one in the file, shown for longer
+
+
+def test_a_sheet_shows_few_fields_from_the_middle() -> None:
+    result = _result(RGB, FLOW)
+    row = picture_row(result, fields=4)
+    assert row.motion is not None and row.motion.equal(result.frames["motion"][:, :, 2:6])
+    assert row.appearance is not None and row.appearance.shape[2] == 2
+    assert row.captions[0] == "1.00 of maximum\nrecognized as walk\ndead"
+    assert "generated clips" in row.subtitle and "net" in row.subtitle
+
+
+def test_an_overview_shows_all_results_of_one_sweep(tmp_path: Path) -> None:
+    results = [_result(RGB, FLOW), _result(RGB, FLOW), _result(RGB, FLOW, slowness=(0.0,))]
+    sizes = []
+    for count in (1, 2, 3):
+        with Image.open(draw_overview(results[:count], tmp_path / "overview.png", title="net")) as page:
+            sizes.append(page.size)
+    assert sizes[0][1] < sizes[1][1] and sizes[1] == sizes[2]

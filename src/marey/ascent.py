@@ -25,13 +25,16 @@ _REACHED = 0.1
 _STEERING, _STEERED_RANGE = 0.06, 100.0
 """How fast, per step and unit of lacking score, and how far a strength moves where there is a target."""
 
+_LEVELLING, _LEVELLED_RANGE = 0.1, 30.0
+"""The same of the weight of spatial variation, per step and logarithm of the ratio to be levelled."""
+
 
 @dataclass(frozen=True)
 class Batch:
     """Inputs that are optimized together: all see the same region, each has its own objective, slowness and noise.
 
-    objectives are normalized and have the region's positions; a target that is not finite is none; bounds are
-    physical, by stream.
+    objectives are normalized and have the region's positions; a target that is not finite is none; references,
+    where given, are the places of the inputs whose spatial variation each shall have; bounds are physical, by stream.
     """
 
     region: Region
@@ -41,6 +44,7 @@ class Batch:
     targets: tuple[float, ...]
     bounds: dict[str, float]
     jitter: Jitter
+    references: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.objectives)
@@ -68,6 +72,7 @@ class Ascent:
     frames: dict[str, Tensor]
     history: Tensor
     strengths: Tensor
+    kappas: Tensor
     interrupted: bool = False
     unstable: set[int] = field(default_factory=set)
     converged: bool = False
@@ -78,29 +83,47 @@ def bounded(offset: Tensor, bound: float, stream: Stream) -> Tensor:
     return projected(offset, bound, stream.low - stream.rest, stream.high - stream.rest)
 
 
-def chi_by_stream(region: Region, slowness: Tensor, recipe: Recipe) -> dict[str, Tensor]:
-    """The weight of temporal variation of every stream and input."""
-    sees_flow = any(stream.kind == "flow" for stream in region.streams)
-    still = torch.full_like(slowness, recipe.stillness)
-    return {
-        stream.name: recipe.kappa * (still if stream.kind == "rgb" and sees_flow else slowness)
-        for stream in region.streams
-    }
+def swept(region: Region) -> set[str]:
+    """The streams whose temporal variation the chi sweep weighs: those of flow, or else those of RGB."""
+    flows = {stream.name for stream in region.streams if stream.kind == "flow"}
+    return flows if flows else {stream.name for stream in region.streams}
 
 
-def prior_terms(offsets: dict[str, Tensor], batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
-    """The weighted priors of every input by name: local energy and spatial and temporal variation of every stream."""
-    slowness = torch.tensor(batch.slowness, device=next(iter(offsets.values())).device)
-    chi = chi_by_stream(batch.region, slowness, recipe)
+def prior_terms(
+    offsets: dict[str, Tensor], batch: Batch, recipe: Recipe, kappas: Tensor | None = None
+) -> dict[str, Tensor]:
+    """The weighted priors of every input by name: local energy and spatial and temporal variation of every stream.
+
+    `kappas` weigh the spatial variation of the streams of the sweep, one for each input; None: the recipe's.
+    """
+    device = next(iter(offsets.values())).device
+    slowness = torch.tensor(batch.slowness, device=device)
+    even = torch.full_like(slowness, recipe.kappa)
+    moving = swept(batch.region)
     terms = {}
     for name, offset in offsets.items():
         bound = batch.bounds[name]
         spatial, temporal = differences(offset)
         scale = (bound / VARIATION_SCALE) ** 2
+        kappa = kappas if kappas is not None and name in moving else even
+        chi = recipe.kappa * (slowness if name in moving else torch.full_like(slowness, recipe.stillness))
         terms[f"energy of {name}"] = recipe.energy * energy_of(offset, bound)
-        terms[f"variation of {name} in space"] = recipe.variation * recipe.kappa * spatial / scale
-        terms[f"variation of {name} in time"] = recipe.variation * chi[name] * temporal / scale
+        terms[f"variation of {name} in space"] = recipe.variation * kappa * spatial / scale
+        terms[f"variation of {name} in time"] = recipe.variation * chi * temporal / scale
     return terms
+
+
+def levelled(kappas: Tensor, terms: dict[str, Tensor], batch: Batch, recipe: Recipe) -> Tensor:
+    """The spatial weights for the next step: smaller for an input that varies less in space than its reference.
+
+    So chi changes time only: along the published sweeps the spatial variation is the same within 5 %.
+    """
+    if recipe.variation == 0 or recipe.kappa == 0 or not batch.references:
+        return kappas
+    space = sum(terms[f"variation of {name} in space"].detach() for name in swept(batch.region)) / kappas
+    ratio = (space / space[list(batch.references)]).nan_to_num(1.0).clamp(1e-3, 1e3).log()
+    moved = kappas * torch.exp(_LEVELLING * ratio.clamp(-1, 1))
+    return moved.clamp(recipe.kappa / _LEVELLED_RANGE, recipe.kappa * _LEVELLED_RANGE)
 
 
 def steered(strengths: Tensor, scores: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
@@ -163,7 +186,8 @@ def ascend(
     offsets: dict[str, Tensor] = {}
     strengths = torch.full((len(batch),), recipe.strength, device=device)
     targets = torch.tensor(batch.targets, device=device)
-    result = Ascent({}, torch.zeros(0, len(batch)), strengths.cpu(), unstable=unstable)
+    kappas = torch.full_like(strengths, recipe.kappa)
+    result = Ascent({}, torch.zeros(0, len(batch)), strengths.cpu(), kappas.cpu(), unstable=unstable)
     held: dict[str, Parametrization] = {}
     free: dict[str, Tensor] = {}
 
@@ -212,7 +236,8 @@ def ascend(
                         windows[name] = window + recipe.input_noise * batch.bounds[name] * grain
                 with revived(module, dead | (silent & (step < recipe.steps // 2))):
                     scores, own, silent = scores_of(batch, windows, module)
-                priors = sum(prior_terms(shifted, batch, recipe).values(), torch.zeros_like(scores))
+                terms = prior_terms(shifted, batch, recipe, kappas)
+                priors = sum(terms.values(), torch.zeros_like(scores))
                 loss = priors - strengths * (scores + own)
                 eased = loss - (1 - REVIVAL_SLOPE) * dead * priors  # as weak as the gradient that a dead unit passes on
                 torch.autograd.backward(eased.nan_to_num().sum(), inputs=list(free.values()))
@@ -226,6 +251,8 @@ def ascend(
                             if free[name].shape[1:] == canvases[name]:
                                 free[name].copy_(bounded(bound * free[name], bound, stream) / bound)
                 strengths = torch.where(ended, strengths, steered(strengths, scores, targets, recipe))
+                if recipe.equal_space and step >= recipe.steps // 8:
+                    kappas = torch.where(ended, kappas, levelled(kappas, terms, batch, recipe))
                 dead = scores.detach() == 0
                 history.append(scores.detach().masked_fill(ended, float("nan")).cpu())
                 losses.append(torch.where(torch.isfinite(targets), priors, loss).detach())
@@ -253,7 +280,7 @@ def ascend(
             offset = ends[stream.name]
             safe = torch.where(torch.isfinite(offset), offset, torch.zeros_like(offset))
             result.frames[stream.name] = (safe + stream.rest).cpu()
-    result.strengths = strengths.cpu()
+    result.strengths, result.kappas = strengths.cpu(), kappas.cpu()
     if history:
         result.history = torch.stack(history)
     return result

@@ -15,11 +15,14 @@ def unit_maxima(network: Network, inputs: Iterable[Mapping[str, Tensor]], layers
     `inputs` gives batches of physical clips {stream: (clip, channel, time, height, width)}.
     """
     layers = [network.layer_name(layer) for layer in layers]
+    seen = {stream for layer in layers for stream in network.layer(layer).receptive_field.streams}
     largest: dict[str, Tensor] = {}
     with torch.no_grad(), frozen(network.module):
         for batch in inputs:
             moved = {name: clip.to(network.device) for name, clip in batch.items()}
-            for layer, output in network.activations(moved, layers).items():
+            clips = next(iter(moved.values())).shape[0]
+            skipped = {name: rest for name, rest in network.rest(clips, seen=seen).items() if rest is None}
+            for layer, output in network.activations({**moved, **skipped}, layers).items():
                 peak = output.float().amax(dim=(0, 2, 3, 4)).cpu()
                 largest[layer] = torch.maximum(largest[layer], peak) if layer in largest else peak
     return largest

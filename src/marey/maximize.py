@@ -174,9 +174,9 @@ def _normalized(objective: Objective, maxima: Mapping[str, Tensor]) -> tuple[Obj
         size = 1.0
         if isinstance(term, Activation):
             size = float(maxima[term.unit.layer][term.unit.channel])
-            if not size > 1e-6:  # it never fires on the clips: the layer's typical maximum keeps the scale
-                alive = maxima[term.unit.layer][maxima[term.unit.layer] > 1e-6]
-                size = float(alive.median()) if len(alive) else 1.0
+            alive = maxima[term.unit.layer][maxima[term.unit.layer] > 1e-6]
+            typical = float(alive.median()) if len(alive) else 1.0
+            size = max(size, 0.1 * typical)  # a unit that hardly fires on the clips must not drown its priors
             single = size
         elif isinstance(term, Projection):
             size = float((torch.tensor(term.vector) * maxima[term.layer]).square().sum().sqrt().clamp_min(1e-6))
@@ -221,10 +221,15 @@ def _run(
 
 
 def _batch_size(region: Region, recipe: Recipe) -> int:
-    if recipe.batch is not None:
-        return recipe.batch
     elements = sum(math.prod(stream.shape) for stream in region.streams)
-    return max(1, min(256, _ELEMENTS // elements))
+    most = max(1, min(256, _ELEMENTS // elements)) if recipe.batch is None else recipe.batch
+    return _whole_sweeps(most, recipe)
+
+
+def _whole_sweeps(inputs: int, recipe: Recipe) -> int:
+    """At most so many inputs that the whole sweeps of some units fill them; a part of one where no whole one fits."""
+    sweep = len(recipe.slowness)
+    return inputs if inputs < sweep else inputs - inputs % sweep
 
 
 def _batch(
@@ -254,7 +259,7 @@ def _batch(
             f"memory ran out with a single input of {goals[jobs[0][0]].label} ({shapes}); "
             "use smaller input, a layer less deep, or precision='bf16'."
         )
-    half = len(jobs) // 2
+    half = _whole_sweeps(len(jobs) // 2, recipe)
     first, interrupted = _batch(network, goals, region, jobs[:half], recipe, arithmetic=arithmetic, on_step=on_step)
     if interrupted:
         return first, True
@@ -285,11 +290,21 @@ def _batch_of(
         slowness=tuple(chi for _, chi in jobs),
         seeds=tuple(_seed(str(goals[index].objective), recipe.seed) for index, _ in jobs),
         targets=tuple(_target(goals[index], recipe) for index, _ in jobs),
+        references=_references(jobs),
         bounds=bounds,
         jitter=Jitter(
             _stride(network, region) if recipe.jitter is None else recipe.jitter, recipe.time_jitter, recipe.zoom
         ),
     )
+
+
+def _references(jobs: Sequence[tuple[int, float]]) -> tuple[int, ...]:
+    """For every input the place of the fastest one of the same unit in the batch."""
+    fastest: dict[int, int] = {}
+    for place, (index, chi) in enumerate(jobs):
+        if index not in fastest or chi < jobs[fastest[index]][1]:
+            fastest[index] = place
+    return tuple(fastest[index] for index, _ in jobs)
 
 
 def _target(goal: _Goal, recipe: Recipe) -> float:
@@ -376,7 +391,9 @@ def _finished(
         scores = scores.nan_to_num(0.0, 0.0, 0.0)
         moving = any(stream.kind == "flow" or stream.frames > 1 for stream in streams.values())
         unmoved = _scored(batch, _stilled(frames, streams))[0] if moving else None
-        terms = {"score": climb.strengths.to(device) * scores} | prior_terms(offsets, batch, recipe)
+        terms = {"score": climb.strengths.to(device) * scores} | prior_terms(
+            offsets, batch, recipe, climb.kappas.to(device)
+        )
     recognized = _recognized(network, batch, frames)
     for place, (goal, chi) in enumerate(jobs):
         score = float(scores[place])

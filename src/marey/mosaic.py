@@ -45,7 +45,7 @@ def maximize_mosaic(
     cells = math.ceil(PITCH * length / stride)  # positions of the layer from one unit to the next
     across = math.ceil(math.sqrt(len(chosen)))
     down = math.ceil(len(chosen) / across)
-    larger = network.resized(down * cells * stride, across * cells * stride)
+    larger = network.resized(down * cells * stride, across * cells * stride, deepest=layer.name)
     frames = layer.positions[0]
     vertical, horizontal = fields[0][1:]
     terms = []

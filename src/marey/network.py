@@ -128,6 +128,7 @@ class Network:
         self.maxima = dict(maxima) if maxima is not None else {}
         self.bounds = dict(bounds) if bounds is not None else {}
         self._scores = scores
+        self._deepest: str | None = None
 
     def stream(self, name: str) -> Stream:
         """The stream called `name`; NetworkError when there is none."""
@@ -223,7 +224,7 @@ class Network:
         """
         named = {name: part for name, part in self.module.named_modules() if name}
         with frozen(self.module):
-            found = receptive_fields(self.forward, self.rest(), named)
+            found = receptive_fields(self._run, self.rest(), named)
         layers = {}
         for name, (field, shape) in found.items():
             try:
@@ -233,6 +234,9 @@ class Network:
             units, t, h, w = sizes
             layers[name] = Layer(name, type(named[name]).__name__, (units, t, h, w), field)
         return layers
+
+    def _run(self, inputs: Mapping[str, Tensor | None]) -> object:
+        return self.forward(inputs) if self._deepest is None else self.activations(inputs, [self._deepest])
 
     def layer(self, name: str) -> Layer:
         """The layer at a dotted module path."""
@@ -322,9 +326,12 @@ class Network:
             return self.classes[unit.channel]
         return str(unit)
 
-    def resized(self, height: int, width: int) -> "Network":
-        """The same module shown larger or smaller inputs, as convolutional layers allow."""
-        return Network(
+    def resized(self, height: int, width: int, *, deepest: str | None = None) -> "Network":
+        """The same module shown larger or smaller inputs, as convolutional layers allow.
+
+        With `deepest`, only the layers up to it are known: those above may not take this size.
+        """
+        resized = Network(
             self.module,
             [stream.resized(height, width) for stream in self.streams],
             classes=self.classes,
@@ -334,6 +341,8 @@ class Network:
             maxima=self.maxima,
             bounds=self.bounds,
         )
+        resized._deepest = deepest
+        return resized
 
     @property
     def weights_hash(self) -> str:

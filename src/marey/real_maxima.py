@@ -62,8 +62,8 @@ def measure_maxima(
         raise VideoError(f"none of the {len(chosen)} clips of '{place}' can be used; the first error: {reasons[0]}")
     network.maxima.update(maxima)
     for name, found in speeds.items():
-        if max(found) > 0:
-            network.bounds[name] = min(network.stream(name).bound, max(found))
+        if median(found) > 0:
+            network.bounds[name] = min(network.stream(name).bound, median(found))
     return used
 
 

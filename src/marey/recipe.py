@@ -21,6 +21,9 @@ class Recipe:
         chi of the RGB streams where the unit sees flow as well.
     kappa
         weight of spatial variation in R_TV.
+    equal_space
+        the spatial weight of the slower inputs of a sweep is steered so that they vary in space as much as the fastest, and
+        chi changes time only.
     strength, energy, variation
         weights of score / real maximum, of R_B and of R_TV.
     target
@@ -46,12 +49,14 @@ class Recipe:
     precision
         arithmetic of the network: "auto" times both. Inputs and Adam's state are always fp32.
     batch
-        most inputs in one forward pass; halved when memory runs out. None: chosen by the input's size.
+        most inputs in one forward pass, in whole sweeps where one fits (else `equal_space` does not work); halved when
+        memory runs out. None: chosen by the input's size.
     """
 
     slowness: tuple[float, ...] = (0.0, 1.0, 5.0, 10.0)
     stillness: float = 10.0
     kappa: float = 1.0
+    equal_space: bool = True
     strength: float = 1.0
     energy: float = 1.0
     variation: float = 1.0

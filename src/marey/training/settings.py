@@ -25,8 +25,8 @@ class Settings:
     tower_rate
         the towers' learning rate in the fusion stage, as a part of `learning_rate`; 0: the towers stay as they are.
     stream_dropout
-        part of the clips of which the fusion stage sees one stream only, either one, the other being at rest: the layers
-        above the towers then do not lean on the stream that tells the training clips apart best.
+        part of the clips of which the fusion stage sees one stream only, either one, the other being at rest: the
+        layers above the towers then do not lean on the stream that tells the training clips apart best.
     validation
         share of the training groups that is only watched: the best weights on it are kept, and a stage ends when they
         have not become better for `patience` looks, one every `look` steps. 0: no group is given up, and a stage ends

@@ -107,7 +107,7 @@ def prior_terms(
         scale = (bound / VARIATION_SCALE) ** 2
         kappa = kappas if kappas is not None and name in moving else even
         chi = recipe.kappa * (slowness if name in moving else torch.full_like(slowness, recipe.stillness))
-        terms[f"energy of {name}"] = recipe.energy * energy_of(offset, bound)
+        terms[f"energy of {name}"] = recipe.energy * energy_of(offset, bound, exponent=recipe.exponent)
         terms[f"variation of {name} in space"] = recipe.variation * kappa * spatial / scale
         terms[f"variation of {name} in time"] = recipe.variation * chi * temporal / scale
     return terms

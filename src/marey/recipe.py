@@ -26,6 +26,8 @@ class Recipe:
         chi changes time only.
     strength, energy, variation
         weights of score / real maximum, of R_B and of R_TV.
+    exponent
+        alpha of R_B: 3 as published keeps all values small; 1 prefers few places with large values to many with small ones.
     target
         the score / real maximum to reach: the strength of every input rises while its score is below and falls while it
         is above, so that the result has the smallest priors among the inputs that excite the unit so much. Only where
@@ -59,13 +61,14 @@ class Recipe:
     equal_space: bool = True
     strength: float = 1.0
     energy: float = 1.0
-    variation: float = 1.0
+    variation: float = 3.0
+    exponent: float = 3.0
     target: float | None = None
     bounds: dict[str, float] = field(default_factory=dict)
     where: Where = "center"
     parametrization: Name = "fourier"
     coarse: tuple[int, ...] = (1,)
-    steps: int = 256
+    steps: int = 128
     step_size: float = 0.07
     noise: float = 0.1
     tolerance: float = 1e-3
@@ -78,7 +81,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("stillness", "kappa", "strength", "energy", "variation", "noise", "tolerance"):
+        for name in ("stillness", "kappa", "strength", "energy", "exponent", "variation", "noise", "tolerance"):
             if not getattr(self, name) >= 0:
                 raise MareyError(f"{name} is {getattr(self, name)}; expected a number of at least 0.")
         if not self.slowness or not all(chi >= 0 for chi in self.slowness):

@@ -40,12 +40,12 @@ def train(
     fusion: Annotated[
         Fusion, typer.Option("--fusion", help="Where both streams meet; late: the mean of their scores.")
     ] = "conv5",
-    steps: Annotated[int, typer.Option("--steps", help="Most steps of each tower.")] = 400,
+    steps: Annotated[int, typer.Option("--steps", help="Most steps of each tower.")] = 800,
     fusion_steps: Annotated[
         int | None,
-        typer.Option("--fusion-steps", help="Most steps of the fusion. Default: 0.75 of --steps.", show_default=False),
+        typer.Option("--fusion-steps", help="Most steps of the fusion. Default: 0.6 of --steps.", show_default=False),
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", help="Clips per step.")] = 32,
+    batch: Annotated[int, typer.Option("--batch", help="Clips per step.")] = 16,
     validation: Annotated[
         float, typer.Option("--validation", help="Share of the training groups that only decides when to stop.")
     ] = 0.0,
@@ -78,7 +78,7 @@ def train(
         step=step,
         fusion=fusion,
         tower_steps=steps,
-        fusion_steps=max(1, round(0.75 * steps)) if fusion_steps is None else fusion_steps,
+        fusion_steps=max(1, round(0.6 * steps)) if fusion_steps is None else fusion_steps,
         batch=batch,
         fusion_batch=batch,
         validation=validation,

@@ -45,10 +45,10 @@ class Settings:
     pooling: Literal["grid", "global"] = "global"
     fc: int | None = 128
     dropout: float = 0.5
-    tower_steps: int = 400
-    fusion_steps: int = 300
-    batch: int = 32
-    fusion_batch: int = 32
+    tower_steps: int = 800
+    fusion_steps: int = 500
+    batch: int = 16
+    fusion_batch: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     label_smoothing: float = 0.1

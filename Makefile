@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test format lint types check clean
+.PHONY: help install demo test format lint types benchmark check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ lint: $(INSTALLED) ## check the layout and the style of the code
 
 types: $(INSTALLED) ## check the types of src/
 	@$(BIN)/mypy
+
+benchmark: $(INSTALLED) ## time a step of maximization and the flow methods beside their peers
+	@$(BIN)/python benchmarks/speed.py
+	@$(BIN)/python benchmarks/flow.py
 
 check: lint types test ## all that CI asks for: format, lint, types, tests, examples
 

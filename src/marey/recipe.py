@@ -22,12 +22,13 @@ class Recipe:
     kappa
         weight of spatial variation in R_TV.
     equal_space
-        the spatial weight of the slower inputs of a sweep is steered so that they vary in space as much as the fastest, and
-        chi changes time only.
+        the spatial weight of the slower inputs of a sweep is steered so that they vary in space as much as the
+        fastest, and chi changes time only.
     strength, energy, variation
         weights of score / real maximum, of R_B and of R_TV.
     exponent
-        alpha of R_B: 3 as published keeps all values small; 1 prefers few places with large values to many with small ones.
+        alpha of R_B: 3 as published keeps all values small; 1 prefers few places with large values to many with
+        small ones.
     target
         the score / real maximum to reach: the strength of every input rises while its score is below and falls while it
         is above, so that the result has the smallest priors among the inputs that excite the unit so much. Only where

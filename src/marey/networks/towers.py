@@ -107,6 +107,7 @@ def convolutions(channels: int, blocks: Iterable[int], width: float, norm: str) 
 
 
 def classifier(features: int, units: int, classes: int, dropout: float) -> Layers:
+    """fc6, fc7 and scores of VGG, by name."""
     return {
         "flatten": nn.Flatten(),
         "fc6": nn.Linear(features, units),

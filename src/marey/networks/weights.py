@@ -188,7 +188,7 @@ def _write_atomically(content: bytes, path: Path) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, path)
+        draft.replace(path)
     except OSError as error:
         raise OutputError(f"cannot save the network to '{path}': {error.strerror}.") from None
     finally:
@@ -221,7 +221,7 @@ def _unpickled(path: Path) -> object:
         raise WeightsError(f"no file of weights at '{path}'.") from None
     except OSError as error:
         raise WeightsError(f"cannot read weights from '{path}': {error.strerror or error}.") from None
-    except Exception as error:  # a damaged pickle may fail in any way
+    except Exception as error:  # noqa: BLE001  a damaged pickle may fail in any way
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         if named is not None:
             raise WeightsError(

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -154,3 +155,13 @@ def trained(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("marey.training.fit.faster_in_bf16", lambda *_: False)  # the same weights on every machine
         return path, train(split, path, settings=tiny_settings, name="shapes")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """Ctrl-C works in the tests where the shell has switched it off, as for commands in the background."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -67,7 +67,7 @@ def test_a_unit_that_is_off_at_the_start_comes_to_life() -> None:
     nn.init.constant_(module[0].bias, -0.5)
     network = _network(module)
     with frozen(module):
-        climb = ascend(_batch(network, [unit("1:0@0,1,1")]), module, replace(RECIPE, steps=96, strength=10.0))
+        climb = ascend(_batch(network, [unit("1:0@0,1,1")]), module, replace(RECIPE, steps=96, strength=30.0))
     assert float(climb.history[0]) == 0.0
     assert float(climb.history[-1]) > 0.0
 

@@ -84,7 +84,7 @@ def run_python(text: str, *, document: Path, line: int, variables: dict[str, Any
 
 
 def write_bars(path: Path, *, step: int, seed: int) -> None:
-    """A clip of 24 frames, 64 x 64, of vertical bars that move `step` pixels per frame over a random start."""
+    """A clip of 40 frames, 64 x 64, of vertical bars that move `step` pixels per frame over a random start."""
     phase = int(np.random.default_rng(seed).integers(16))
     columns = np.arange(64)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def write_bars(path: Path, *, step: int, seed: int) -> None:
         stream = container.add_stream("mpeg4", rate=Fraction(25))
         stream.width = stream.height = 64
         stream.pix_fmt = "yuv420p"
-        for frame in range(24):
+        for frame in range(40):
             bars = 255 * ((columns - phase - step * frame) % 16 < 8).astype(np.uint8)
             picture = np.broadcast_to(bars[None, :, None], (64, 64, 3))
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))

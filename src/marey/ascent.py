@@ -25,7 +25,7 @@ _REACHED = 0.1
 _STEERING, _STEERED_RANGE = 0.06, 100.0
 """How fast, per step and unit of lacking score, and how far a strength moves where there is a target."""
 
-_LEVELLING, _LEVELLED_RANGE = 0.1, 30.0
+_LEVELLING, _LEVELLED_RANGE = 0.2, 30.0
 """The same of the weight of spatial variation, per step and logarithm of the ratio to be levelled."""
 
 

@@ -77,6 +77,16 @@ def volume(output: Tensor, clips: int) -> Tensor:
     )
 
 
+def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values, the same for any order and device."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name}|{values.dtype}|{tuple(values.shape)}|".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 class Network:
     """Any `nn.Module` with its streams: nothing in it is copied or changed.
 
@@ -347,8 +357,4 @@ class Network:
     @property
     def weights_hash(self) -> str:
         """SHA-256 over names, types, shapes and values of all weights."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.module.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        return tensors_hash(self.module.state_dict())

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from marey.errors import NetworkError, OutputError, WeightsError
+from marey.network import tensors_hash
 from marey.networks.two_stream import TwoStream
 from marey.streams import Stream, Windows
 
@@ -76,8 +77,8 @@ def save(file: NetworkFile, path: str | Path) -> None:
         "streams": [asdict(stream) for stream in file.streams],
         "classes": list(file.classes),
         "provenance": dict(file.provenance),
-        "weights_hash": _hash(weights),
-        "maxima_hash": _hash(maxima),
+        "weights_hash": tensors_hash(weights),
+        "maxima_hash": tensors_hash(maxima),
     }
     try:
         text = json.dumps(about)
@@ -108,7 +109,7 @@ def open_network(path: str | Path) -> NetworkFile:
             f"of {', '.join(ARCHITECTURES)}: use the version of marey that wrote it."
         )
     maxima = {name.removeprefix(MAXIMA): tensors.pop(name) for name in list(tensors) if name.startswith(MAXIMA)}
-    if _hash(tensors) != about["weights_hash"] or _hash(maxima) != about["maxima_hash"]:
+    if tensors_hash(tensors) != about["weights_hash"] or tensors_hash(maxima) != about["maxima_hash"]:
         raise WeightsError(f"'{path}' is damaged: its values have changed since it was saved; take another copy.")
     try:
         with torch.device("meta"):  # no memory and no random numbers for weights that the file replaces
@@ -152,19 +153,11 @@ def weights_hash(module: nn.Module) -> str:
     >>> weights_hash(nn.ReLU())[:8]
     'e3b0c442'
     """
-    return _hash(_weights(module))
+    return tensors_hash(_weights(module))
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
     return {name: values.detach().cpu().contiguous() for name, values in module.state_dict().items()}
-
-
-def _hash(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, values in sorted(tensors.items()):
-        digest.update(f"{name}|{values.dtype}|{tuple(values.shape)}|".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _text_hash(text: str) -> str:

@@ -14,7 +14,9 @@ from marey.streams import Stream
 from marey.training.augmentation import Augmentation, augmented_window, mirror, stacked
 from marey.video.clips import Clip, LoadedClip, resized_size
 
-NONE = Augmentation(flip=0, zoom=0, crop=False, brightness=0, contrast=0, tint=0, jitter=False)
+NONE = Augmentation(
+    flip=0, zoom=0, crop=False, brightness=0, contrast=0, tint=0, jitter=False, grain=0, flow_grain=0, erase=0
+)
 STREAMS = TwoStream(2, size=32, width=1 / 16, frames=2, stack=3, step=3).input_streams()
 
 
@@ -74,8 +76,27 @@ def test_flow_is_scaled_with_a_zoomed_crop() -> None:
     clip = _clip()
     (size,) = clip.fields
     even = dataclasses.replace(clip, fields={size: torch.ones_like(clip.fields[size])})
-    speeds = {float(_window(Augmentation(flip=0, zoom=0.15), k, even)["flow"].mean()) for k in range(6)}
+    speeds = {
+        float(_window(Augmentation(flip=0, zoom=0.15, flow_grain=0, erase=0), k, even)["flow"].mean()) for k in range(6)
+    }
     assert len(speeds) > 1 and all(1 / 1.16 < speed < 1 / 0.84 for speed in speeds)
+
+
+def test_grain_has_the_asked_deviation_at_most_and_differs_between_windows() -> None:
+    plain = _window(NONE)
+    grainy = [_window(dataclasses.replace(NONE, flow_grain=0.5), k) for k in range(20)]
+    spreads = [float((window["flow"] - plain["flow"]).std()) for window in grainy]
+    assert all(window["rgb"].equal(plain["rgb"]) for window in grainy)
+    assert max(spreads) <= 0.5 + 1e-4 and max(spreads) > 0.3 and min(spreads) < 0.15
+
+
+def test_an_erased_rectangle_is_at_rest_at_the_same_place_of_every_stream() -> None:
+    plain, erased = _window(NONE), _window(dataclasses.replace(NONE, erase=1.0))
+    gone = [(erased[s.name] != plain[s.name]).any(0).any(0) for s in STREAMS]
+    rows, columns = gone[1].any(1).sum(), gone[1].any(0).sum()
+    assert 4 <= rows <= 16 and 4 <= columns <= 16 and gone[1].sum() == rows * columns
+    assert not (gone[0] & ~gone[1]).any()
+    assert erased["flow"][:, :, gone[1]].eq(0).all() and erased["rgb"][:, :, gone[1]].eq(0.5).all()
 
 
 def test_windows_are_stacked_by_stream() -> None:
@@ -85,7 +106,7 @@ def test_windows_are_stacked_by_stream() -> None:
     }
 
 
-@pytest.mark.parametrize("options", [{"flip": 1.5}, {"zoom": 1.0}, {"contrast": 1.0}, {"tint": -0.1}])
+@pytest.mark.parametrize("options", [{"flip": 1.5}, {"zoom": 1.0}, {"contrast": 1.0}, {"tint": -0.1}, {"erase": 2}])
 def test_an_augmentation_out_of_range_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(MareyError, match=f"{next(iter(options))} of an augmentation is 0 to 1"):
         Augmentation(**options)

@@ -50,7 +50,7 @@ def make_stage(make_clip: MakeClip) -> MakeStage:
 def no_flip() -> dict[str, object]:
     from marey.training.augmentation import Augmentation
 
-    return {"augmentation": Augmentation(flip=0)}
+    return {"augmentation": Augmentation(flip=0, flow_grain=0, erase=0)}
 
 
 def nothing(stage: Stage) -> None:
@@ -97,6 +97,43 @@ def test_every_clip_is_drawn_once_before_any_is_drawn_again(make_stage: MakeStag
     stage.clips = Counting(stage.clips)
     stage.run(nothing, None)
     assert set(drawn.values()) == {6}  # 9 steps of 4 clips are 6 times 6 clips
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_stream_dropout_puts_one_stream_of_a_clip_at_rest(
+    make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    module = TwoStream(2, size=32, width=0.125, frames=1, stack=4, fc=16, auxiliary=True)
+    seen: list[dict[str, torch.Tensor]] = []
+    kept = stages.scores_of
+
+    def noted(module: TwoStream, streams: object, inputs: dict[str, torch.Tensor], *, bf16: bool) -> object:
+        seen.append(inputs)
+        return kept(module, streams, inputs, bf16=bf16)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stages, "scores_of", noted)
+    stage = Stage(
+        name="fusion",
+        module=module,
+        streams=module.input_streams(),
+        clips=[make_clip("a", u=1.0), make_clip("b", u=2.0)],
+        labels=torch.tensor([0, 1]),
+        watched=(),
+        watched_labels=torch.zeros(0, dtype=torch.long),
+        settings=Settings(size=32, width=0.125, frames=1, stack=4, fc=16, stream_dropout=share),
+        steps=4,
+        batch=4,
+        rates={"": 1.0},
+        bf16=False,
+    )
+    stage.run(nothing, None)
+    resting = [
+        [bool((inputs[stream.name][k] == stream.rest).all()) for stream in stage.streams]
+        for inputs in seen
+        for k in range(4)
+    ]
+    assert {sum(clip) for clip in resting} == {round(share)}
+    assert share == 0 or {clip.index(True) for clip in resting} == {0, 1}
 
 
 def test_a_resumed_stage_ends_as_an_uninterrupted_one(make_stage: MakeStage, tmp_path: Path) -> None:

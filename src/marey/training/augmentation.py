@@ -26,6 +26,11 @@ class Augmentation:
         largest change of all RGB values, of their spread, and of each color channel, in 0..1.
     jitter
         windows start anywhere in the clip, not in its middle.
+    grain, flow_grain
+        largest deviation of added noise, in 0..1 for RGB and in pixels per frame for flow. Each window's has a
+        coarseness of its own in space and time.
+    erase
+        probability that a random rectangle is at rest (gray, no motion) in all streams and frames.
     """
 
     flip: float = 0.5
@@ -35,12 +40,17 @@ class Augmentation:
     contrast: float = 0.2
     tint: float = 0.05
     jitter: bool = True
+    grain: float = 0.08
+    flow_grain: float = 0.3
+    erase: float = 0.3
 
     def __post_init__(self) -> None:
         shares = {"flip": self.flip, "zoom": self.zoom, "brightness": self.brightness, "contrast": self.contrast}
-        for name, value in (shares | {"tint": self.tint}).items():
+        for name, value in (shares | {"tint": self.tint, "grain": self.grain, "erase": self.erase}).items():
             if not 0 <= value <= 1 or (name in ("zoom", "contrast") and value == 1):
                 raise MareyError(f"{name} of an augmentation is 0 to 1, got {value:g}.")
+        if not self.flow_grain >= 0:
+            raise MareyError(f"flow_grain of an augmentation is at least 0, got {self.flow_grain:g}.")
 
 
 def augmented_window(
@@ -74,6 +84,14 @@ def augmented_window(
             picture = inputs[stream.name]
             picture = (picture - picture.mean()) * spread + picture.mean() + brighter
             inputs[stream.name] = (picture * picture.new_tensor(tints).view(3, 1, 1, 1)).clamp(0, 1)
+    for stream in streams:
+        most = augmentation.grain if stream.kind == "rgb" else augmentation.flow_grain
+        if most > 0:
+            noisy = inputs[stream.name] + random(0.0, most) * _grain(stream, generator)
+            inputs[stream.name] = noisy.clamp(stream.low, stream.high)
+    if random() < augmentation.erase:
+        place = [random() for _ in range(4)]
+        inputs = {stream.name: _erased(inputs[stream.name], stream, place) for stream in streams}
     return inputs
 
 
@@ -81,6 +99,25 @@ def mirror(values: Tensor, stream: Stream) -> Tensor:
     """The left-right mirror image of (channel time height width); what moved to the right moves to the left."""
     mirrored = values.flip(-1)
     return mirrored if stream.kind == "rgb" else mirrored * mirrored.new_tensor([-1.0, 1.0]).view(2, 1, 1, 1)
+
+
+def _grain(stream: Stream, generator: torch.Generator) -> Tensor:
+    """Noise of unit variance (channel time height width) whose grains are 1 to 8 pixels wide and 1 to 8 frames long."""
+    across, on = (2 ** int(torch.randint(0, 4, (), generator=generator)) for _ in range(2))
+    frames, height, width = -(-stream.frames // on), -(-stream.height // across), -(-stream.width // across)
+    grains = torch.randn(stream.channels, frames, height, width, generator=generator)
+    size = (stream.frames, stream.height, stream.width)
+    noise = functional.interpolate(grains[None], size, mode="trilinear", align_corners=False)[0]
+    return noise / noise.std().clamp_min(1e-6)
+
+
+def _erased(values: Tensor, stream: Stream, place: Sequence[float]) -> Tensor:
+    """The values with a rectangle of 1/8 to 1/2 of the height and width at rest; place: its size and corner, 0..1."""
+    height, width = (round((0.125 + 0.375 * part) * size) for part, size in zip(place, values.shape[2:], strict=False))
+    y, x = round(place[2] * (values.shape[2] - height)), round(place[3] * (values.shape[3] - width))
+    erased = values.clone()
+    erased[:, :, y : y + height, x : x + width] = stream.rest
+    return erased
 
 
 def stacked(windows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -98,7 +98,8 @@ class Stage:
             self.order += torch.randperm(len(self.clips), generator=self.generator).tolist()
         index, self.order = self.order[: self.batch], self.order[self.batch :]
         windows = [
-            augmented_window(self.clips[k], self.streams, self.settings.augmentation, self.generator) for k in index
+            self._hidden(augmented_window(self.clips[k], self.streams, self.settings.augmentation, self.generator))
+            for k in index
         ]
         self.module.train()
         loss = self._gradients(index, stacked(windows))
@@ -135,7 +136,7 @@ class Stage:
     def _hidden(self, window: dict[str, Tensor]) -> dict[str, Tensor]:
         """The window, or with probability `stream_dropout` one of its streams at rest: gray, or no motion."""
         share, place = torch.rand(2, generator=self.generator).tolist()
-        if share >= self.settings.stream_dropout:
+        if len(self.streams) == 1 or share >= self.settings.stream_dropout:
             return window
         stream = self.streams[int(place * len(self.streams))]
         return {**window, stream.name: torch.full_like(window[stream.name], stream.rest)}

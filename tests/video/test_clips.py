@@ -214,34 +214,36 @@ def test_starts_are_spread_over_all_that_is_possible(grays: Clip):
 
 def test_a_clip_that_is_too_short_says_how_much(grays: Clip):
     with pytest.raises(VideoError, match=r"grays\.mp4' has 20 frames, needs 25; ") as caught:
-        stream_inputs(grays, [rgb_frames(25, size=16)])
+        stream_inputs(grays, [rgb_frames(25, size=16)], short="error")
     assert "\n" not in str(caught.value)
     with pytest.raises(VideoError, match="has 20 frames, needs 5 from frame 16 on"):
-        stream_inputs(grays, [rgb_frames(5, size=16)], start_frame=16)
+        stream_inputs(grays, [rgb_frames(5, size=16)], start_frame=16, short="error")
     with pytest.raises(VideoError, match="has 20 frames, needs 21"):
-        load_clip(grays, [flow_stacks(2, size=16)], flow="dis").window([flow_stacks(2, size=16)])
+        load_clip(grays, [flow_stacks(2, size=16)], flow="dis").window([flow_stacks(2, size=16)], short="error")
     for start in (-1, 20):
         with pytest.raises(VideoError, match="has 20 frames"):
-            stream_inputs(grays, [rgb_frames(1, size=16)], start_frame=start, short="repeat")
+            stream_inputs(grays, [rgb_frames(1, size=16)], start_frame=start)
 
 
 def test_a_short_clip_holds_its_last_frame_without_motion(sliding: Clip):
     streams = [rgb_frames(4, size=(64, 80)), Stream("flow", "flow", times=(0, 1, 2, 3), height=64, width=80)]
     exact = read_video(sliding.path).frames[6:8].permute(3, 0, 1, 2).float() / 255
     for inputs in (
-        stream_inputs(sliding, streams, start_frame=6, short="repeat"),
-        load_clip(sliding, streams).window(streams, 6, short="repeat"),
+        stream_inputs(sliding, streams, start_frame=6),
+        load_clip(sliding, streams).window(streams, 6),
     ):
         assert torch.equal(inputs["rgb"], exact[:, [0, 1, 1, 1]])
         assert inputs["flow"][0, 0].mean() > 3
         assert inputs["flow"][:, 1:].abs().max() == 0
 
 
-def test_a_clip_of_one_frame_can_be_held(write_video: WriteVideo, plain):
+def test_a_clip_of_one_frame_shows_no_motion_and_is_refused_where_motion_is_asked_for(write_video: WriteVideo, plain):
     clip = Clip(write_video("one.mp4", plain([100])))
-    inputs = stream_inputs(clip, [rgb_frames(3, size=16), flow_stacks(1, length=2, size=16)], short="repeat")
-    assert shown(inputs["rgb"]) == [100, 100, 100]
-    assert inputs["flow"].abs().max() == 0
+    streams = [rgb_frames(1, size=16), flow_stacks(1, length=2, size=16)]
+    for load in (load_clip, stream_inputs):
+        with pytest.raises(VideoError, match=r"one\.mp4' has 1 frame; a clip needs at least 2 to show motion"):
+            load(clip, streams)
+    assert shown(stream_inputs(clip, [rgb_frames(1, size=16)])["rgb"]) == [100]
 
 
 def test_streams_of_two_rates_cannot_be_cut_together(grays: Clip):

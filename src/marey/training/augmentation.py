@@ -70,7 +70,7 @@ def augmented_window(
     factor = 1 + augmentation.zoom * random(-1.0, 1.0)
     mirrored = random() < augmentation.flip
     cuts = [_cut(clip, stream, factor) for stream in streams]
-    inputs = clip.window(cuts, start, y, x, short="repeat")
+    inputs = clip.window(cuts, start, y, x)
     for stream in streams:
         values = _resized(inputs[stream.name], stream)
         if mirrored:

@@ -249,7 +249,7 @@ def clip_probabilities(
     with torch.no_grad():
         for clip in clips:
             places = starts(clip, streams, windows)
-            inputs = stacked([clip.window(streams, start, short="repeat") for start in places])
+            inputs = stacked([clip.window(streams, start) for start in places])
             rows.append(scores_of(module, streams, inputs, bf16=False)["fused"].float().mean(0).softmax(0).cpu())
     module.train(was_training)
     return torch.stack(rows)

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count as counting
 from itertools import takewhile
 from pathlib import Path
@@ -19,9 +19,10 @@ from marey.streams import Kind, Stream
 from marey.video.decode import Picture, frames_between, is_steady, mean_rate, nearest_frames, probe
 from marey.video.flow import Method, check_method, optical_flow
 from marey.video.flow_cache import FlowCache
+from marey.video.limits import LIMITS, Limits
 
 Size = tuple[int, int]  # height, width
-Short = Literal["error", "repeat"]
+Short = Literal["repeat", "error"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class LoadedClip:
     """A clip in memory: all its frames at the streams' rate, in each size that a stream wants, with their flow.
 
     `pictures` are uint8 (time height width channel), `fields` float16 (time - 1, 2, height, width) in px/frame of that
-    size, without a bound; both by (height, width).
+    size, without a bound; both by (height, width). `damage` says what a file lacks that is cut off or damaged.
     """
 
     clip: Clip
@@ -55,14 +56,26 @@ class LoadedClip:
     source_size: Size
     pictures: dict[Size, Tensor]
     fields: dict[Size, Tensor]
+    damage: str | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the frames and the flow."""
+        return sum(tensor.nbytes for tensor in (*self.pictures.values(), *self.fields.values()))
 
     def window(
-        self, streams: Sequence[Stream], start_frame: int = 0, y: float = 0.5, x: float = 0.5, *, short: Short = "error"
+        self,
+        streams: Sequence[Stream],
+        start_frame: int = 0,
+        y: float = 0.5,
+        x: float = 0.5,
+        *,
+        short: Short = "repeat",
     ) -> dict[str, Tensor]:
         """The inputs from `start_frame` on: {name: float32 (channel time height width)}, RGB 0..1, flow in px/frame.
 
-        `y` and `x` in 0..1 place the crop: 0 is the upper or left edge, 0.5 the center. A clip that ends too early
-        raises VideoError; with `short="repeat"` its last frame is held, with flow 0.
+        `y` and `x` in 0..1 place the crop: 0 is the upper or left edge, 0.5 the center. Of a clip that ends too early
+        the last frame is held, with flow 0; `short="error"` raises VideoError instead.
         """
         if not (0 <= y <= 1 and 0 <= x <= 1):
             raise VideoError(f"no crop at y {y}, x {x}; both are fractions in 0..1.")
@@ -109,7 +122,7 @@ def starts(clip: Clip | LoadedClip, streams: Sequence[Stream], count: int, *, fo
 
     A clip that is too short has the one start 0. A `Clip` is decoded to count its frames.
     """
-    frames = clip.frames if isinstance(clip, LoadedClip) else _frames(clip, streams, (), folder_rate).frames
+    frames = clip.frames if isinstance(clip, LoadedClip) else _frames(clip, streams, (), folder_rate, LIMITS).frames
     room = max(0, frames - span_frames(streams))
     if count == 1:
         return [room // 2]
@@ -124,8 +137,9 @@ def stream_inputs(
     crop: Literal["center"] | tuple[float, float] = "center",
     flow: Method = "tvl1-fast",
     cache: FlowCache | None = None,
-    short: Short = "error",
+    short: Short = "repeat",
     folder_rate: float = 25.0,
+    limits: Limits = LIMITS,
 ) -> dict[str, Tensor]:
     """The inputs of one window of a clip: {name: float32 (channel time height width)}, RGB 0..1, flow in px/frame.
 
@@ -133,7 +147,7 @@ def stream_inputs(
     (y, x) in 0..1; see `LoadedClip.window`. Flow is computed on frames already resized, for this window only.
     """
     check_method(flow)
-    whole = _frames(clip, streams, ("rgb", "flow"), folder_rate)
+    whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
     needed = span_frames(streams)
     start = max(0, whole.frames - needed) // 2 if start_frame is None else start_frame
     if not 0 <= start < whole.frames or (start + needed > whole.frames and short == "error"):
@@ -152,16 +166,18 @@ def load_clip(
     flow: Method = "tvl1-fast",
     cache: FlowCache | None = None,
     folder_rate: float = 25.0,
+    limits: Limits = LIMITS,
 ) -> LoadedClip:
     """All of a clip with all its flow in memory, from which windows are cut cheaply, at any frame and place.
 
-    It serves streams of the sizes given here. Raises VideoError when the clip cannot be decoded.
+    It serves streams of the sizes given here. Raises VideoError when the clip cannot be decoded, has a single frame
+    where the streams show more, or goes beyond the limits.
     """
     check_method(flow)
-    whole = _frames(clip, streams, ("rgb", "flow"), folder_rate)
+    whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
     fields = {size: _flow(whole.pictures[size], flow, cache) for size in _sizes(whole.source_size, streams, ("flow",))}
     pictures = {size: whole.pictures[size] for size in _sizes(whole.source_size, streams, ("rgb",))}
-    return LoadedClip(clip, whole.frames, whole.rate, whole.source_size, pictures, fields)
+    return replace(whole, pictures=pictures, fields=fields)
 
 
 def load_clips(
@@ -171,6 +187,7 @@ def load_clips(
     flow: Method = "tvl1-fast",
     cache: FlowCache | None = None,
     folder_rate: float = 25.0,
+    limits: Limits = LIMITS,
     workers: int = 1,
     failed: Callable[[Clip, VideoError], None] | None = None,
 ) -> Generator[LoadedClip]:
@@ -194,7 +211,9 @@ def load_clips(
 
     try:
         for clip in clips:
-            loading = pool.submit(load_clip, clip, streams, flow=flow, cache=cache, folder_rate=folder_rate)
+            loading = pool.submit(
+                load_clip, clip, streams, flow=flow, cache=cache, folder_rate=folder_rate, limits=limits
+            )
             ahead.append((clip, loading))
             if len(ahead) > workers:
                 yield from oldest()
@@ -222,7 +241,9 @@ def _flow(frames: Tensor, method: Method, cache: FlowCache | None) -> Tensor:
     return cache.optical_flow(frames, method=method)
 
 
-def _frames(clip: Clip, streams: Sequence[Stream], kinds: Sequence[Kind], folder_rate: float) -> LoadedClip:
+def _frames(
+    clip: Clip, streams: Sequence[Stream], kinds: Sequence[Kind], folder_rate: float, limits: Limits
+) -> LoadedClip:
     """The clip without flow, its frames at the streams' rate resized for those of the given kinds."""
     rates = {stream.rate for stream in streams}
     if len(rates) != 1:
@@ -230,37 +251,58 @@ def _frames(clip: Clip, streams: Sequence[Stream], kinds: Sequence[Kind], folder
     rate = rates.pop()
     resized: dict[Size, list[Picture]] = {}
     source_size: Size | None = None
+    damage: list[str] = []
+    frame_bytes = 0
 
-    def keep(picture: Picture) -> None:
-        nonlocal source_size
-        source_size = (picture.shape[0], picture.shape[1])
+    def keep(picture: Picture, count: int) -> None:
+        nonlocal source_size, frame_bytes
+        if source_size is None:
+            source_size = (picture.shape[0], picture.shape[1])
+            frame_bytes = sum(3 * h * w for h, w in _sizes(source_size, streams, kinds))
+            frame_bytes += sum(4 * h * w for h, w in _sizes(source_size, streams, ("flow",)))
+        limits.check_bytes(clip.path, count, frame_bytes)
         for size in _sizes(source_size, streams, kinds):
             resized.setdefault(size, []).append(_resized(picture, size))
 
     if rate is None:
         times = []
         for seconds, picture in frames_between(
-            clip.path, clip.start_seconds, clip.stop_seconds, folder_rate=folder_rate
+            clip.path,
+            clip.start_seconds,
+            clip.stop_seconds,
+            folder_rate=folder_rate,
+            limits=limits,
+            damaged=damage.append,
         ):
             times.append(seconds)
-            keep(picture())
-        rate = mean_rate(times) if len(times) > 1 else probe(clip.path, folder_rate=folder_rate).rate
+            keep(picture(), len(times))
+        rate = mean_rate(times) if len(times) > 1 else probe(clip.path, folder_rate=folder_rate, limits=limits).rate
+        limits.check_bytes(clip.path, int((times[-1] - times[0]) * rate), frame_bytes)
         shown = _evenly(times, rate)
     else:
         stop = np.inf if clip.stop_seconds is None else clip.stop_seconds - 1e-6
         step = 1 / rate
         wanted = takewhile(lambda seconds: seconds < stop, (clip.start_seconds + k * step for k in counting()))
-        near = nearest_frames(clip.path, wanted, start_seconds=clip.start_seconds, folder_rate=folder_rate)
+        near = nearest_frames(
+            clip.path,
+            wanted,
+            start_seconds=clip.start_seconds,
+            folder_rate=folder_rate,
+            limits=limits,
+            damaged=damage.append,
+        )
         shown = []
         for picture_shown in near:
             shown.append(len(shown))
-            keep(picture_shown)
+            keep(picture_shown, len(shown))
     if source_size is None:
         raise VideoError(f"'{clip.path}' has no frame from {clip.start_seconds:g} s to {clip.stop_seconds} s.")
     pictures = {
         size: torch.from_numpy(np.stack([frames[index] for index in shown])) for size, frames in resized.items()
     }
-    return LoadedClip(clip, len(shown), rate, source_size, pictures, {})
+    if len(shown) == 1 and span_frames(streams) > 1:
+        raise VideoError(f"'{clip.path}' has 1 frame; a clip needs at least 2 to show motion.")
+    return LoadedClip(clip, len(shown), rate, source_size, pictures, {}, "; ".join(damage) or None)
 
 
 def _evenly(times_seconds: Sequence[float], rate: float) -> list[int]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from marey.errors import VideoError
+from marey.video.limits import LIMITS, Limits
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
 
@@ -38,21 +39,24 @@ def natural_order(name: str) -> list[tuple[bool, int, str]]:
     return [(not part[0].isdecimal(), int(part) if part[0].isdecimal() else 0, part) for part in parts]
 
 
-def read_image(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def read_image(path: Path, size: tuple[int, int] | None = None, *, limits: Limits = LIMITS) -> NDArray[np.uint8]:
     """The RGB picture (uint8: height width channel), upright; `size` (height, width) where others have set it."""
     try:
         with Image.open(path) as image:
+            limits.check_size(path, image.height, image.width)
             upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise VideoError(f"frame image '{path}' cannot be read: {error}.") from None
     if size is not None and upright.size != size[::-1]:
         upright = upright.resize(size[::-1])
     return np.array(upright)
 
 
-def shown_images(folder: Path, rate: float) -> Iterator[tuple[float, Callable[[], NDArray[np.uint8]]]]:
+def shown_images(
+    folder: Path, rate: float, limits: Limits = LIMITS
+) -> Iterator[tuple[float, Callable[[], NDArray[np.uint8]]]]:
     """For every image of a folder: its second at `rate` images per second, and a call that gives its picture."""
     images = frame_images(folder)
-    height, width = read_image(images[0]).shape[:2]
+    height, width = read_image(images[0], limits=limits).shape[:2]
     for index, path in enumerate(images):
-        yield index / rate, lambda path=path: read_image(path, (height, width))  # type: ignore[misc]
+        yield index / rate, lambda path=path: read_image(path, (height, width), limits=limits)  # type: ignore[misc]

@@ -1,0 +1,124 @@
+"""The classes, and the experiments that they are built as: each asks a question whose answer is known."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from marey.datasets.motion_studies.factors import Color, Place
+from marey.datasets.motion_studies.things import COOL, WARM
+from marey.errors import DatasetError, did_you_mean
+
+
+@dataclass(frozen=True)
+class StudyClass:
+    """What all clips of a class have in common.
+
+    program
+        one of `PROGRAMS`, or "float".
+    thing, colors
+        one of `THINGS`, and the colors that it comes in.
+    tempo
+        range of tempos, as factors on the program's own.
+    biased_place, biased_logo
+        in the biased setting, the place of all clips of this class and of no other, and whether they have the logo.
+    """
+
+    program: str
+    thing: str | None = None
+    colors: tuple[Color, ...] = ((0.5, 0.5, 0.5),)
+    tempo: tuple[float, float] = (0.75, 1.35)
+    biased_place: Place | None = None
+    biased_logo: bool = False
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Classes that belong together, and the answer that they are built to have.
+
+    question
+        what is asked of a network.
+    answer
+        what must come out, by construction.
+    """
+
+    classes: tuple[str, ...]
+    question: str
+    answer: str
+
+
+_RED, _DARK = (0.80, 0.14, 0.12), (0.20, 0.20, 0.22)
+_HANDLES = ((0.25, 0.55, 0.80), (0.85, 0.35, 0.35), (0.35, 0.65, 0.45), (0.92, 0.92, 0.90))
+
+CLASSES: Mapping[str, StudyClass] = {
+    "walk": StudyClass("walk"),
+    "walk_backward": StudyClass("walk_backward"),
+    "skip": StudyClass("skip"),
+    "run": StudyClass("run"),
+    "wave": StudyClass("wave"),
+    "clap": StudyClass("clap"),
+    "jumping_jack": StudyClass("jumping_jack"),
+    "jump": StudyClass("jump"),
+    "squat": StudyClass("squat"),
+    "punch": StudyClass("punch"),
+    "kick": StudyClass("kick", biased_place="meadow"),
+    "throw": StudyClass("throw", "ball", ((0.95, 0.85, 0.25), (0.9, 0.9, 0.9), (0.3, 0.6, 0.9))),
+    "bounce_red_ball": StudyClass("bounce", "red_ball", (_RED,)),
+    "bounce_striped_ball": StudyClass("bounce", "striped_ball", ((0.15, 0.35, 0.70),)),
+    "bounce_dumbbell": StudyClass("bounce", "dumbbell", (_DARK,)),
+    "lift_bar": StudyClass("lift_bar", "bar", (_DARK, (0.55, 0.14, 0.12), (0.12, 0.25, 0.5)), biased_logo=True),
+    "play_bow": StudyClass("play_bow", "fiddle", ((0.62, 0.32, 0.12), (0.48, 0.22, 0.10))),
+    "drum_slow": StudyClass("drum", "drum", (_RED, (0.14, 0.30, 0.55), (0.15, 0.45, 0.30)), tempo=(0.65, 1.0)),
+    "drum_fast": StudyClass("drum", "drum", (_RED, (0.14, 0.30, 0.55), (0.15, 0.45, 0.30)), tempo=(1.9, 2.7)),
+    "brush_teeth": StudyClass("groom", "brush", _HANDLES),
+    "shave": StudyClass("groom", "razor", _HANDLES),
+    "conjunction_one": StudyClass("float", "discs"),
+    "conjunction_two": StudyClass("float", "discs"),
+}
+"""All classes by name, in the order of a network's scores."""
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "motion": Experiment(
+        ("wave", "clap", "walk", "skip", "walk_backward"),
+        "Does the network see motion where appearance is the same?",
+        "Clips of one seed and index share actor, clothes and scene: only the motion tells them apart.",
+    ),
+    "appearance": Experiment(
+        ("bounce_red_ball", "bounce_striped_ball", "bounce_dumbbell"),
+        "Does it see appearance where motion is the same?",
+        "The things go one way; the two balls have the same flow, pixel by pixel.",
+    ),
+    "conjunction": Experiment(
+        ("conjunction_one", "conjunction_two"),
+        "Does it join appearance and motion?",
+        "Warm discs up-down and cool ones left-right are class one, the others class two: one stream is at chance.",
+    ),
+    "tempo": Experiment(
+        ("drum_slow", "drum_fast"),
+        "Does it see speed?",
+        "Only cycles per second differ, 0.65 to 1 against 1.9 to 2.7; all other classes come at any tempo.",
+    ),
+    "bias": Experiment(
+        ("kick", "lift_bar"),
+        "What do the data hide?",
+        "In the biased setting kicks are on a meadow, where nothing else is, and lifts have a logo in the corner.",
+    ),
+    "confusion": Experiment(
+        ("brush_teeth", "shave"),
+        "Why does it fail?",
+        "The motion is one, and the tools differ in a few pixels of their heads.",
+    ),
+}
+"""The experiments by name."""
+
+DISC_COLORS: Mapping[bool, Color] = {True: WARM, False: COOL}
+
+
+def study_classes() -> tuple[str, ...]:
+    """The names of all classes, in the order of a network's scores."""
+    return tuple(CLASSES)
+
+
+def study_class(label: str) -> StudyClass:
+    """The class of this name; DatasetError when there is none."""
+    if label not in CLASSES:
+        raise DatasetError(f"no motion study '{label}'.{did_you_mean(label, CLASSES)} There are {', '.join(CLASSES)}.")
+    return CLASSES[label]

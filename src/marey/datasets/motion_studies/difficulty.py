@@ -1,0 +1,49 @@
+"""How hard a clip is to see: clutter, camera, occlusion, noise and compression, in one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from marey.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """What stands between the actor and the eye; every value 0, False or None switches its part off.
+
+    clutter
+        most shapes behind the actor.
+    pan_px
+        fastest pan of the camera, in px/frame at 112 px.
+    shake_px
+        deviation of the camera's shake, in px at 112 px.
+    occluders
+        probability that something stands before the actor.
+    noise
+        largest deviation of sensor noise, in 0..1.
+    compression
+        constant rate factor of H.264 (18 good, 40 bad) that the frames went through; None: none.
+    """
+
+    clutter: int = 0
+    pan_px: float = 0.0
+    shake_px: float = 0.0
+    occluders: float = 0.0
+    noise: float = 0.0
+    compression: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("clutter", "pan_px", "shake_px", "noise"):
+            if not getattr(self, name) >= 0:
+                raise DatasetError(f"{name} of a difficulty is {getattr(self, name)}; expected at least 0.")
+        if not 0 <= self.occluders <= 1:
+            raise DatasetError(f"occluders of a difficulty is {self.occluders}; expected a probability in 0..1.")
+        if self.compression is not None and not 0 <= self.compression <= 51:
+            raise DatasetError(f"compression is {self.compression}; expected a rate factor from 0 (best) to 51.")
+
+
+DIFFICULTIES: Mapping[str, Difficulty] = {
+    "plain": Difficulty(),
+    "natural": Difficulty(clutter=7, pan_px=0.5, shake_px=0.35, occluders=0.1, noise=0.02),
+    "hard": Difficulty(clutter=16, pan_px=1.2, shake_px=0.9, occluders=0.5, noise=0.05, compression=32),
+}
+"""Named difficulties."""

@@ -1,0 +1,103 @@
+"""The answer key of a clip: who, what, where and how fast, as typed records."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Color = tuple[float, float, float]
+Cloth = Literal["plain", "stripes", "bands", "check", "dots"]
+Place = Literal["studio", "wall", "room", "street", "meadow"]
+Setting = Literal["fair", "biased"]
+
+CLOTHS: tuple[Cloth, ...] = ("plain", "stripes", "bands", "check", "dots")
+PLACES: tuple[Place, ...] = ("studio", "wall", "room", "street", "meadow")
+
+
+@dataclass(frozen=True)
+class Who:
+    """The actor: height as a part of the frame, girth and limb length around 1, colors red, green, blue in 0..1."""
+
+    height: float
+    girth: float
+    limbs: float
+    skin: Color
+    hair: Color
+    hair_style: Literal["short", "long", "bun", "cap"]
+    shirt: Color
+    shirt_second: Color
+    cloth: Cloth
+    long_sleeves: bool
+    trousers: Color
+    shorts: bool
+    shoes: Color
+
+
+@dataclass(frozen=True)
+class What:
+    """The action: its program, the thing that takes part, and the axis of a floating thing's motion."""
+
+    label: str
+    program: str
+    thing: str | None
+    thing_color: Color | None
+    axis: Literal["up-down", "left-right"] | None
+
+
+@dataclass(frozen=True)
+class Where:
+    """The scene: place, and the view of it.
+
+    logo
+        a mark in the corner of the picture.
+    view_degrees
+        from which side the actor is seen: 0 from the front, 90 from its right.
+    mirrored
+        whether the picture is mirrored, so that the actor is seen from its left and acts with the other hand.
+    x, y
+        of the ground between the feet, in 0..1 of the frame, in the middle of the clip.
+    pan_px_per_frame
+        the camera's velocity (right, down); shake comes on top.
+    """
+
+    place: Place
+    logo: bool
+    view_degrees: float
+    elevation_degrees: float
+    mirrored: bool
+    x: float
+    y: float
+    pan_px_per_frame: tuple[float, float]
+    shake_px: float
+    follow: float
+    clutter: int
+    occluded_by: Literal["post", "box"] | None
+    noise: float
+
+
+@dataclass(frozen=True)
+class How:
+    """The motion: cycles per second at 25 frames per second, phase in cycles at the first frame, relative amplitude.
+
+    `speed_px_per_frame` is the actor's mean speed in the picture, measured on the exact flow.
+    """
+
+    tempo: float
+    phase: float
+    amplitude: float
+    speed_px_per_frame: float = 0.0
+
+
+@dataclass(frozen=True)
+class Factors:
+    """All of a clip's causes; together with size, frames and difficulty `seed` and `index` make it again."""
+
+    seed: int
+    index: int
+    setting: Setting
+    who: Who
+    what: What
+    where: Where
+    how: How
+
+    def record(self) -> dict[str, Any]:
+        """The factors as plain values for JSON, nested as the fields are."""
+        return asdict(self)

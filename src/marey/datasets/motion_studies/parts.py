@@ -1,0 +1,92 @@
+"""Rigid parts in the picture: an outline and a texture in coordinates of their own, and an affine pose per frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+TILE = 32  # pixels: side of a part's texture
+
+
+@dataclass(frozen=True)
+class Part:
+    """One rigid piece of the actor, or one that hides it.
+
+    outline
+        (vertex 2), x along the part and y across it, in lengths of its own.
+    poses
+        (time 2 3): from those lengths to pixels of the frame (x right, y down, the first pixel's center is 0, 0).
+    depth
+        (time): parts nearer to the camera, of larger depth, hide others.
+    tile
+        (32 32 3) colors over the outline's bounding box, rows across, columns along.
+    actor
+        whether the part belongs to the actor and its thing.
+    """
+
+    name: str
+    outline: Array
+    poses: Array
+    depth: Array
+    tile: NDArray[np.uint8]
+    actor: bool = True
+
+    @property
+    def to_tile(self) -> Array:
+        """(2 3) from the part's lengths to pixels of its tile, a pixel of margin on all sides."""
+        return box_to_tile(self.outline)
+
+
+def box_to_tile(outline: Array) -> Array:
+    """(2 3) that maps the bounding box of an outline to the tile."""
+    low, high = outline.min(0), outline.max(0)
+    scale = (TILE - 3) / (high - low)
+    return np.stack([np.array([scale[0], 0, 1 - low[0] * scale[0]]), np.array([0, scale[1], 1 - low[1] * scale[1]])])
+
+
+def tile_grid(outline: Array) -> tuple[Array, Array]:
+    """The part's x and y (32 32 each) at the tile's pixels."""
+    low, high = outline.min(0), outline.max(0)
+    steps = (np.arange(TILE) - 1) / (TILE - 3)
+    x, y = np.meshgrid(low[0] + steps * (high[0] - low[0]), low[1] + steps * (high[1] - low[1]))
+    return x, y
+
+
+def capsule(length: float, start: float, end: float, *, points: int = 7) -> Array:
+    """The outline of a limb along x from 0 to `length`, of radius `start` there and `end` here."""
+    turn = np.linspace(np.pi / 2, 3 * np.pi / 2, points)
+    first = np.stack([start * np.cos(turn), start * np.sin(turn)], -1)
+    last = np.stack([length - end * np.cos(turn), -end * np.sin(turn)], -1)
+    return np.concatenate([first, last])
+
+
+def ellipse(across: float, down: float, *, points: int = 22) -> Array:
+    """The outline of an ellipse about 0, 0."""
+    turn = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    return np.stack([across * np.cos(turn), down * np.sin(turn)], -1)
+
+
+def along(start: Array, end: Array, length: float, scale: float, *, least: float = 0.4) -> Array:
+    """Poses (time 2 3) of a limb of `length` whose ends are at these pixels (time 2); `scale` is px per length across.
+
+    A limb that points at the camera keeps `least` of its length, so that its direction stays defined.
+    """
+    way = end - start
+    size = np.linalg.norm(way, axis=-1, keepdims=True)
+    forward = way / np.maximum(size, 1e-6)
+    shown = np.maximum(size, least * length * scale)
+    lengthwise = forward * shown / length
+    aside = np.stack([-forward[:, 1], forward[:, 0]], -1) * scale
+    origin = (start + end) / 2 - lengthwise * length / 2
+    return np.stack([lengthwise, aside, origin], -1)
+
+
+def upright(center: Array, scale: Array | float, *, turn: Array | float = 0.0, squeeze: Array | float = 1.0) -> Array:
+    """Poses (time 2 3) of a thing about `center` (time 2), turned clockwise by radians, x made narrower by `squeeze`."""
+    count = len(center)
+    s, c = np.broadcast_to(np.sin(turn), (count,)), np.broadcast_to(np.cos(turn), (count,))
+    size = np.broadcast_to(np.asarray(scale, float), (count,))
+    wide = size * np.broadcast_to(np.asarray(squeeze, float), (count,))
+    return np.stack([np.stack([c * wide, s * wide], -1), np.stack([-s * size, c * size], -1), center], -1)

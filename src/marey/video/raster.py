@@ -1,0 +1,67 @@
+"""Filled shapes and sampled textures, the drawing that generated clips are made of."""
+
+from collections.abc import Iterable
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+_SHIFT = 4  # binary places of a vertex
+
+
+def fill(labels: Picture, outlines: Iterable[tuple[NDArray[np.int32], int]]) -> None:
+    """Write each label into its closed outline (vertex 2), later ones over earlier ones, in place.
+
+    Vertices are x, y in sixteenths of a pixel; the center of the first pixel is 0, 0.
+    """
+    for outline, label in outlines:
+        cv2.fillPoly(labels, [outline], label, cv2.LINE_8, _SHIFT)
+
+
+def sixteenths(places: NDArray[np.floating]) -> NDArray[np.int32]:
+    """Places in pixels as the integers that `fill` takes."""
+    return np.rint(places * (1 << _SHIFT)).astype(np.int32)
+
+
+def sampled(picture: Picture, x: Floats, y: Floats) -> Picture:
+    """The colors (place 3) of a picture at places x, y in pixels, bilinear; beyond the edge the edge goes on."""
+    columns = 256
+    rows = -(-len(x) // columns)
+    grid = np.zeros((2, rows * columns), np.float32)
+    grid[0, : len(x)], grid[1, : len(x)] = x, y
+    found = cv2.remap(
+        picture, grid[0].reshape(rows, -1), grid[1].reshape(rows, -1), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return cast("Picture", found.reshape(-1, 3)[: len(x)])
+
+
+def looked_up(labels: Picture, x: Floats, y: Floats, *, outside: int) -> Picture:
+    """The labels (height width) nearest to places x, y (height width) in pixels; `outside` beyond the edge."""
+    found = cv2.remap(labels, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=outside)
+    return cast("Picture", found)
+
+
+def moved(picture: Picture, pose: NDArray[np.floating], size: tuple[int, int]) -> Picture:
+    """A picture under an affine map (2 3) from its pixels to those of the result of `size` (height, width)."""
+    shown = cv2.warpAffine(picture, pose, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return cast("Picture", shown)
+
+
+def halved(picture: Picture) -> Picture:
+    """The means of 2 x 2 pixels."""
+    height, width = picture.shape[:2]
+    return cast("Picture", cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+
+
+def blurred(picture: Picture, sigma_px: float) -> Picture:
+    """A picture smoothed by a Gaussian."""
+    return cast("Picture", cv2.GaussianBlur(picture, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT_101))
+
+
+def enlarged(picture: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.generic]:
+    """A picture resized to (height, width), smooth in between."""
+    return cast("NDArray[np.generic]", cv2.resize(picture, size[::-1], interpolation=cv2.INTER_CUBIC))  # type: ignore[call-overload]

@@ -51,14 +51,49 @@ def test_probabilities_are_those_of_the_mean_scores(network: Network, clips: Cli
     assert torch.allclose(found.probabilities, expected) and found.classes == network.classes
 
 
-def test_clips_that_cannot_be_used_are_left_out_and_listed(network: Network, clips: ClipSet, tmp_path: Path) -> None:
+def test_clips_that_cannot_be_read_are_left_out_and_counted(network: Network, clips: ClipSet, tmp_path: Path) -> None:
     (tmp_path / "text.avi").write_text("no video")
     bad = Clip(tmp_path / "text.avi", label=clips[0].label)
-    short = replace(clips[1], stop_seconds=0.1)
-    found = evaluated(network, [clips[0], bad, short], windows=1, flow="dis")
+    gone = Clip(tmp_path / "gone.avi", label=clips[0].label)
+    found = evaluated(network, [clips[0], bad, gone], windows=1, flow="dis")
     assert found.clips == (str(clips[0].path),) and len(found.labels) == 1
-    assert [path for path, _ in found.left_out] == [str(bad.path), str(short.path)]
-    assert "cannot be opened as a video" in found.left_out[0][1] and "needs 7" in found.left_out[1][1]
+    assert [one.path for one in found.left_out] == [str(bad.path), str(gone.path)]
+    assert "cannot be opened as a video" in found.left_out[0].reason and "no video at" in found.left_out[1].reason
+    assert found.asked == 3 and found.accuracy_of_asked == found.right / 3
+    assert found.left_out_of(str(clips[0].label)) == 2 and found.record()["asked"] == 3
+
+
+def test_of_a_clip_that_is_too_short_the_last_frame_is_held(network: Network, clips: ClipSet) -> None:
+    short = replace(clips[1], stop_seconds=0.1)
+    found = evaluated(network, [clips[0], short], windows=3, flow="dis")
+    assert found.held == (str(short.path),) and found.left_out == ()
+    loaded = load_clip(short, network.streams, flow="dis")
+    assert loaded.frames == 3
+    window = loaded.window(network.streams)
+    assert window["flow"][:, 2:].abs().max() == 0
+    scores = class_scores(network, short, windows=3, flow="dis")
+    with torch.no_grad():
+        inputs = {name: values[None] for name, values in window.items()}
+        expected = network.activations(inputs, [network.scores])[network.scores].flatten()
+    assert torch.allclose(scores, expected, atol=1e-3)
+    assert torch.allclose(found.probabilities[1], scores.softmax(0))
+
+
+def test_a_clip_that_is_cut_off_is_used_and_told(network: Network, clips: ClipSet, tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "cut.avi"
+    with av.open(str(clips[0].path)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream("mpeg4", rate=25, options={"g": "1"})
+        stream.width = stream.height = 32
+        for frame in source.decode(video=0):
+            target.mux(stream.encode(frame.reformat(format="yuv420p")))
+        target.mux(stream.encode(None))
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"movi") + (len(content) - content.index(b"movi")) // 2])
+    found = evaluated(network, [Clip(path, label=clips[0].label)], windows=1, flow="dis")
+    ((name, what),) = found.damaged
+    assert name == str(path) and ("cut off" in what or "damaged" in what)
 
 
 def test_when_no_clip_can_be_used_the_first_reason_is_said(network: Network, tmp_path: Path) -> None:

@@ -55,15 +55,18 @@ def test_it_is_the_maximum_over_all_windows_computed_by_hand(trained: tuple[Path
     assert network.bounds == {"flow": pytest.approx(2.5 * sum(speeds) / 2, rel=0.001)}
 
 
-def test_clips_too_short_are_left_out_and_none_left_is_an_error(trained: tuple[Path, Trained], few: Path) -> None:
+def test_short_clips_are_held_bad_ones_told_and_none_left_is_an_error(trained: tuple[Path, Trained], few: Path) -> None:
     network = marey.load(trained[0])
     short = moving_shape("disc_left", np.random.default_rng(0), size=32, frames=3)
     write_mp4(short, few / "short.mp4")
-    assert measure_maxima(network, few, {"scores"}, flow="dis") == 2
-    for path in few.iterdir():
-        if path.name not in ("short.mp4", "text.avi"):
-            path.unlink()
-    with pytest.raises(VideoError, match=r"none of the 2 clips of .* can be used; the first error: .* needs 7"):
+    told: list[str] = []
+    assert measure_maxima(network, few, {"scores"}, flow="dis", failed=lambda clip, _: told.append(clip.path.name)) == 3
+    assert told == ["text.avi"]
+    for path in few.glob("*.mp4"):
+        path.unlink()
+    with pytest.raises(
+        VideoError, match=r"none of the 1 clips of .* can be used; the first error: .* cannot be opened"
+    ):
         measure_maxima(network, few, {"scores"}, flow="dis")
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from marey.datasets.left_out import LeftOut
 from marey.errors import DatasetError, NetworkError, VideoError, did_you_mean
 from marey.evaluation import Evaluation
 from marey.network import Network
 from marey.taps import frozen
-from marey.video.clips import Clip, load_clip, starts
+from marey.video.clips import Clip, LoadedClip, load_clip, span_frames, starts
 from marey.video.flow import Method
 from marey.video.flow_cache import FlowCache
 
@@ -25,8 +26,16 @@ def class_scores(
 ) -> Tensor:
     """Mean class scores (class) before softmax over `windows` windows spread over the clip, centers cropped.
 
-    Raises NetworkError for a network without class names, VideoError for a clip that is unreadable or too short.
+    Of a clip that is shorter than a window the last frame is held. Raises NetworkError for a network without class
+    names, VideoError for a clip that cannot be read.
     """
+    _check(network, windows)
+    piece = clip if isinstance(clip, Clip) else Clip(Path(clip))
+    loaded = load_clip(piece, network.streams, flow=flow, cache=cache if cache is not None else FlowCache())
+    return _scores(network, loaded, windows)
+
+
+def _check(network: Network, windows: int) -> None:
     if not network.classes:
         raise NetworkError(
             f"{network.name} has no class names, so it cannot classify; give Network(..., classes=[...])."
@@ -39,8 +48,9 @@ def class_scores(
         )
     if windows < 1:
         raise NetworkError(f"windows is {windows}; expected at least 1.")
-    piece = clip if isinstance(clip, Clip) else Clip(Path(clip))
-    loaded = load_clip(piece, network.streams, flow=flow, cache=cache if cache is not None else FlowCache())
+
+
+def _scores(network: Network, loaded: LoadedClip, windows: int) -> Tensor:
     rows = []
     with torch.no_grad(), frozen(network.module):
         for start in starts(loaded, network.streams, windows):
@@ -58,7 +68,7 @@ def evaluated(
     flow: Method = "tvl1-fast",
     cache: FlowCache | None = None,
 ) -> Evaluation:
-    """The network's class probabilities of labeled clips; those that cannot be used are left out and listed.
+    """The network's class probabilities of labeled clips; those that cannot be read are left out and listed.
 
     Raises DatasetError for a label that the network does not know, and when no clip can be used.
     """
@@ -66,7 +76,10 @@ def evaluated(
     names: list[str] = []
     labels: list[int] = []
     rows: list[Tensor] = []
-    left_out: list[tuple[str, str]] = []
+    left_out: list[LeftOut] = []
+    held: list[str] = []
+    damaged: list[tuple[str, str]] = []
+    _check(network, windows)
     for clip in clips:
         if clip.label not in network.classes:
             raise DatasetError(
@@ -74,15 +87,28 @@ def evaluated(
                 f"{did_you_mean(str(clip.label), network.classes)} Its classes: {', '.join(network.classes[:12])}."
             )
         try:
-            scores = class_scores(network, clip, windows=windows, flow=flow, cache=cache)
+            loaded = load_clip(clip, network.streams, flow=flow, cache=cache)
         except VideoError as error:
-            left_out.append((str(clip.path), str(error)))
+            left_out.append(LeftOut.of(clip, error))
             continue
+        scores = _scores(network, loaded, windows)
         names.append(str(clip.path))
+        if loaded.frames < span_frames(network.streams):
+            held.append(names[-1])
+        if loaded.damage is not None:
+            damaged.append((names[-1], loaded.damage))
         labels.append(network.classes.index(clip.label))
         rows.append(scores.softmax(0))
     if not rows:
         raise DatasetError(
-            f"no clip can be used; the first error: {left_out[0][1]}" if left_out else "there is no clip."
+            f"no clip can be used; the first error: {left_out[0].reason}" if left_out else "there is no clip."
         )
-    return Evaluation(network.classes, tuple(names), torch.tensor(labels), torch.stack(rows), tuple(left_out))
+    return Evaluation(
+        network.classes,
+        tuple(names),
+        torch.tensor(labels),
+        torch.stack(rows),
+        left_out=tuple(left_out),
+        held=tuple(held),
+        damaged=tuple(damaged),
+    )

@@ -1,13 +1,15 @@
 """How often a network is right on clips: accuracy with its interval, per class, and what is taken for what."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import sqrt
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from marey.datasets.left_out import LeftOut
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,14 +21,20 @@ class Evaluation:
     probabilities
         (clip, class), of the scores averaged over the windows of a clip.
     left_out
-        clips that could not be used, with the reason; they count in no figure.
+        clips that could not be used; `accuracy` does not count them, `accuracy_of_asked` counts them as wrong.
+    held
+        clips shorter than the network's window, whose last frame was held; they count as any other.
+    damaged
+        (clip, what it lacks) of clips that are cut off or damaged and were used as far as they can be read.
     """
 
     classes: tuple[str, ...]
     clips: tuple[str, ...]
     labels: Tensor
     probabilities: Tensor
-    left_out: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    held: tuple[str, ...] = ()
+    damaged: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def predictions(self) -> Tensor:
@@ -40,8 +48,18 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of clips classified right."""
+        """Share of the clips used that are classified right."""
         return self.right / len(self.labels)
+
+    @property
+    def asked(self) -> int:
+        """How many clips were to be classified, those left out included."""
+        return len(self.labels) + len(self.left_out)
+
+    @property
+    def accuracy_of_asked(self) -> float:
+        """Share of all clips asked for that are classified right; those left out are wrong."""
+        return self.right / self.asked
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -53,6 +71,10 @@ class Evaluation:
         """(right class, predicted class): how many clips."""
         size = len(self.classes)
         return torch.bincount(self.labels * size + self.predictions, minlength=size * size).view(size, size)
+
+    def left_out_of(self, label: str) -> int:
+        """How many clips of a class were left out."""
+        return sum(one.label == label for one in self.left_out)
 
     def per_class(self) -> list[tuple[str, int, int, str]]:
         """For every class its name, clips, clips classified right, and what it is taken for most often otherwise."""
@@ -68,7 +90,14 @@ class Evaluation:
     def record(self) -> dict[str, Any]:
         """The figures as plain values for JSON."""
         low, high = self.interval
-        return {"accuracy": self.accuracy, "clips": len(self.labels), "interval": [low, high]}
+        return {
+            "accuracy": self.accuracy,
+            "clips": len(self.labels),
+            "interval": [low, high],
+            "asked": self.asked,
+            "accuracy_of_asked": self.accuracy_of_asked,
+            "held": len(self.held),
+        }
 
 
 def wilson(right: int, count: int, *, z: float = 1.96) -> tuple[float, float]:
@@ -89,4 +118,4 @@ def averaged(parts: Sequence[Evaluation]) -> Evaluation:
     """The evaluation of the mean probabilities of several networks on the same clips: late fusion."""
     first = parts[0]
     mean = torch.stack([part.probabilities for part in parts]).mean(0)
-    return Evaluation(first.classes, first.clips, first.labels, mean, first.left_out)
+    return replace(first, probabilities=mean)

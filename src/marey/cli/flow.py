@@ -66,7 +66,6 @@ def _names(clips: "list[Clip]") -> list[str]:
 
 def _fields(clip: "Clip", short_side: int | None, method: FlowWord, bound: float) -> Tensor:
     """Flow of a whole clip, (time, 2, height, width)."""
-    from marey.errors import VideoError
     from marey.streams import Stream
     from marey.video.clips import load_clip
     from marey.video.decode import probe
@@ -78,8 +77,6 @@ def _fields(clip: "Clip", short_side: int | None, method: FlowWord, bound: float
     whole = Stream("flow", "flow", (0,), height, width)
     loaded = load_clip(clip, [whole], flow=method, cache=FlowCache())
     (fields,) = loaded.fields.values()
-    if len(fields) == 0:
-        raise VideoError(f"'{clip.path}' has 1 frame; flow needs at least 2.")
     return fields.float().clamp(-bound, bound)
 
 

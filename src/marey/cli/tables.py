@@ -26,22 +26,27 @@ def table(*left: str, right: Sequence[str] = ()) -> Table:
 
 
 def results_table(results: Mapping[str, Evaluation], *, heading: str = "on clips held out") -> Table:
-    """Accuracy by part of the network."""
-    shown = table(heading, right=("right", "accuracy", "95 % interval"))
+    """Accuracy by part of the network; where clips were left out, also with these counted as wrong."""
+    lost = any(found.left_out for found in results.values())
+    further = ("left out", "accuracy with these wrong") if lost else ()
+    shown = table(heading, right=("right", "accuracy", "95 % interval", *further))
     for name, found in results.items():
         low, high = found.interval
-        shown.add_row(
-            escape(name), f"{found.right} of {len(found.labels)}", f"{found.accuracy:.1%}", f"{low:.0%} to {high:.0%}"
-        )
+        row = [f"{found.right} of {len(found.labels)}", f"{found.accuracy:.1%}", f"{low:.0%} to {high:.0%}"]
+        if lost:
+            row += [f"{len(found.left_out)} of {found.asked}", f"{found.accuracy_of_asked:.1%}"]
+        shown.add_row(escape(name), *row)
     return shown
 
 
 def class_table(found: Evaluation) -> Table:
-    """Per class: clips, right ones, and what it is taken for."""
-    shown = table("class", right=("clips", "right", "else mostly"))
+    """Per class: clips, right ones, those left out if there are any, and what it is taken for."""
+    further = ("left out",) if found.left_out else ()
+    shown = table("class", right=("clips", "right", *further, "else mostly"))
     for name, clips, right, wrong in found.per_class():
         share = f"{right} ({right / clips:.0%})" if clips else "-"
-        shown.add_row(escape(name), str(clips), share, escape(wrong))
+        lost = [str(found.left_out_of(name))] if found.left_out else []
+        shown.add_row(escape(name), str(clips), share, *lost, escape(wrong))
     return shown
 
 
@@ -52,3 +57,12 @@ def confusion_table(found: Evaluation) -> Table:
         counts = [("." if count == 0 else str(count)) for count in found.confusion[index].tolist()]
         shown.add_row(f"{index} {escape(name)}", *counts)
     return shown
+
+
+def remarks(found: Evaluation) -> list[str]:
+    """A line for every clip that was left out or is damaged, and one for those that are too short."""
+    lines = [str(one) for one in found.left_out]
+    lines += [f"damaged: {path}: {what}; used as far as it can be read" for path, what in found.damaged]
+    if found.held:
+        lines.append(f"{len(found.held)} clips are shorter than the network's window: their last frame is held")
+    return lines

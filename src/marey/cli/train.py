@@ -111,8 +111,8 @@ def train(
             bar.update(bars[progress.stage], completed=progress.step, note=f"loss {progress.loss:.2f}")
 
         trained = fit(split, out, settings=settings, name=data.name, device=place, on_load=loaded, on_step=stepped)
-    for path, reason in trained.left_out:
-        console.print(f"left out: {path}: {reason}", highlight=False, markup=False)
+    for one in trained.left_out:
+        console.print(str(one), highlight=False, markup=False)
     if trained.interrupted:
         console.print(f"interrupted; the same line goes on from '{out.name}.training'.")
         return 130

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from marey._version import __version__
 from marey.datasets.clip_set import classes_of
+from marey.datasets.left_out import LeftOut
 from marey.datasets.splits import Split, grouped_split
 from marey.errors import DatasetError, OutputError, VideoError
 from marey.evaluation import Evaluation, averaged
@@ -45,13 +46,13 @@ class Trained:
     results
         {"appearance", "motion", "late", "fusion": evaluation on the clips held out}; empty when none were.
     left_out
-        clips that cannot be read, with the reason; they neither trained nor tested.
+        clips that are missing or cannot be read; they neither trained nor tested.
     """
 
     file: NetworkFile
     results: Mapping[str, Evaluation]
     interrupted: bool = False
-    left_out: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class _Data:
     train: Sequence[LoadedClip]
     watched: Sequence[LoadedClip]
     held_out: Sequence[LoadedClip]
-    left_out: tuple[tuple[str, str], ...]
+    left_out: tuple[LeftOut, ...]
 
     def labels(self, clips: Sequence[LoadedClip]) -> Tensor:
         return torch.tensor([self.classes.index(str(clip.clip.label)) for clip in clips])
@@ -171,11 +172,11 @@ def _loaded(
         inner = grouped_split(split.train, held_out=settings.validation, seed=settings.seed)
         train, watched = inner.train, inner.held_out
     every = [*train, *watched, *split.held_out]
-    lost: list[tuple[str, str]] = []
+    lost: list[LeftOut] = []
     found: dict[Clip, LoadedClip] = {}
 
     def failed(clip: Clip, error: VideoError) -> None:
-        lost.append((str(clip.path), str(error)))
+        lost.append(LeftOut.of(clip, error))
 
     loading = load_clips(every, streams, flow=settings.flow, cache=cache, workers=2, failed=failed)
     for loaded in loading:
@@ -187,7 +188,7 @@ def _loaded(
     )
     empty = set(classes) - {str(clip.clip.label) for clip in train_clips}
     if empty:
-        raise VideoError(f"no clip of class '{min(empty)}' can be used to train on; the first error: {lost[0][1]}")
+        raise VideoError(f"no clip of class '{min(empty)}' can be used to train on; the first error: {lost[0].reason}")
     return _Data(classes, train_clips, watched_clips, held_out_clips, tuple(lost))
 
 
@@ -290,7 +291,7 @@ def _results(
     labels = data.labels(data.held_out)
     names = tuple(str(clip.clip.path) for clip in data.held_out)
     asked = {str(clip.path) for clip in split.held_out}
-    left_out = tuple(one for one in data.left_out if one[0] in asked)
+    left_out = tuple(one for one in data.left_out if one.path in asked)
 
     def evaluation(module: TwoStream, streams: tuple[Stream, ...]) -> Evaluation:
         probabilities = clip_probabilities(module, streams, data.held_out, windows=windows)

@@ -96,6 +96,7 @@ def decoded(
         frames: list[av.VideoFrame] = []
         try:
             frames = packet.decode()
+            how.damaged += any(frame.is_corrupt for frame in frames)
         except av.FFmpegError:
             how.damaged += 1
         how.packets += packet.dts is not None or packet.size > 0

@@ -24,7 +24,7 @@ def fill(labels: Picture, outlines: Iterable[tuple[NDArray[np.int32], int]]) -> 
 
 def sixteenths(places: NDArray[np.floating]) -> NDArray[np.int32]:
     """Places in pixels as the integers that `fill` takes."""
-    return np.rint(places * (1 << _SHIFT)).astype(np.int32)
+    return np.asarray(np.rint(places * (1 << _SHIFT)), np.int32)
 
 
 def sampled(picture: Picture, x: Floats, y: Floats) -> Picture:
@@ -51,17 +51,6 @@ def moved(picture: Picture, pose: NDArray[np.floating], size: tuple[int, int]) -
     return cast("Picture", shown)
 
 
-def halved(picture: Picture) -> Picture:
-    """The means of 2 x 2 pixels."""
-    height, width = picture.shape[:2]
-    return cast("Picture", cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
-
-
 def blurred(picture: Picture, sigma_px: float) -> Picture:
     """A picture smoothed by a Gaussian."""
     return cast("Picture", cv2.GaussianBlur(picture, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT_101))
-
-
-def enlarged(picture: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.generic]:
-    """A picture resized to (height, width), smooth in between."""
-    return cast("NDArray[np.generic]", cv2.resize(picture, size[::-1], interpolation=cv2.INTER_CUBIC))  # type: ignore[call-overload]

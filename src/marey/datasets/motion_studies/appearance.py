@@ -24,7 +24,9 @@ _SHOES = ((0.14, 0.13, 0.13), (0.88, 0.87, 0.84), (0.60, 0.18, 0.17), (0.36, 0.2
 
 def picked(colors: Sequence[Color], generator: np.random.Generator, *, spread: float = 0.03) -> Color:
     """One of the colors, a little changed."""
-    red, green, blue = np.clip(np.array(colors[generator.integers(len(colors))]) + generator.normal(0, spread, 3), 0, 1)
+    red, green, blue = np.clip(
+        np.array(colors[int(generator.integers(len(colors)))]) + generator.normal(0, spread, 3), 0, 1
+    )
     return float(red), float(green), float(blue)
 
 

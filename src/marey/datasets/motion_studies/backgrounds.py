@@ -18,7 +18,7 @@ _SHAPES = (
 
 
 def background(
-    place: Place, clutter: int, ground: float, size: int, margin: tuple[int, int], generator: np.random.Generator
+    place: Place, *, clutter: int, ground: float, size: int, margin: tuple[int, int], generator: np.random.Generator
 ) -> NDArray[np.uint8]:
     """A picture (size + 2 * margin) of a place, `margin` (rows, columns) wider than the frame on every side.
 
@@ -48,8 +48,7 @@ def background(
         upper = wall * light[..., None] + 0.014 * rough
         lower = floor * (0.92 + 0.16 * near)[..., None] * (1 + 0.045 * _grain(height, width, generator, stretch=-4))
     picture = as_bytes(upper + below[..., None] * (lower - upper))
-    far = _scenery(place, clutter, horizon, size, height, width, generator)
-    for shapes, colors, blur in far:
+    for shapes, colors, blur in _scenery(place, clutter, horizon, size=size, width=width, generator=generator):
         picture = _painted(picture, shapes, colors, blur)
     return picture
 
@@ -66,14 +65,14 @@ def _grain(height: int, width: int, generator: np.random.Generator, *, stretch: 
         rows = rows // stretch
     elif stretch < -1:
         columns = columns // -stretch
-    return grain()[(rows[:, None] + row) % 256, (columns + column) % 256][..., None]
+    return np.asarray(grain()[(rows[:, None] + row) % 256, (columns + column) % 256][..., None])
 
 
 Layer = tuple[list[Array], list[Array], float]
 
 
 def _scenery(
-    place: Place, clutter: int, horizon: float, size: int, height: int, width: int, generator: np.random.Generator
+    place: Place, clutter: int, horizon: float, *, size: int, width: int, generator: np.random.Generator
 ) -> list[Layer]:
     """Layers of shapes, each with its colors and its blur in pixels: the place's own, then the clutter."""
 
@@ -123,7 +122,7 @@ def _scenery(
                 foot = generator.uniform(0.05, 0.9) * horizon
             shape = _box(x, foot - high, x + wide, foot)
             shapes.append(_blob(x, foot - high / 2, wide / 1.6, generator) if generator.random() < 0.4 else shape)
-        layers.append((shapes, [color() for _ in shapes], generator.choice([0.0, 0.006, 0.018]) * size))
+        layers.append((shapes, [color() for _ in shapes], generator.uniform(0.005, 0.022) * size))
     return layers
 
 
@@ -154,7 +153,7 @@ def _painted(picture: NDArray[np.uint8], shapes: list[Array], colors: list[Array
 
 def shadowed(frames: NDArray[np.uint8], feet: Array, px: float, strength: Array) -> None:
     """Darken the ground under `feet` (time 2) in frames (time height width 3), softly, in place."""
-    count, height, width = frames.shape[:3]
+    height, width = frames.shape[1:3]
     low = max(0, int(feet[:, 1].min() - 0.09 * px))
     high = min(height, int(feet[:, 1].max() + 0.09 * px) + 1)
     if high <= low:

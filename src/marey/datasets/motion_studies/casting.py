@@ -16,7 +16,7 @@ _PURPOSES: tuple[Purpose, ...] = ("who", "where", "how", "thing", "scenery", "ca
 
 
 def generator(seed: int, index: int, purpose: Purpose) -> np.random.Generator:
-    """Random numbers for one purpose of one clip; the class is no part of it, so that classes are compared like to like."""
+    """Random numbers for one purpose of one clip; classes do not differ in it."""
     return np.random.default_rng([seed, index, _PURPOSES.index(purpose)])
 
 

@@ -37,8 +37,8 @@ class StudyClip:
     mask
         bool (time height width): the actor and what it handles.
     occluded
-        bool (time - 1, height, width): pixels whose point cannot be seen in the next frame, because another part hides it or
-        it has left the frame. Pixels on the border of a part may count as either.
+        bool (time - 1, height, width): pixels whose point cannot be seen in the next frame, because another part hides
+        it or it has left the frame. Pixels on the border of a part may count as either.
     parts
         uint8 (time height width), index into `part_names`, 0 being the backdrop.
     factors
@@ -98,11 +98,11 @@ def study_clip(
     setting: Setting = "fair",
     difficulty: Difficulty | Literal["plain", "natural", "hard"] = "plain",
 ) -> StudyClip:
-    """The clip number `index` of a class, of `frames` frames of `size` x `size` px; the same arguments give the same bytes.
+    """Clip number `index` of a class, `frames` frames of `size` x `size` px; the same arguments give the same bytes.
 
     Clips of different classes but one `seed` and `index` share actor, clothes, scene, view, tempo and phase as far as
-    their classes allow. In the "biased" setting kicks are on a meadow, where nothing else is, and lifts carry a logo; in
-    the "fair" one neither tells anything.
+    their classes allow. In the "biased" setting kicks are on a meadow, where nothing else is, and lifts carry a logo;
+    in the "fair" one neither tells anything.
 
     Raises DatasetError for an unknown class, setting or difficulty, a size below 32 or fewer than 2 frames.
 
@@ -114,7 +114,8 @@ def study_clip(
     if isinstance(difficulty, str):
         if difficulty not in DIFFICULTIES:
             raise DatasetError(
-                f"no difficulty '{difficulty}'.{did_you_mean(difficulty, DIFFICULTIES)} There are {', '.join(DIFFICULTIES)}."
+                f"no difficulty '{difficulty}'.{did_you_mean(difficulty, DIFFICULTIES)} "
+                f"There are {', '.join(DIFFICULTIES)}."
             )
         difficulty = DIFFICULTIES[difficulty]
     if setting not in ("fair", "biased"):

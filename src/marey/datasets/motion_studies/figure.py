@@ -10,10 +10,10 @@ Array = NDArray[np.float64]
 Angles = Mapping[str, Array]
 """Joint angles in degrees, each (time,), by name; what is missing is 0.
 
-`hip`, `spread`, `knee`, `ankle` of a leg and `swing`, `raise`, `elbow`, `twist` of an arm end in _r or _l; `lean`, `roll`
-and `turn` are the trunk's. `lift` is the height above the ground and `travel` the way forward, both in statures.
-`hand_r` and `hand_l` (time 3) are places of the wrists from the middle of the shoulders (forward, left, up) in statures,
-which the arm then reaches for; `elbow_out_r` and `_l` (0..1) say how far the elbow points outward then.
+`hip`, `spread`, `knee`, `ankle` of a leg and `swing`, `raise`, `elbow`, `twist` of an arm end in _r or _l; `lean`,
+`roll` and `turn` are the trunk's, `nod` the head's. `lift` is the height above the ground and `travel` the way forward,
+both in statures. `hand_r` and `hand_l` (time 3) are places of the wrists from the middle of the shoulders (forward,
+left, up) in statures, which the arm then reaches for; `elbow_out_r` and `_l` (0..1) say how far out the elbow points.
 """
 
 SIDES = {"r": -1.0, "l": 1.0}
@@ -58,7 +58,7 @@ def _about_up(vector: Array, degrees: Array) -> Array:
 
 
 def joints(body: Body, angles: Angles, count: int) -> dict[str, Array]:
-    """The places of all joints, (time 3) forward, left, up in statures; the lowest foot is on the ground, but for `lift`.
+    """The places of all joints, (time 3) forward, left, up in statures, the lowest foot on the ground but for `lift`.
 
     `travel` moves all of them. Also "across" and "spine", the trunk's axes.
     """
@@ -71,9 +71,6 @@ def joints(body: Body, angles: Angles, count: int) -> dict[str, Array]:
 
     def of_trunk(vector: Array) -> Array:
         return _about_forward(_about_left(_about_up(vector, angle("turn")), -angle("lean")), -angle("roll"))
-
-    def of_bone(lengthwise: Array, length: float) -> Array:
-        return lengthwise * length
 
     found = {"pelvis": axis(0, 0, 0)}
     spine, across, ahead = of_trunk(axis(0, 0, 1)), of_trunk(axis(0, 1, 0)), of_trunk(axis(1, 0, 0))
@@ -88,8 +85,8 @@ def joints(body: Body, angles: Angles, count: int) -> dict[str, Array]:
         bend = np.radians(angle(f"knee_{side}"))[:, None]
         shin, shin_front = np.cos(bend) * along - np.sin(bend) * front, np.cos(bend) * front + np.sin(bend) * along
         tilt = np.radians(angle(f"ankle_{side}"))[:, None]
-        knee = hip + of_bone(along, body.thigh)
-        ankle = knee + of_bone(shin, body.shin)
+        knee = hip + along * body.thigh
+        ankle = knee + shin * body.shin
         toe = np.cos(tilt) * shin_front + np.sin(tilt) * shin
         found |= {f"hip_{side}": hip, f"knee_{side}": knee, f"ankle_{side}": ankle}
         found[f"toe_{side}"] = ankle + toe * body.foot + shin * 0.012
@@ -111,15 +108,15 @@ def joints(body: Body, angles: Angles, count: int) -> dict[str, Array]:
             inward = of_trunk(_about_forward(axis(0, -sign, 0), raised))
             twist, bend = np.radians(angle(f"twist_{side}"))[:, None], np.radians(angle(f"elbow_{side}"))[:, None]
             folded = np.cos(twist) * front + np.sin(twist) * inward
-            elbow = shoulder + of_bone(along, body.upper_arm)
-            wrist = elbow + of_bone(np.cos(bend) * along + np.sin(bend) * folded, body.forearm)
+            elbow = shoulder + along * body.upper_arm
+            wrist = elbow + (np.cos(bend) * along + np.sin(bend) * folded) * body.forearm
         found |= {f"elbow_{side}": elbow, f"wrist_{side}": wrist}
         reach = wrist - elbow
         found[f"hand_{side}"] = wrist + reach / np.linalg.norm(reach, axis=-1, keepdims=True) * body.hand
     feet = np.stack([found[f"{part}_{side}"][:, 2] for part in ("ankle", "toe") for side in SIDES])
     feet[:2] -= 0.012
     rise = angle("lift") - feet.min(0) + 0.02
-    moved = np.stack([angle("travel"), angle("sidle"), rise], -1)
+    moved = np.stack([angle("travel"), np.zeros(count), rise], -1)
     directions = ("spine", "across")
     return {name: place if name in directions else place + moved for name, place in found.items()}
 

@@ -84,7 +84,7 @@ def along(start: Array, end: Array, length: float, scale: float, *, least: float
 
 
 def upright(center: Array, scale: Array | float, *, turn: Array | float = 0.0, squeeze: Array | float = 1.0) -> Array:
-    """Poses (time 2 3) of a thing about `center` (time 2), turned clockwise by radians, x made narrower by `squeeze`."""
+    """Poses (time 2 3) of a thing about `center` (time 2), turned clockwise by radians, x scaled by `squeeze` too."""
     count = len(center)
     s, c = np.broadcast_to(np.sin(turn), (count,)), np.broadcast_to(np.cos(turn), (count,))
     size = np.broadcast_to(np.asarray(scale, float), (count,))

@@ -58,7 +58,7 @@ def _colored(parts: Sequence[Part], fine: NDArray[np.uint8], backdrop: NDArray[n
     """The frames: each small pixel looks its color up in its part's tile, four of them make a pixel."""
     count, high, wide = fine.shape
     frames = backdrop.copy()
-    place = np.flatnonzero(fine)
+    place = np.flatnonzero(fine != 0)
     if not len(place):
         return frames
     part = fine.ravel()[place] - 1
@@ -119,11 +119,11 @@ def _flow(poses: Array, labels: NDArray[np.uint8]) -> NDArray[np.float32]:
             for axis in range(2):
                 a, b, c = of_backdrop[axis]
                 flow[axis, time] = c if a == 0 == b else a * columns + (b * rows + c)
-    place = np.flatnonzero(labels[:-1])
+    place = np.flatnonzero(labels[:-1] != 0)
     part = labels[:-1].ravel()[place]
     row, x = np.divmod(place.astype(np.int32), np.int32(width))
-    time, y = np.divmod(row, np.int32(height))
-    u, v = _mapped(table.reshape(-1, 6), time * poses.shape[1] + part, x, y)
+    moment, y = np.divmod(row, np.int32(height))
+    u, v = _mapped(table.reshape(-1, 6), moment * poses.shape[1] + part, x, y)
     flow[0].ravel()[place], flow[1].ravel()[place] = u, v
     return flow
 

@@ -30,8 +30,8 @@ def rendered(factors: Factors, size: int, count: int, rate: float) -> tuple[Fact
     seed, index = factors.seed, factors.index
     px = who.height * size
     stage = Stage(where.x * size, where.y * size, px, where.view_degrees, where.elevation_degrees, where.mirrored)
-    phase = 2 * np.pi * (how.phase + how.tempo * np.arange(count) / rate)
-    travel, feet = np.zeros(count), None
+    phase = np.asarray(2 * np.pi * (how.phase + how.tempo * np.arange(count) / rate), np.float64)
+    travel, shadow = np.zeros(count), None
     if factors.what.program == "float":
         parts = floating(factors.what, how, phase, size, generator(seed, index, "thing"))
     else:
@@ -49,14 +49,14 @@ def rendered(factors: Factors, size: int, count: int, rate: float) -> tuple[Fact
                 found["hand_released"] = joints(body, program.angles(release, how.amplitude), count)["hand_r"]
             parts += THINGS[factors.what.thing](found, phase, stage, factors.what)
         ground = found["pelvis"] * np.array([1.0, 1.0, 0.0])
-        feet, lift = stage.pixels(ground), np.broadcast_to(np.asarray(angles.get("lift", 0.0), float), (count,))
-        strength = 0.42 * np.clip(1 - 2.5 * lift, 0.2, 1)
+        lift = np.broadcast_to(np.asarray(angles.get("lift", 0.0), float), (count,))
+        shadow = stage.pixels(ground), np.asarray(0.42 * np.clip(1 - 2.5 * lift, 0.2, 1))
         crossed = float(np.ptp(travel))
         where = replace(where, follow=max(0.0, 1 - _ROOM * size / crossed) if crossed > 0 else 0.0)
     camera = camera_path(where, travel, size, generator(seed, index, "camera"))
     backdrop = _backdrop(replace(factors, where=where), camera, size)
-    if feet is not None:
-        shadowed(backdrop, _seen(camera, feet), px, strength)
+    if shadow is not None:
+        shadowed(backdrop, _seen(camera, shadow[0]), px, shadow[1])
     parts = [replace(part, poses=_before(camera, part.poses)) for part in parts]
     if where.occluded_by is not None:
         parts.append(_obstacle(where.occluded_by, camera, size, generator(seed, index, "scenery")))
@@ -76,21 +76,26 @@ def _before(camera: Array, poses: Array) -> Array:
 
 
 def _seen(camera: Array, places: Array) -> Array:
-    return np.einsum("tij,tj->ti", camera[:, :, :2], places) + camera[:, :, 2]
+    return np.asarray(np.einsum("tij,tj->ti", camera[:, :, :2], places) + camera[:, :, 2])
 
 
 def _backdrop(factors: Factors, camera: Array, size: int) -> NDArray[np.uint8]:
     """The place (time height width 3) as the camera sees it."""
     where = factors.where
-    draw = generator(factors.seed, factors.index, "scenery")
+
+    def picture_of(margin: tuple[int, int]) -> NDArray[np.uint8]:
+        draw = generator(factors.seed, factors.index, "scenery")
+        ground = where.y * size
+        return background(where.place, clutter=where.clutter, ground=ground, size=size, margin=margin, generator=draw)
+
     still = np.array([[1.0, 0, 0], [0, 1.0, 0]])
     if np.array_equal(camera, np.broadcast_to(still, camera.shape)):
-        picture = background(where.place, where.clutter, where.y * size, size, (0, 0), draw)
+        picture = picture_of((0, 0))
         return np.repeat(picture[None], len(camera), 0)
     corners = np.array([(0, 0), (size, 0), (0, size), (size, size)], float)
     reach = np.abs(np.einsum("tij,cj->tci", camera[:, :, :2], corners) + camera[:, None, :, 2] - corners).max((0, 1))
     margin = int(reach[1]) + 2, int(reach[0]) + 2
-    picture = background(where.place, where.clutter, where.y * size, size, margin, draw)
+    picture = picture_of(margin)
     shift = np.array([[1.0, 0, -margin[1]], [0, 1.0, -margin[0]]])
     return np.stack(
         [moved(picture, pose, (size, size)) for pose in _before(camera, np.broadcast_to(shift, camera.shape))]

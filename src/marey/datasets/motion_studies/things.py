@@ -13,11 +13,12 @@ from marey.datasets.motion_studies.parts import Part, along, capsule, ellipse, t
 Array = NDArray[np.float64]
 Joints = dict[str, Array]
 
-GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114])
 WARM: Color = (0.85, 0.38, 0.20)
 COOL: Color = (0.19, 0.566, 0.97)
 """Two colors of the same gray: a flow estimator cannot tell them apart."""
 
+_BOW: Color = (0.30, 0.18, 0.10)
+_STICK: Color = (0.72, 0.53, 0.33)
 _FAR = -1e4  # pixels: where nothing is seen
 RELEASE = 0.55  # phase of a throw at which the ball leaves the hand
 
@@ -52,7 +53,7 @@ def _shaft(half: float, weight: float, thick: float, wide: float) -> Array:
             (half - wide, -thick),
         ]
     )
-    return np.concatenate([end, -end]) + np.array([half, 0])
+    return np.asarray(np.concatenate([end, -end]) + np.array([half, 0]))
 
 
 def _metal(outline: Array, weights: Color, *, wide: float, place: int) -> NDArray[np.uint8]:
@@ -126,7 +127,7 @@ def fiddle(joints: Joints, phase: Array, stage: Stage, what: What) -> list[Part]
     outline = np.concatenate([upper, upper[::-1] * np.array([1, -1])])
     x, y = tile_grid(outline)
     hole = np.exp(-(((x - 0.09) / 0.02) ** 2) - ((np.abs(y) - 0.022) / 0.008) ** 2)
-    colors = mixed(_color(what), (0.13, 0.08, 0.06), np.maximum(hole, (x > 0.165) * 1.0))
+    colors = mixed(_color(what), (0.13, 0.08, 0.06), np.maximum(hole, (x > 0.165).astype(float)))
     tile = lit(colors, rounded(y / 0.07, depth=0.3), place=34)
     found = [
         Part(
@@ -139,7 +140,7 @@ def fiddle(joints: Joints, phase: Array, stage: Stage, what: What) -> list[Part]
     ]
     direction = np.array([0.3, 0.9, 0.75]) / np.linalg.norm([0.3, 0.9, 0.75])
     low = joints["hand_r"] - 0.03 * direction
-    return [*found, _stick("bow", low, low + 0.36 * direction, 0.36, 0.009, (0.30, 0.18, 0.10), stage, bias=0.12)]
+    return [*found, _stick("bow", low, low + 0.36 * direction, stage, length=0.36, radius=0.009, color=_BOW, bias=0.12)]
 
 
 def drum(joints: Joints, phase: Array, stage: Stage, what: What) -> list[Part]:
@@ -174,10 +175,10 @@ def drum(joints: Joints, phase: Array, stage: Stage, what: What) -> list[Part]:
             f"stick_{side}",
             joints[f"hand_{side}"],
             joints[f"hand_{side}"] + np.array([0.10, -sign * 0.07, -0.03]),
-            0.13,
-            0.011,
-            (0.72, 0.53, 0.33),
             stage,
+            length=0.13,
+            radius=0.011,
+            color=_STICK,
             bias=0.2,
         )
         for side, sign in (("r", -1.0), ("l", 1.0))
@@ -189,7 +190,7 @@ def brush(joints: Joints, phase: Array, stage: Stage, what: What) -> list[Part]:
     """A toothbrush: a handle, and bristles on one side of its end."""
     outline = np.array([(0, -0.009), (0.135, -0.009), (0.135, 0.026), (0.09, 0.026), (0.09, 0.009), (0, 0.009)])
     x, y = tile_grid(outline)
-    colors = mixed(_color(what), (0.97, 0.97, 0.97), ((x > 0.085) & (y > 0.002)) * 1.0)
+    colors = mixed(_color(what), (0.97, 0.97, 0.97), ((x > 0.085) & (y > 0.002)).astype(float))
     return [_tool("brush", outline, colors, joints, stage)]
 
 
@@ -208,7 +209,7 @@ def razor(joints: Joints, phase: Array, stage: Stage, what: What) -> list[Part]:
         ]
     )
     x, _ = tile_grid(outline)
-    colors = mixed(_color(what), (0.80, 0.82, 0.86), (x > 0.112) * 1.0)
+    colors = mixed(_color(what), (0.80, 0.82, 0.86), (x > 0.112).astype(float))
     return [_tool("razor", outline, colors, joints, stage)]
 
 
@@ -284,7 +285,7 @@ def disc_tile(outline: Array, color: Color) -> NDArray[np.uint8]:
 
 
 def _stick(
-    name: str, start: Array, end: Array, length: float, radius: float, color: Color, stage: Stage, *, bias: float
+    name: str, start: Array, end: Array, stage: Stage, *, length: float, radius: float, color: Color, bias: float
 ) -> Part:
     outline = capsule(length, radius, radius, points=4)
     _, y = tile_grid(outline)

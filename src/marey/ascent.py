@@ -1,6 +1,6 @@
 """The loop: one batch of inputs climbs the objective by Adam. It shows, names and stores nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,7 +11,8 @@ from marey.objectives import Objective, values_of
 from marey.parametrizations import Parametrization, coarse, fourier, pixels
 from marey.recipe import Recipe
 from marey.region import Region
-from marey.regularizers import VARIATION_SCALE, differences, energy_of, projected
+from marey.regularizers import VARIATION_SCALE, energy_and_differences, projected
+from marey.spectrum import WHOLE, Box
 from marey.streams import Stream
 from marey.taps import REVIVAL_SLOPE, revived
 from marey.transforms import Jitter
@@ -27,6 +28,10 @@ _STEERING, _STEERED_RANGE = 0.06, 100.0
 
 _LEVELLING, _LEVELLED_RANGE = 0.2, 30.0
 """The same of the weight of spatial variation, per step and logarithm of the ratio to be levelled."""
+
+
+_SMALL = 64
+"""Sides up to which products with matrices transform faster in fp32 too."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,11 @@ def prior_terms(
     terms = {}
     for name, offset in offsets.items():
         bound = batch.bounds[name]
-        spatial, temporal = differences(offset)
+        energy, spatial, temporal = energy_and_differences(offset, bound, exponent=recipe.exponent)
         scale = (bound / VARIATION_SCALE) ** 2
         kappa = kappas if kappas is not None and name in moving else even
         chi = recipe.kappa * (slowness if name in moving else torch.full_like(slowness, recipe.stillness))
-        terms[f"energy of {name}"] = recipe.energy * energy_of(offset, bound, exponent=recipe.exponent)
+        terms[f"energy of {name}"] = recipe.energy * energy
         terms[f"variation of {name} in space"] = recipe.variation * kappa * spatial / scale
         terms[f"variation of {name} in time"] = recipe.variation * chi * temporal / scale
     return terms
@@ -157,9 +162,13 @@ def scores_of(batch: Batch, windows: dict[str, Tensor], module: nn.Module | None
     return scores, priors, silent
 
 
-def _parametrization(recipe: Recipe, stream: Stream, canvas: tuple[int, int, int, int], factor: int) -> Parametrization:
-    make: Callable[[tuple[int, int, int, int]], Parametrization]
-    make = pixels if recipe.parametrization == "pixels" else partial(fourier, kind=stream.kind)
+def _parametrization(
+    recipe: Recipe, stream: Stream, canvas: tuple[int, int, int, int], factor: int, dtype: torch.dtype
+) -> Parametrization:
+    make: Callable[[tuple[int, int, int, int]], Parametrization] = pixels
+    if recipe.parametrization == "fourier":
+        few = dtype == torch.bfloat16 or max(canvas[2:]) <= _SMALL
+        make = partial(fourier, kind=stream.kind, by="products" if few else "transform")
     return make(canvas) if factor == 1 else coarse(make, canvas, factor)
 
 
@@ -183,7 +192,6 @@ def ascend(
     history: list[Tensor] = []
     losses: list[Tensor] = []
     unstable: set[int] = set()
-    offsets: dict[str, Tensor] = {}
     strengths = torch.full((len(batch),), recipe.strength, device=device)
     targets = torch.tensor(batch.targets, device=device)
     kappas = torch.full_like(strengths, recipe.kappa)
@@ -191,18 +199,19 @@ def ascend(
     held: dict[str, Parametrization] = {}
     free: dict[str, Tensor] = {}
 
-    def decoded() -> dict[str, Tensor]:
-        return {
-            stream.name: bounded(
-                batch.bounds[stream.name] * held[stream.name].decode(free[stream.name]),
-                batch.bounds[stream.name],
-                stream,
-            )
-            for stream in streams
-        }
+    weight = next(module.parameters(), None)
+    dtype = torch.float32 if weight is None else weight.dtype
+
+    def decoded(boxes: Mapping[str, Box], dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+        found = {}
+        for stream in streams:
+            name, bound = stream.name, batch.bounds[stream.name]
+            found[name] = bounded(bound * held[name].window(free[name], boxes[name], dtype), bound, stream)
+        return found
 
     stage_starts = {round(k * recipe.steps / len(recipe.coarse)): factor for k, factor in enumerate(recipe.coarse)}
     optimizer: torch.optim.Adam | None = None
+    everything = {stream.name: WHOLE for stream in streams}
     dead = silent = ended = torch.zeros(len(batch), dtype=torch.bool, device=device)
     final: dict[str, Tensor] = {}
     good: dict[str, Tensor] = {}
@@ -210,12 +219,12 @@ def ascend(
         with region.arithmetic(module):
             for step in range(recipe.steps):
                 if step in stage_starts:
-                    before = {name: offset.detach() for name, offset in decoded().items()} if free else None
+                    before = {name: offset.detach() for name, offset in decoded(everything).items()} if free else None
                     for salt, stream in enumerate(streams):
                         name = stream.name
-                        held[name] = _parametrization(recipe, stream, canvases[name], stage_starts[step])
+                        held[name] = _parametrization(recipe, stream, canvases[name], stage_starts[step], dtype)
                         if before is None:
-                            start = recipe.noise * _noise(held[name].free_shape, batch.seeds, salt)
+                            start = held[name].arranged(recipe.noise * _noise(held[name].free_shape, batch.seeds, salt))
                         else:
                             start = held[name].encode(before[name] / batch.bounds[name])
                         free[name] = start.to(device).requires_grad_(True)
@@ -227,9 +236,13 @@ def ascend(
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.step_size * fall
                 optimizer.zero_grad(set_to_none=True)
-                offsets = decoded()
-                shifted = batch.jitter.windows(offsets, streams, batch.jitter.draw(generator))
-                windows = {stream.name: shifted[stream.name] + stream.rest for stream in streams}
+                shift = batch.jitter.draw(generator)
+                seen = decoded({stream.name: batch.jitter.box(stream, shift) for stream in streams}, dtype)
+                shifted = {stream.name: batch.jitter.zoomed(seen[stream.name], stream, shift) for stream in streams}
+                windows = {
+                    stream.name: shifted[stream.name] + stream.rest if stream.rest else shifted[stream.name]
+                    for stream in streams
+                }
                 if recipe.input_noise > 0:
                     for name, window in windows.items():
                         grain = torch.randn(window.shape[1:], generator=generator).to(device)  # the same for all
@@ -275,7 +288,7 @@ def ascend(
     with torch.no_grad():
         for name, value in free.items():
             value[ended] = final[name][ended]
-        ends = batch.jitter.windows(decoded(), streams, batch.jitter.middle)
+        ends = batch.jitter.windows(decoded(everything), streams, batch.jitter.middle)
         for stream in streams:
             offset = ends[stream.name]
             safe = torch.where(torch.isfinite(offset), offset, torch.zeros_like(offset))

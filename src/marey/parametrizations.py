@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from marey.spectrum import WHOLE, Box, Spectrum
 from marey.streams import Kind
 
 Name = Literal["pixels", "fourier"]
@@ -16,13 +17,27 @@ _COLOR = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 """Square root of the covariance of colors in natural images (Olah et al., Feature Visualization, Distill 2017)."""
 
 
+class Window(Protocol):
+    """The frames in a box, from free numbers; `dtype` is the arithmetic in which they may be computed."""
+
+    def __call__(self, free: Tensor, box: Box, dtype: torch.dtype) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class Parametrization:
-    """A linear, invertible map from free numbers to frames (clip channel time height width), in units of the bound."""
+    """A linear, invertible map from free numbers to frames (clip channel time height width), in units of the bound.
 
-    decode: Callable[[Tensor], Tensor]
+    Random free numbers are drawn in `free_shape` and then brought into the order in which they are held, `arranged`.
+    """
+
+    window: Window
     encode: Callable[[Tensor], Tensor]
     free_shape: tuple[int, ...]
+    arranged: Callable[[Tensor], Tensor] = torch.Tensor.contiguous
+
+    def decode(self, free: Tensor) -> Tensor:
+        """All frames."""
+        return self.window(free, WHOLE, torch.float32)
 
 
 def _fast(size: int) -> int:
@@ -39,16 +54,22 @@ def _fast(size: int) -> int:
 
 def pixels(shape: tuple[int, int, int, int]) -> Parametrization:
     """The frames themselves."""
-    return Parametrization(lambda free: free, lambda frames: frames, shape)
+    return Parametrization(lambda free, box, dtype: free[(..., *box)], lambda frames: frames, shape)
 
 
 def fourier(
-    shape: tuple[int, int, int, int], *, kind: Kind, decay: float = 1.0, time_decay: float = 0.5
+    shape: tuple[int, int, int, int],
+    *,
+    kind: Kind,
+    decay: float = 1.0,
+    time_decay: float = 0.5,
+    by: Literal["transform", "products"] = "transform",
 ) -> Parametrization:
     """A 3-D spectrum whose steps are larger at low frequencies: (1/f)^decay in space, ^time_decay in time.
 
     The spectrum is that of a slightly larger block where its size makes the transform slow. RGB is held in decorrelated
-    colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance.
+    colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance. `by` a fast Fourier transform or
+    by products with matrices is a matter of speed.
     """
     channels, *asked = shape
     frames, height, width = (_fast(size) for size in asked)
@@ -64,27 +85,38 @@ def fourier(
     if width % 2 == 0:
         doubled[-1] = 1.0
     power = (scale.square() * doubled).sum() / (frames * height * width)
-    scale = scale / power.sqrt()
+    scale = (scale / power.sqrt())[..., None]
     mix = torch.eye(channels)
     if kind == "rgb":
         mix = torch.tensor(_COLOR)
         mix = mix / mix.square().sum(1).mean().sqrt()
     unmix = torch.linalg.inv(mix)
 
-    def decode(free: Tensor) -> Tensor:
-        spectrum = torch.view_as_complex(free) * scale.to(free.device)
+    spectra = Spectrum(scale[..., 0], mix if kind == "rgb" else None, frames, height, width)
+
+    def transformed(free: Tensor, box: Box, dtype: torch.dtype) -> Tensor:
+        spectrum = torch.view_as_complex(free) * scale[..., 0].to(free.device)
         full = torch.fft.irfftn(spectrum, s=(frames, height, width), dim=(-3, -2, -1), norm="ortho")
-        mixed = full[..., : asked[0], : asked[1], : asked[2]]
+        mixed = full[..., : asked[0], : asked[1], : asked[2]][(..., *box)]
         return torch.einsum("dc,nc...->nd...", mix.to(free.device), mixed) if kind == "rgb" else mixed
+
+    def multiplied(free: Tensor, box: Box, dtype: torch.dtype) -> Tensor:
+        start, stop = zip(*(part.indices(size)[:2] for part, size in zip(box, asked, strict=True)), strict=True)
+        inside = (slice(start[0], stop[0]), slice(start[1], stop[1]), slice(start[2], stop[2]))
+        return spectra.window(free, inside, dtype)
 
     def encode(picture: Tensor) -> Tensor:
         mixed = torch.einsum("dc,nc...->nd...", unmix.to(picture.device), picture) if kind == "rgb" else picture
         rest = [size - had for had, size in zip(asked, (frames, height, width), strict=True)]
         mixed = pad(mixed, (0, rest[2], 0, rest[1], 0, rest[0]))
-        spectrum = torch.fft.rfftn(mixed, dim=(-3, -2, -1), norm="ortho") / scale.to(picture.device)
-        return torch.view_as_real(spectrum).contiguous()
+        spectrum = torch.fft.rfftn(mixed, dim=(-3, -2, -1), norm="ortho")
+        natural = torch.view_as_real(spectrum) / scale.to(picture.device)
+        return natural.contiguous() if by == "transform" else spectra.arranged(natural)
 
-    return Parametrization(decode, encode, (channels, frames, height, width // 2 + 1, 2))
+    natural_shape = (channels, frames, height, width // 2 + 1, 2)
+    if by == "transform":
+        return Parametrization(transformed, encode, natural_shape)
+    return Parametrization(multiplied, encode, natural_shape, spectra.arranged)
 
 
 def coarse(
@@ -105,7 +137,8 @@ def coarse(
 
     inner = (max(1, -(-height // factor)), max(1, -(-width // factor)))
     return Parametrization(
-        lambda free: resized(small.decode(free), (height, width)),
+        lambda free, box, dtype: resized(small.window(free, WHOLE, dtype), (height, width))[(..., *box)],
         lambda picture: small.encode(resized(picture, inner)),
         small.free_shape,
+        small.arranged,
     )

@@ -30,28 +30,58 @@ def default_bound(stream: Stream) -> float:
 
 def energy_of(offset: Tensor, bound: float | Tensor, *, exponent: float = 3.0) -> Tensor:
     """R_B per clip: mean over all pixels of (|x| / B)^exponent; `offset` from rest (clip channel time height width)."""
+    return energy_and_differences(offset, bound, exponent=exponent)[0]
+
+
+def differences(offset: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared spatial and temporal difference per clip, summed over channels: the two halves of equation (2)."""
+    _, spatial, temporal = energy_and_differences(offset, 1.0)
+    return spatial, temporal
+
+
+def energy_and_differences(
+    offset: Tensor, bound: float | Tensor, *, exponent: float = 3.0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`energy_of` and both `differences`, whose gradient takes three passes over the frames for all."""
     reach = torch.as_tensor(bound, device=offset.device, dtype=offset.dtype).reshape(-1, 1, 1, 1, 1)
-    energy: Tensor = _Energy.apply(offset, reach, exponent)  # type: ignore[no-untyped-call]
-    return energy
+    measured: tuple[Tensor, Tensor, Tensor] = _Measured.apply(offset, reach, exponent)  # type: ignore[no-untyped-call]
+    return measured
 
 
-class _Energy(torch.autograd.Function):
-    """`energy_of` with its gradient written out."""
+class _Measured(torch.autograd.Function):
+    """Energy and differences with their gradients written out, which autograd would gather from many padded copies."""
 
     @staticmethod
-    def forward(ctx: Any, offset: Tensor, reach: Tensor, exponent: float) -> Tensor:
-        relative = (_inner(offset, offset) / reach.square()).add_(1e-12)  # clip 1 time height width
-        power = relative * relative.rsqrt() if exponent == 3 else relative.pow(exponent / 2 - 1)  # pow is slow
-        ctx.save_for_backward(offset, power, reach)
+    def forward(ctx: Any, offset: Tensor, reach: Tensor, exponent: float) -> tuple[Tensor, Tensor, Tensor]:
+        relative = _inner(offset, offset).div_(reach.square()).add_(1e-12)  # clip 1 time height width
+        power = relative.sqrt() if exponent == 3 else relative.pow(exponent / 2 - 1)  # pow is slow
+        energy = relative.mul_(power).mean((1, 2, 3, 4))
+        size = offset[0, 0].numel()
+        around, on = torch.zeros_like(offset), torch.zeros_like(offset)  # half the gradients of the squares
+        across, down = _squares(offset, 4, around), _squares(offset, 3, around)
+        ctx.save_for_backward(offset, power, reach, around, on)
         ctx.exponent = exponent
-        return (relative * power).flatten(1).mean(1)
+        return energy, (across + down) / size, _squares(offset, 2, on) / size
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        offset, power, reach = ctx.saved_tensors
-        factor = gradient.view(-1, 1, 1, 1, 1) * ctx.exponent / (power[0].numel() * reach.square())
-        return offset * (power * factor), None, None
+    def backward(ctx: Any, energy: Tensor, spatial: Tensor, temporal: Tensor) -> tuple[Tensor | None, ...]:
+        offset, power, reach, around, on = ctx.saved_tensors
+        of_energy, of_space, of_time = (
+            value.view(-1, 1, 1, 1, 1) / power[0].numel() for value in (energy, spatial, temporal)
+        )
+        gradient = around * (2 * of_space)
+        gradient.addcmul_(on, 2 * of_time)
+        return gradient.addcmul_(offset, power * (ctx.exponent * of_energy / reach.square())), None, None
+
+
+def _squares(offset: Tensor, dim: int, half_gradient: Tensor) -> Tensor:
+    """Sum of squared differences per clip along `dim`; half its gradient is added to `half_gradient`."""
+    length = offset.shape[dim] - 1
+    apart = offset.diff(dim=dim)
+    half_gradient.narrow(dim, 1, length).add_(apart)
+    half_gradient.narrow(dim, 0, length).sub_(apart)
+    return torch.linalg.vector_norm(apart, dim=(1, 2, 3, 4)).square()
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
@@ -73,58 +103,24 @@ class _Projected(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, offset: Tensor, bound: float, low: float, high: float) -> Tensor:
-        smallest, largest = offset.aminmax()
-        ctx.inside = bool((smallest >= low) & (largest <= high))
-        cut = offset if ctx.inside else offset.clamp(low, high)
-        shrink = _inner(cut, cut).add_(1e-12).rsqrt_().mul_(bound).clamp_(max=1.0)
-        ctx.save_for_backward(offset, shrink)
-        ctx.settings = (bound, low, high)
+        squares = _inner(offset, offset)
+        cut = offset
+        if not bool(squares.amax() <= min(abs(low), abs(high)) ** 2):  # else no value can be out of range
+            cut = offset.clamp(low, high)
+            squares = _inner(cut, cut)
+        shrink = squares.add_(1e-12).rsqrt_().mul_(bound).clamp_(max=1.0)
+        ctx.save_for_backward(offset, cut, shrink)
+        ctx.bound = bound
         return cut * shrink
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        offset, shrink = ctx.saved_tensors
-        bound, low, high = ctx.settings
-        cut = offset if ctx.inside else offset.clamp(low, high)
+        offset, cut, shrink = ctx.saved_tensors
         outside = (shrink < 1).to(shrink.dtype)
-        along = _inner(cut, gradient).mul_(shrink.square().mul_(outside)).div_(bound**2)
+        along = _inner(cut, gradient).mul_(shrink.square().mul_(outside)).div_(ctx.bound**2)
         passed = torch.addcmul(gradient, cut, along, value=-1).mul_(shrink)  # what only lengthens x is lost
-        return (passed if ctx.inside else passed.mul_(cut == offset)), None, None, None
-
-
-def differences(offset: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean squared spatial and temporal difference per clip, summed over channels: the two halves of equation (2)."""
-    both: tuple[Tensor, Tensor] = _Differences.apply(offset)  # type: ignore[no-untyped-call]
-    return both
-
-
-class _Differences(torch.autograd.Function):
-    """`differences` with its gradient written out, which autograd would gather from six padded copies."""
-
-    @staticmethod
-    def forward(ctx: Any, offset: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(offset)
-        size = offset[0, 0].numel()
-        across, down, on = (_squares(offset.diff(dim=dim)) / size for dim in (4, 3, 2))
-        return across + down, on
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, spatial: Tensor, temporal: Tensor) -> Tensor:
-        (offset,) = ctx.saved_tensors
-        total = torch.zeros_like(offset)
-        for dim, gradient in ((4, spatial), (3, spatial), (2, temporal)):
-            length = offset.shape[dim] - 1
-            part = offset.diff(dim=dim).mul_((2 * gradient / offset[0, 0].numel()).view(-1, 1, 1, 1, 1))
-            total.narrow(dim, 1, length).add_(part)
-            total.narrow(dim, 0, length).sub_(part)
-        return total
-
-
-def _squares(values: Tensor) -> Tensor:
-    """Sum of squares per clip."""
-    return values.square_().flatten(1).sum(1)
+        return (passed if cut is offset else passed.mul_(cut == offset)), None, None, None
 
 
 def variation_of(offset: Tensor, bound: float | Tensor, *, space: float, time: float | Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from marey.spectrum import Box
 from marey.streams import Stream
 
 
@@ -49,25 +50,28 @@ class Jitter:
         """The shift of the result: the middle of the canvas, as it is."""
         return Shift(self.time // 2, 0.5, 0.5)
 
-    def window(self, canvas: Tensor, stream: Stream, shift: Shift) -> Tensor:
-        """The part of `canvas` (clip channel time height width) that the network sees."""
+    def box(self, stream: Stream, shift: Shift) -> Box:
+        """Where on the canvas the window lies: times, rows and columns."""
         start = min(shift.time, self._fields(stream))
         sizes = [round(size * shift.zoom) for size in (stream.height, stream.width)]
-        corners = [
+        y, x = (
             int(part * (whole - size + 0.999))
-            for part, whole, size in zip((shift.down, shift.right), canvas.shape[3:], sizes, strict=True)
-        ]
-        (y, x), (height, width) = corners, sizes
-        seen = canvas[:, :, start : start + stream.frames, y : y + height, x : x + width]
-        if (height, width) == (stream.height, stream.width):
-            return seen.contiguous()  # the priors read it many times
+            for part, whole, size in zip((shift.down, shift.right), self.canvas(stream)[2:], sizes, strict=True)
+        )
+        return (slice(start, start + stream.frames), slice(y, y + sizes[0]), slice(x, x + sizes[1]))
+
+    def zoomed(self, seen: Tensor, stream: Stream, shift: Shift) -> Tensor:
+        """What the network sees of the part of the canvas in the window, brought to the stream's size."""
+        if tuple(seen.shape[3:]) == (stream.height, stream.width):
+            return seen
         flat = interpolate(seen.flatten(1, 2), (stream.height, stream.width), mode="bilinear", align_corners=False)
         zoomed = flat.reshape(*seen.shape[:3], stream.height, stream.width)
         return zoomed / shift.zoom if stream.kind == "flow" else zoomed
 
     def windows(self, canvases: Mapping[str, Tensor], streams: tuple[Stream, ...], shift: Shift) -> dict[str, Tensor]:
         """The windows of all streams at the same place: appearance and motion shift together."""
-        return {stream.name: self.window(canvases[stream.name], stream, shift) for stream in streams}
+        parts = {stream.name: canvases[stream.name][(..., *self.box(stream, shift))] for stream in streams}
+        return {stream.name: self.zoomed(parts[stream.name], stream, shift) for stream in streams}
 
     def _fields(self, stream: Stream) -> int:
         return self.time if stream.kind == "flow" else 0

@@ -58,6 +58,7 @@ CLASSES: Mapping[str, StudyClass] = {
     "jumping_jack": StudyClass("jumping_jack"),
     "jump": StudyClass("jump"),
     "squat": StudyClass("squat"),
+    "arm_circles": StudyClass("arm_circles"),
     "punch": StudyClass("punch"),
     "kick": StudyClass("kick", biased_place="meadow"),
     "throw": StudyClass("throw", "ball", ((0.95, 0.85, 0.25), (0.9, 0.9, 0.9), (0.3, 0.6, 0.9))),

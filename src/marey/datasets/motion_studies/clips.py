@@ -19,7 +19,9 @@ from marey.datasets.motion_studies.factors import Factors, Setting
 from marey.datasets.motion_studies.scene import rendered
 from marey.errors import DatasetError, did_you_mean
 from marey.streams import Stream
-from marey.video.clips import Clip, LoadedClip, Size, resized_size
+from marey.video.clips import Clip, LoadedClip, resized_size
+
+Size = tuple[int, int]  # height, width
 
 RATE = 25.0
 """Frames per second that tempos count in."""

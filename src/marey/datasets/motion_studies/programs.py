@@ -223,6 +223,13 @@ def drum(phase: Array, amplitude: float) -> Angles:
     return _standing(**found, lean=3)
 
 
+def arm_circles(phase: Array, amplitude: float) -> Angles:
+    """Both arms straight, round and round, forward over the head."""
+    turn = -np.degrees(phase)
+    found = _standing(swing_r=turn, swing_l=turn + 18, raise_r=14, raise_l=14, elbow_r=5, elbow_l=5)
+    return {**found, "lean": 3 * amplitude * np.sin(phase)}
+
+
 def groom(phase: Array, amplitude: float) -> Angles:
     """A small tool moved up and down at the mouth."""
     stroke = 0.032 * amplitude * np.sin(phase)
@@ -246,6 +253,7 @@ PROGRAMS: Mapping[str, Program] = {
     "lift_bar": Program(lift_bar, "front", 0.8),
     "play_bow": Program(play_bow, "front", 1.2),
     "drum": Program(drum, "front", 1.0),
+    "arm_circles": Program(arm_circles, "side", 1.0),
     "groom": Program(groom, "front", 1.6),
 }
 """What a figure can do, by name."""

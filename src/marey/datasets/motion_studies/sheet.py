@@ -1,0 +1,45 @@
+"""A contact sheet of all classes, so that one sees at a glance what there is."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from marey.datasets.motion_studies.classes import study_classes
+from marey.datasets.motion_studies.clips import StudyClip, study_clip
+from marey.datasets.motion_studies.difficulty import Difficulty
+from marey.datasets.motion_studies.factors import Setting
+from marey.video.encode import write_png
+from marey.video.flow_colors import color_wheel
+from marey.video.typeset import Block, below, beside, margined, text_block
+
+_GAP = 14
+
+
+def write_study_sheet(
+    path: str | Path,
+    *,
+    seed: int = 0,
+    size: int = 112,
+    frames: int = 24,
+    columns: int = 3,
+    setting: Setting = "fair",
+    difficulty: Difficulty | Literal["plain", "natural", "hard"] = "natural",
+) -> None:
+    """Write a PNG with every class in a cell: three frames of a clip, the exact flow of the middle one."""
+    cells = []
+    for index, label in enumerate(study_classes()):
+        clip = study_clip(label, seed, index, size=size, frames=frames, setting=setting, difficulty=difficulty)
+        cells.append(_cell(clip))
+    rows = [beside(cells[k : k + columns], gap=_GAP) for k in range(0, len(cells), columns)]
+    write_png(np.asarray(margined(below(rows, gap=_GAP), _GAP)), path)
+
+
+def _cell(clip: StudyClip) -> Block:
+    count = len(clip.frames)
+    shown = [clip.frames[k] for k in (count // 6, count // 2, count - 1 - count // 6)]
+    flow = torch.from_numpy(clip.flow[:, count // 2])
+    strip = Image.fromarray(np.concatenate([*shown, color_wheel(flow, max_px=3.5 * clip.frames.shape[1] / 112)], 1))
+    return below([text_block(clip.label.replace("_", " "), size=13), strip], gap=3)

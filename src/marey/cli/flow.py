@@ -75,7 +75,7 @@ def _fields(clip: "Clip", short_side: int | None, method: FlowWord, bound: float
     scale = 1.0 if short_side is None else short_side / min(info.height, info.width)
     height, width = round(info.height * scale), round(info.width * scale)
     whole = Stream("flow", "flow", (0,), height, width)
-    loaded = load_clip(clip, [whole], flow=method, cache=FlowCache())
+    loaded = load_clip(clip, [whole], flow=method, cache=FlowCache(), stored=False)
     (fields,) = loaded.fields.values()
     return fields.float().clamp(-bound, bound)
 

@@ -3,33 +3,34 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from itertools import count as counting
-from itertools import takewhile
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
 from marey.errors import NetworkError, VideoError
 from marey.streams import Kind, Stream
-from marey.video.decode import Picture, frames_between, is_steady, mean_rate, nearest_frames, probe
 from marey.video.flow import Method, check_method, optical_flow
 from marey.video.flow_cache import FlowCache
 from marey.video.limits import LIMITS, Limits
+from marey.video.sampled_frames import Piece, SampledFrames, Size, sampled_frames
+from marey.video.stored_flow import StoredFlow, flow_beside
 
-Size = tuple[int, int]  # height, width
 Short = Literal["repeat", "error"]
+_FIELDS_LESS = 2
+"""How many flow images may be missing at a clip's end, which then ends earlier: programs disagree on the last ones."""
 
 
 @dataclass(frozen=True)
 class Clip:
     """Where a piece of video comes from, its class, and the group (person, source video) that no split may part.
 
-    `path` is a video file or a folder of frame images; `stop_seconds` None means its end.
+    `path` is a video file or a folder of frame images; `stop_seconds` None means its end. `flow` is where its flow is
+    stored as images; None: in or beside the folder, as `marey.video.stored_flow.flow_beside` finds it.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Clip:
     stop_seconds: float | None = None
     label: str | None = None
     group: str | None = None
+    flow: StoredFlow | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
@@ -122,7 +124,12 @@ def starts(clip: Clip | LoadedClip, streams: Sequence[Stream], count: int, *, fo
 
     A clip that is too short has the one start 0. A `Clip` is decoded to count its frames.
     """
-    frames = clip.frames if isinstance(clip, LoadedClip) else _frames(clip, streams, (), folder_rate, LIMITS).frames
+    if isinstance(clip, LoadedClip):
+        frames = clip.frames
+    elif _stored(clip) is not None:
+        frames = load_clip(clip, streams, folder_rate=folder_rate).frames
+    else:
+        frames = _frames(clip, streams, (), folder_rate, LIMITS).count
     room = max(0, frames - span_frames(streams))
     if count == 1:
         return [room // 2]
@@ -144,18 +151,23 @@ def stream_inputs(
     """The inputs of one window of a clip: {name: float32 (channel time height width)}, RGB 0..1, flow in px/frame.
 
     `start_frame` counts frames of the clip at the streams' rate (None: the window in the middle), `crop` is "center" or
-    (y, x) in 0..1; see `LoadedClip.window`. Flow is computed on frames already resized, for this window only.
+    (y, x) in 0..1; see `LoadedClip.window`. Flow is computed on frames already resized, for this window only; where it
+    is stored as images, the clip is loaded as `load_clip` does.
     """
     check_method(flow)
-    whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
+    y, x = (0.5, 0.5) if crop == "center" else crop
     needed = span_frames(streams)
-    start = max(0, whole.frames - needed) // 2 if start_frame is None else start_frame
-    if not 0 <= start < whole.frames or (start + needed > whole.frames and short == "error"):
-        raise _too_short(clip, whole.frames, needed, start)
+    if any(stream.kind == "flow" for stream in streams) and _stored(clip) is not None:
+        loaded = load_clip(clip, streams, flow=flow, cache=cache, folder_rate=folder_rate, limits=limits)
+        start = max(0, loaded.frames - needed) // 2 if start_frame is None else start_frame
+        return loaded.window(streams, start, y, x, short=short)
+    whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
+    start = max(0, whole.count - needed) // 2 if start_frame is None else start_frame
+    if not 0 <= start < whole.count or (start + needed > whole.count and short == "error"):
+        raise _too_short(clip, whole.count, needed, start)
     seen = {size: frames[start : start + needed] for size, frames in whole.pictures.items()}
     fields = {size: _flow(seen[size], flow, cache) for size in _sizes(whole.source_size, streams, ("flow",))}
-    part = LoadedClip(clip, min(needed, whole.frames - start), whole.rate, whole.source_size, seen, fields)
-    y, x = (0.5, 0.5) if crop == "center" else crop
+    part = LoadedClip(clip, min(needed, whole.count - start), whole.rate, whole.source_size, seen, fields)
     return part.window(streams, 0, y, x, short=short)
 
 
@@ -167,17 +179,30 @@ def load_clip(
     cache: FlowCache | None = None,
     folder_rate: float = 25.0,
     limits: Limits = LIMITS,
+    stored: bool = True,
 ) -> LoadedClip:
     """All of a clip with all its flow in memory, from which windows are cut cheaply, at any frame and place.
 
-    It serves streams of the sizes given here. Raises VideoError when the clip cannot be decoded, has a single frame
-    where the streams show more, or goes beyond the limits.
+    It serves streams of the sizes given here. Where flow images are stored for the clip, and its frames are shown at
+    their own rate, flow comes from these and is not computed, unless `stored` is False. Raises VideoError when the
+    clip cannot be decoded, has a single frame where the streams show more, or goes beyond the limits.
     """
     check_method(flow)
+    place = _stored(clip) if stored and any(stream.kind == "flow" for stream in streams) else None
+    alone = None if place is None else _flow_alone(clip, place, streams, folder_rate, limits)
+    if alone is not None:
+        return alone
     whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
-    fields = {size: _flow(whole.pictures[size], flow, cache) for size in _sizes(whole.source_size, streams, ("flow",))}
-    pictures = {size: whole.pictures[size] for size in _sizes(whole.source_size, streams, ("rgb",))}
-    return replace(whole, pictures=pictures, fields=fields)
+    numbers = None if place is None else _shown_numbers(clip, place, whole.numbers, whole.count)
+    fields = {}
+    for size in _sizes(whole.source_size, streams, ("flow",)):
+        if place is None or numbers is None:
+            fields[size] = _flow(whole.pictures[size], flow, cache)
+        else:
+            fields[size] = _stored_fields(place, numbers, size)
+    count = whole.count if numbers is None else len(numbers)
+    pictures = {size: whole.pictures[size][:count] for size in _sizes(whole.source_size, streams, ("rgb",))}
+    return LoadedClip(clip, count, whole.rate, whole.source_size, pictures, fields, whole.damage)
 
 
 def load_clips(
@@ -241,82 +266,78 @@ def _flow(frames: Tensor, method: Method, cache: FlowCache | None) -> Tensor:
     return cache.optical_flow(frames, method=method)
 
 
-def _frames(
-    clip: Clip, streams: Sequence[Stream], kinds: Sequence[Kind], folder_rate: float, limits: Limits
-) -> LoadedClip:
-    """The clip without flow, its frames at the streams' rate resized for those of the given kinds."""
+def _rate(streams: Sequence[Stream]) -> float | None:
     rates = {stream.rate for stream in streams}
     if len(rates) != 1:
         raise NetworkError(f"streams shown together need one rate, got {sorted(map(str, rates))}.")
-    rate = rates.pop()
-    resized: dict[Size, list[Picture]] = {}
-    source_size: Size | None = None
-    damage: list[str] = []
-    frame_bytes = 0
+    return rates.pop()
 
-    def keep(picture: Picture, count: int) -> None:
-        nonlocal source_size, frame_bytes
-        if source_size is None:
-            source_size = (picture.shape[0], picture.shape[1])
-            frame_bytes = sum(3 * h * w for h, w in _sizes(source_size, streams, kinds))
-            frame_bytes += sum(4 * h * w for h, w in _sizes(source_size, streams, ("flow",)))
-        limits.check_bytes(clip.path, count, frame_bytes)
-        for size in _sizes(source_size, streams, kinds):
-            resized.setdefault(size, []).append(_resized(picture, size))
 
-    if rate is None:
-        times = []
-        for seconds, picture in frames_between(
-            clip.path,
-            clip.start_seconds,
-            clip.stop_seconds,
-            folder_rate=folder_rate,
-            limits=limits,
-            damaged=damage.append,
-        ):
-            times.append(seconds)
-            keep(picture(), len(times))
-        rate = mean_rate(times) if len(times) > 1 else probe(clip.path, folder_rate=folder_rate, limits=limits).rate
-        limits.check_bytes(clip.path, int((times[-1] - times[0]) * rate), frame_bytes)
-        shown = _evenly(times, rate)
-    else:
-        stop = np.inf if clip.stop_seconds is None else clip.stop_seconds - 1e-6
-        step = 1 / rate
-        wanted = takewhile(lambda seconds: seconds < stop, (clip.start_seconds + k * step for k in counting()))
-        near = nearest_frames(
-            clip.path,
-            wanted,
-            start_seconds=clip.start_seconds,
-            folder_rate=folder_rate,
-            limits=limits,
-            damaged=damage.append,
-        )
-        shown = []
-        for picture_shown in near:
-            shown.append(len(shown))
-            keep(picture_shown, len(shown))
-    if source_size is None:
-        raise VideoError(f"'{clip.path}' has no frame from {clip.start_seconds:g} s to {clip.stop_seconds} s.")
-    pictures = {
-        size: torch.from_numpy(np.stack([frames[index] for index in shown])) for size, frames in resized.items()
-    }
-    if len(shown) == 1 and span_frames(streams) > 1:
+def _frames(
+    clip: Clip, streams: Sequence[Stream], kinds: Sequence[Kind], folder_rate: float, limits: Limits
+) -> SampledFrames:
+    """The clip's frames at the streams' rate, resized for those of the given kinds."""
+    found = sampled_frames(
+        Piece(clip.path, clip.start_seconds, clip.stop_seconds, folder_rate),
+        _rate(streams),
+        lambda source_size: _sizes(source_size, streams, kinds),
+        flow_sizes=len(
+            {(stream.height, stream.width, stream.short_side) for stream in streams if stream.kind == "flow"}
+        ),
+        limits=limits,
+    )
+    if found.count == 1 and span_frames(streams) > 1:
         raise VideoError(f"'{clip.path}' has 1 frame; a clip needs at least 2 to show motion.")
-    return LoadedClip(clip, len(shown), rate, source_size, pictures, {}, "; ".join(damage) or None)
+    return found
 
 
-def _evenly(times_seconds: Sequence[float], rate: float) -> list[int]:
-    """Which frames to show at an even rate: each once where they come at one, else the nearest at every step."""
-    if is_steady(times_seconds):
-        return list(range(len(times_seconds)))
-    times = np.array(times_seconds)
-    even = np.arange(times[0], times[-1] + 1e-6, 1 / rate)
-    return [int(np.abs(times - seconds).argmin()) for seconds in even]
+def _stored(clip: Clip) -> StoredFlow | None:
+    if clip.flow is not None:
+        return clip.flow
+    return flow_beside(clip.path) if clip.path.is_dir() else None
 
 
-def _resized(picture: Picture, size: Size) -> Picture:
-    if picture.shape[:2] == size:
-        return picture
-    shrinks = size[0] < picture.shape[0]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cast("Picture", cv2.resize(picture, size[::-1], interpolation=how))
+def _shown_numbers(clip: Clip, stored: StoredFlow, numbers: Sequence[int] | None, count: int) -> Sequence[int] | None:
+    """The numbers of the frames whose flow is stored: up to two fewer than there are; None where flow must be computed.
+
+    Raises VideoError when more is missing.
+    """
+    if numbers is None or not {after - before for before, after in pairwise(numbers)} <= {0, 1}:
+        return None
+    there = stored.count
+    if numbers[-1] - there > _FIELDS_LESS:
+        raise VideoError(
+            f"'{clip.path}' has {count} frames up to number {numbers[-1] + 1}, but {there} flow images; "
+            "expected one less than frames. Complete or remove them."
+        )
+    return [number for number in numbers if number <= there]
+
+
+def _stored_fields(stored: StoredFlow, numbers: Sequence[int], size: Size) -> Tensor:
+    """The stored flow from each frame to the next; 0 where a frame is shown again."""
+    kept = stored.fields(numbers[0], numbers[-1] - numbers[0], size)
+    if len(kept) == len(numbers) - 1:
+        return kept
+    fields = kept.new_zeros(len(numbers) - 1, 2, *size)
+    for index, (before, after) in enumerate(pairwise(numbers)):
+        if after > before:
+            fields[index] = kept[before - numbers[0]]
+    return fields
+
+
+def _flow_alone(
+    clip: Clip, stored: StoredFlow, streams: Sequence[Stream], folder_rate: float, limits: Limits
+) -> LoadedClip | None:
+    """A clip of which nothing but stored flow is seen, without its frames; None where flow must be computed."""
+    rate = _rate(streams)
+    if any(stream.kind != "flow" for stream in streams) or (rate is not None and abs(rate - folder_rate) > 1e-6):
+        return None
+    first = round(clip.start_seconds * folder_rate)
+    last = stored.count if clip.stop_seconds is None else min(stored.count, round(clip.stop_seconds * folder_rate) - 1)
+    if last <= first:
+        raise VideoError(f"'{clip.path}' has no flow from {clip.start_seconds:g} s to {clip.stop_seconds} s.")
+    source_size = stored.size
+    sizes = _sizes(source_size, streams, ("flow",))
+    limits.check_bytes(clip.path, last - first, sum(4 * height * width for height, width in sizes))
+    fields = {size: stored.fields(first, last - first, size) for size in sizes}
+    return LoadedClip(clip, last - first + 1, folder_rate, source_size, {}, fields)

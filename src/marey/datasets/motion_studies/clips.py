@@ -63,7 +63,8 @@ class StudyClip:
     def loaded(self, streams: Sequence[Stream]) -> LoadedClip:
         """The clip as training and evaluation take it, with its exact flow, resized as the streams want.
 
-        So a network can be trained on clips made on the fly: `marey.training.stage.Stage` takes a sequence of these.
+        So a network can be trained on clips made on the fly: `marey.training.stage.Stage` takes a sequence of these. Clips
+        whose size is the streams' `short_side` are not resized.
         """
         clip = Clip(Path(f"motion-studies/{self.label}/{self.factors.seed}-{self.factors.index}"), label=self.label)
         count, *size = self.frames.shape[:3]

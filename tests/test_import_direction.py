@@ -17,12 +17,12 @@ ROWS = (
     {"network", "taps", "arithmetic", "footprints", "receptive_field", "region", "video"},
     {"objectives", "regularizers", "parametrizations", "transforms", "networks", "datasets"},
     {"recipe", "ascent", "maximize", "maxima", "preferred_input", "evaluation"},
-    {"mosaic", "real_maxima", "classify", "training", "gallery"},
+    {"mosaic", "real_maxima", "classify", "recording", "training", "gallery"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 )
-CORE = {"torch", "numpy", "av", "cv2", "safetensors", "PIL", "typer", "rich", "einops"}
+CORE = {"torch", "numpy", "av", "cv2", "safetensors", "PIL", "typer", "rich", "einops", "pyarrow"}
 NAMELESS = {"utils", "util", "misc", "helpers", "helper", "common", "base"}
 
 

@@ -12,6 +12,8 @@ from marey.cli.evaluate import evaluate
 from marey.cli.flow import flow
 from marey.cli.layers import layers
 from marey.cli.maximize import maximize
+from marey.cli.record import record
+from marey.cli.top import top
 from marey.cli.train import train
 from marey.errors import MareyError
 
@@ -25,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (layers, maximize, classify, train, evaluate, flow, demo):
+for command in (layers, maximize, classify, record, top, train, evaluate, flow, demo):
     app.command()(command)
 
 
@@ -66,15 +68,19 @@ def run(arguments: list[str]) -> int:
 
 
 def _joined(arguments: list[str]) -> list[str]:
-    """The arguments with the numbers after --slowness as one, so that they need no option each.
+    """The arguments with the numbers after --slowness, and the words after --layers, as one: no option for each.
 
     >>> _joined(["maximize", "net", "run", "--slowness", "0", "10", "--seed", "1"])
     ['maximize', 'net', 'run', '--slowness', '0 10', '--seed', '1']
+    >>> _joined(["record", "net", "clips", "--layers", "fusion.*", "fc6", "--out", "folder"])
+    ['record', 'net', 'clips', '--layers', 'fusion.* fc6', '--out', 'folder']
     """
     joined: list[str] = []
     for word in arguments:
         last, before = ["", "", *joined][-1], ["", "", *joined][-2]
-        if _NUMBER.match(word) and (before == "--slowness" or last.startswith("--slowness=")):
+        number = _NUMBER.match(word) and (before == "--slowness" or last.startswith("--slowness="))
+        layer = not word.startswith("-") and (before == "--layers" or last.startswith("--layers="))
+        if number or layer:
             joined[-1] += " " + word
         else:
             joined.append(word)

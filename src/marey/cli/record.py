@@ -1,0 +1,75 @@
+"""`marey record`: what every unit answers to every clip of a data set."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption
+from marey.cli.tables import screen, table
+
+
+def record(
+    net: NetArgument,
+    data: DataArgument,
+    *,
+    out: OutOption,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            "--layers",
+            metavar="PATTERN...",
+            help="Layers to record, as 'fusion.*' fc6 (quote the star). Default: all that add something of their own.",
+            show_default=False,
+        ),
+    ] = None,
+    windows: Annotated[int, typer.Option("--windows", help="Windows of each clip, spread over it.")] = 3,
+    batch: Annotated[int, typer.Option("--batch", help="Windows in each pass; more may be faster on a GPU.")] = 16,
+    group: GroupOption = None,
+    flow: FlowOption = "tvl1-fast",
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Threads that decode ahead. Default: one per core.", show_default=False),
+    ] = None,
+    limit: Annotated[float, typer.Option("--limit", help="Seconds that decoding one clip may take.")] = 600.0,
+    device: DeviceOption = None,
+) -> None:
+    """Record what units answer to clips: maxima with their places, statistics per class, predictions.
+
+    Stopped, the same line goes on where it was. Run it several times at once to share the work.
+    """
+    from marey.cli.device import placed
+    from marey.cli.output import writable
+    from marey.datasets.clips_in import clips_in
+    from marey.networks.loading import load
+    from marey.recording.plan import Settings
+    from marey.recording.record import record as recorded
+
+    settings = Settings(windows=windows, flow=flow, batch=batch)
+    network = placed(load(net), device)
+    clips = clips_in(data.resolve(), group=group)
+    writable(out)
+    console = Console(stderr=True)
+    columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("recording", total=len(clips))
+        found = recorded(
+            network,
+            clips,
+            None if layers is None else layers.split(),
+            out=out,
+            settings=settings,
+            workers=workers,
+            limit_seconds=limit,
+            report=lambda done, _: progress.update(bar, completed=done),
+        )
+    shown = screen()
+    units = sum(layer.units for layer in found.layers.values())
+    about = table("recording", right=("layers", "units", "clips", "left out", "right"))
+    counts = found.summary["clips"]
+    right = f"{counts['right']} of {counts['of_known_class']}" if counts["of_known_class"] else "-"
+    about.add_row(str(out), str(len(found.layers)), str(units), str(found.recorded), str(found.left_out), right)
+    shown.print(about)
+    for one in found.failures:
+        shown.print(str(one), highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,7 @@
+"""What every unit answers to every clip of a data set, on disk: record, open, merge."""
+
+from marey.recording.merge import merged
+from marey.recording.record import record
+from marey.recording.recording import Recording, Response
+
+__all__ = ["Recording", "Response", "merged", "record"]

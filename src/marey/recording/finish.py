@@ -1,0 +1,110 @@
+"""From shards to the finished recording."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marey.receptive_field import ReceptiveField
+from marey.recording.plan import Plan
+from marey.recording.shard import ClipRow, shard_path, shard_rows, shard_units
+from marey.recording.store import MEMORY_BYTES, Block, staged, write_recording
+from marey.streams import Stream
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Of the recorded clips of a shard: the start frame of every window, frames per second, and where they begin."""
+
+    start_frames: NDArray[np.int32]  # clip window
+    rates: NDArray[np.float64]
+    start_seconds: NDArray[np.float64]
+
+
+def finish(
+    folder: Path, shards: Path, plan: Plan, streams: Mapping[str, Stream], *, memory_bytes: int = MEMORY_BYTES
+) -> None:
+    """Write the recording in `folder` from all shards of the plan, which lie in `shards`."""
+    kept: list[_Kept] = []
+    layers = {layer.name: layer for layer in plan.layers}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for index in range(plan.shards):
+            found = shard_rows(shard_path(shards, index))
+            planned = plan.table.slice(index * plan.shard_clips, plan.shard_clips).to_pylist()
+            kept.append(_kept(found, planned))
+            for row, clip in zip(found, planned, strict=True):
+                yield _clip_row(clip, row, plan.network["classes"])
+
+    def block(name: str, units: slice) -> Block:
+        layer = layers[name]
+        middles = _middle_frames(layer.receptive_field, streams, layer.positions[0])
+        parts = [
+            _block(shard_units(shard_path(shards, index), name, units), one, layer.positions, middles)
+            for index, one in enumerate(kept)
+        ]
+        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+
+    with staged(folder, shards / "whole") as staging:
+        write_recording(staging, plan.described, rows(), block, memory_bytes=memory_bytes)
+
+
+def _kept(rows: tuple[ClipRow, ...], planned: list[dict[str, Any]]) -> _Kept:
+    recorded = [(row, clip) for row, clip in zip(rows, planned, strict=True) if row.failure is None]
+    windows = max((len(row.start_frames) for row, _ in recorded), default=1)
+    start_frames = np.zeros((len(recorded), windows), np.int32)
+    for place, (row, _) in enumerate(recorded):
+        start_frames[place, : len(row.start_frames)] = row.start_frames
+    rates = np.array([row.rate for row, _ in recorded], np.float64)
+    return _Kept(start_frames, rates, np.array([clip["start_seconds"] for _, clip in recorded], np.float64))
+
+
+def _clip_row(planned: dict[str, Any], row: ClipRow, classes: list[str]) -> dict[str, Any]:
+    scores = list(row.scores)
+    return {
+        **planned,
+        "failure": row.failure,
+        "frames": row.frames,
+        "rate": row.rate,
+        "held": row.held,
+        "damage": row.damage,
+        "start_frames": list(row.start_frames) if row.failure is None else None,
+        "prediction": classes[int(np.argmax(scores))] if scores else None,
+        "scores": scores if scores else None,
+    }
+
+
+def _block(
+    found: Mapping[str, NDArray[Any]], shard: _Kept, positions: tuple[int, int, int], middles: NDArray[np.float64]
+) -> Block:
+    """The responses of some units to the recorded clips of a shard."""
+    _, height, width = positions
+    t, rest = np.divmod(found["place"], height * width)
+    y, x = np.divmod(rest, width)
+    start_frame = shard.start_frames[np.arange(len(shard.rates)), found["window"]]
+    seconds = shard.start_seconds + (start_frame + middles[t]) / shard.rates
+    return {
+        "maximum": found["maximum"],
+        "mean": found["mean"],
+        "t": t.astype(np.int16),
+        "y": y.astype(np.int16),
+        "x": x.astype(np.int32),
+        "start_frame": start_frame,
+        "seconds": seconds.astype(np.float32),
+    }
+
+
+def _middle_frames(field: ReceptiveField, streams: Mapping[str, Stream], positions: int) -> NDArray[np.float64]:
+    """For every position in time, the video frame in the middle of what it sees, counted from the window's start."""
+    middles = np.zeros(positions)
+    for t in range(positions):
+        seen: list[int] = []
+        for name in field.streams:
+            (start, stop), _, _ = field.interval(name, (t, 0, 0))
+            times = streams[name].times
+            seen += times[max(0, start) : max(0, stop)]
+        middles[t] = (min(seen) + max(seen)) / 2 if seen else 0.0
+    return middles

@@ -1,0 +1,231 @@
+"""The network's passes over the windows of clips, gathered into shards; decoding and the network overlap."""
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from marey.network import Network, volume
+from marey.recording.peaks import Peaks, peaks
+from marey.recording.plan import Plan
+from marey.recording.shard import ClipRow, Shard
+from marey.taps import frozen, observed
+from marey.video.ahead import ClipWindows, windows_ahead
+from marey.video.clips import Clip, span_frames
+from marey.video.flow_cache import FlowCache
+
+
+@dataclass
+class _Gathered:
+    """A clip on its way through the network: its windows' answers so far, all layers side by side."""
+
+    number: int
+    made: ClipWindows
+    maximum: NDArray[np.float32]
+    total: NDArray[np.float64]
+    place: NDArray[np.int32]
+    window: NDArray[np.uint8]
+    scores: NDArray[np.float64] | None = None
+    seen: int = 0
+
+    def add(self, maximum: NDArray[np.float32], mean: NDArray[np.float32], place: NDArray[np.int32]) -> None:
+        """Take in the next window; of equal maxima the first window's stays."""
+        if self.seen == 0:
+            self.maximum, self.place = maximum.copy(), place.copy()
+        else:
+            larger = ~(maximum <= self.maximum)  # also where it is no number
+            np.copyto(self.maximum, maximum, where=larger)
+            np.copyto(self.place, place, where=larger)
+            self.window[larger] = self.seen
+        self.total += mean
+        self.seen += 1
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A batch on the network: which clip each of its windows is of, and the answers, maybe still being computed."""
+
+    clips: list[_Gathered]
+    maximum: Tensor
+    mean: Tensor
+    place: Tensor
+    scores: Tensor | None
+
+
+def shards_of(
+    network: Network,
+    plan: Plan,
+    indices: Iterable[int],
+    *,
+    cache: FlowCache | None,
+    workers: int | None,
+    limit_seconds: float,
+) -> Iterator[tuple[int, Shard]]:
+    """The shards at `indices`, in order; the next index is drawn when decoding gets there.
+
+    Every pass shows the same number of windows, all of one shard, the last one filled up with repetitions: so a clip's
+    answers depend neither on the clips beside it nor on where the recording was resumed.
+    """
+    begun: deque[tuple[int, list[tuple[int, Clip]]]] = deque()
+
+    def clips() -> Iterator[Clip]:
+        for index in indices:
+            numbered = list(plan.shard(index))
+            begun.append((index, numbered))
+            yield from (clip for _, clip in numbered)
+
+    ahead = windows_ahead(
+        clips(),
+        network.streams,
+        count=plan.settings.windows,
+        flow=plan.settings.flow,
+        cache=cache,
+        workers=workers,
+        limit_seconds=limit_seconds,
+        pinned=network.device.type == "cuda",
+    )
+    with torch.no_grad(), frozen(network.module), closing(ahead):
+        passes = _Passes(network, plan)
+        yield from passes.shards(ahead, begun)
+
+
+class _Passes:
+    """The network with its observed layers, and the batch that it is busy with while the next is put together."""
+
+    def __init__(self, network: Network, plan: Plan) -> None:
+        self.network = network
+        self.plan = plan
+        self.scores: str | None = plan.network["scores"]
+        self.units = [layer.units for layer in plan.layers]
+        names = [layer.name for layer in plan.layers]
+        self.recorded = frozenset(names)
+        watched = names if self.scores is None else list(dict.fromkeys([*names, self.scores]))
+        self.modules: dict[str, nn.Module] = {name: network.module.get_submodule(name) for name in watched}
+        self.busy: _Sent | None = None
+        self.waiting: list[tuple[_Gathered, dict[str, Tensor]]] = []
+
+    def shards(
+        self, ahead: Generator[tuple[Clip, ClipWindows | str]], begun: deque[tuple[int, list[tuple[int, Clip]]]]
+    ) -> Iterator[tuple[int, Shard]]:
+        filling: list[ClipRow | _Gathered] = []
+        for _, made in ahead:
+            index, numbered = begun[0]
+            number, _ = numbered[len(filling)]
+            filling.append(ClipRow(number, made) if isinstance(made, str) else self._take(number, made))
+            if len(filling) == len(numbered):
+                if self.waiting:
+                    self._send()
+                self._fetch()
+                yield index, self._shard(filling)
+                begun.popleft()
+                filling = []
+
+    def _take(self, number: int, made: ClipWindows) -> _Gathered:
+        size = sum(self.units)
+        gathered = _Gathered(
+            number,
+            made,
+            np.empty(size, np.float32),
+            np.zeros(size, np.float64),
+            np.empty(size, np.int32),
+            np.zeros(size, np.uint8),
+        )
+        device = self.network.device
+        inputs = {name: values.to(device, non_blocking=True) for name, values in made.inputs.items()}
+        for window in range(len(made.start_frames)):
+            self.waiting.append((gathered, {name: values[window] for name, values in inputs.items()}))
+            if len(self.waiting) == self.plan.settings.batch:
+                self._send()
+        gathered.made = replace(made, inputs={})  # the windows can go
+        return gathered
+
+    def _send(self) -> None:
+        """Begin a pass over what is waiting, then fetch the answers of the pass before it."""
+        waiting, self.waiting = self.waiting, []
+        filled = waiting + [waiting[-1]] * (self.plan.settings.batch - len(waiting))
+        inputs = {name: torch.stack([window[name] for _, window in filled]) for name in waiting[0][1]}
+        found: dict[str, Peaks] = {}
+        scores: list[Tensor] = []
+
+        def reduce(name: str, output: Tensor) -> None:
+            if name == self.scores and not scores:
+                scores.append(volume(output, len(filled)).flatten(1).float())
+            if name in self.recorded and name not in found:
+                found[name] = peaks(output, len(filled))
+
+        with observed(self.modules, reduce):
+            self.network.forward(inputs)
+        ordered = [found[layer.name] for layer in self.plan.layers]
+        sent = _Sent(
+            [gathered for gathered, _ in waiting],
+            torch.cat([part.maximum for part in ordered], 1),
+            torch.cat([part.mean for part in ordered], 1),
+            torch.cat([part.place for part in ordered], 1),
+            scores[0] if scores else None,
+        )
+        self._fetch()
+        self.busy = sent
+
+    def _fetch(self) -> None:
+        """Give the answers of the batch in flight to its clips."""
+        if self.busy is None:
+            return
+        sent, self.busy = self.busy, None
+        maximum, mean, place = (part.numpy(force=True) for part in (sent.maximum, sent.mean, sent.place))
+        scores = None if sent.scores is None else sent.scores.numpy(force=True).astype(np.float64)
+        for row, gathered in enumerate(sent.clips):
+            gathered.add(maximum[row], mean[row], place[row])
+            if scores is not None:
+                gathered.scores = scores[row] if gathered.scores is None else gathered.scores + scores[row]
+
+    def _shard(self, filling: list[ClipRow | _Gathered]) -> Shard:
+        rows: list[ClipRow] = []
+        kept: list[_Gathered] = []
+        for row in filling:
+            if isinstance(row, ClipRow):
+                rows.append(row)
+                continue
+            rows.append(self._row(row))
+            if rows[-1].failure is None:
+                kept.append(row)
+        size = sum(self.units)
+        whole = {
+            "maximum": _side_by_side([one.maximum for one in kept], size, np.float32),
+            "mean": _side_by_side([(one.total / one.seen).astype(np.float32) for one in kept], size, np.float32),
+            "place": _side_by_side([one.place for one in kept], size, np.int32),
+            "window": _side_by_side([one.window for one in kept], size, np.uint8),
+        }
+        ends = np.cumsum(self.units)
+        responses = {
+            layer.name: {name: values[end - layer.units : end] for name, values in whole.items()}
+            for layer, end in zip(self.plan.layers, ends, strict=True)
+        }
+        return Shard(tuple(rows), responses)
+
+    def _row(self, gathered: _Gathered) -> ClipRow:
+        numbers = np.isfinite(gathered.maximum) & np.isfinite(gathered.total)
+        if not numbers.all():
+            first = int(numbers.argmin())
+            ends = np.cumsum(self.units)
+            layer = self.plan.layers[int(np.searchsorted(ends, first, side="right"))]
+            return ClipRow(gathered.number, failure=f"layer '{layer.name}' answers with values that are no numbers")
+        scores = () if gathered.scores is None else tuple((gathered.scores / gathered.seen).tolist())
+        made = gathered.made
+        return ClipRow(
+            gathered.number,
+            frames=made.frames,
+            rate=made.rate,
+            held=made.frames < span_frames(self.network.streams),
+            damage=made.damage,
+            start_frames=made.start_frames,
+            scores=scores,
+        )
+
+
+def _side_by_side(parts: Sequence[NDArray[np.generic]], size: int, dtype: type[np.generic]) -> NDArray[np.generic]:
+    return np.stack(parts, axis=1) if parts else np.empty((size, 0), dtype)

@@ -1,0 +1,319 @@
+"""A recording as it lies on disk: the answers of every unit to every clip, opened without network or clips."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import torch
+from numpy.typing import NDArray
+from pyarrow import compute, parquet
+from torch import Tensor
+
+from marey.datasets.left_out import LeftOut
+from marey.errors import MareyError, NetworkError, did_you_mean
+from marey.evaluation import Evaluation
+from marey.recording.plan import FORMAT
+from marey.recording.store import CLIPS, STATISTICS, SUMMARY, layer_path
+from marey.units import Unit
+from marey.video.clips import Clip
+
+
+@dataclass(frozen=True)
+class Response:
+    """The strongest answer of a unit to a clip.
+
+    value
+        the largest activation over windows and places.
+    position
+        its place (t, y, x) in the layer, in the window that starts at `start_frame` (at the rate of the streams).
+    seconds
+        of the video, the middle of what this place sees.
+    """
+
+    unit: Unit
+    number: int
+    clip: Clip
+    value: float
+    mean: float
+    position: tuple[int, int, int]
+    start_frame: int
+    seconds: float
+    prediction: str | None
+
+
+@dataclass(frozen=True)
+class RecordedLayer:
+    """A layer of the network, as recorded."""
+
+    name: str
+    kind: str
+    units: int
+    positions: tuple[int, int, int]
+
+
+class Recording:
+    """The answers of the units of some layers to the clips of a data set, in a folder that `record` wrote.
+
+    Holds in memory what it was asked for: the summary, then the clips, then the units' rows as they are read.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Open the folder; MareyError when it holds no whole recording."""
+        self.folder = Path(folder)
+        self.summary = read_summary(self.folder)
+        self._files: dict[str, parquet.ParquetFile] = {}
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Recording":
+        """The recording in a folder; MareyError when there is none, or it is not finished or damaged."""
+        return cls(folder)
+
+    def __repr__(self) -> str:
+        return (
+            f"Recording('{self.folder}': {len(self.layers)} layers of {self.summary['network']['name']}, "
+            f"{self.recorded} clips, {self.left_out} left out)"
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The network's class names."""
+        return tuple(self.summary["network"]["classes"])
+
+    @property
+    def recorded(self) -> int:
+        """How many clips were recorded."""
+        return int(self.summary["clips"]["recorded"])
+
+    @property
+    def left_out(self) -> int:
+        """How many clips could not be used; `failures` says which, and why."""
+        return int(self.summary["clips"]["left_out"])
+
+    @cached_property
+    def layers(self) -> dict[str, RecordedLayer]:
+        """The recorded layers, in the order of the network."""
+        return {
+            name: RecordedLayer(name, layer["kind"], layer["units"], tuple(layer["positions"]))
+            for name, layer in self.summary["layers"].items()
+        }
+
+    @cached_property
+    def clips(self) -> pyarrow.Table:
+        """One row for every clip, those left out too: see docs/recording.md for the columns."""
+        return _read(self.folder / CLIPS)
+
+    @property
+    def failures(self) -> tuple[LeftOut, ...]:
+        """Every clip left out, with the reason."""
+        out = self.clips.filter(compute.is_valid(self.clips["failure"]))
+        columns = (out[name].to_pylist() for name in ("path", "label", "failure"))
+        return tuple(LeftOut(*row) for row in zip(*columns, strict=True))
+
+    def clip(self, number: int) -> Clip:
+        """The clip with this number."""
+        names = ["path", "start_seconds", "stop_seconds", "label", "group"]
+        (row,) = self.clips.slice(number, 1).select(names).to_pylist()
+        return Clip(**row)
+
+    def layer(self, name: str) -> RecordedLayer:
+        """A recorded layer; NetworkError when it was not recorded."""
+        if name not in self.layers:
+            raise NetworkError(
+                f"layer '{name}' is not in the recording '{self.folder}'.{did_you_mean(name, self.layers)} "
+                f"It has {', '.join(list(self.layers)[:12])}{', ...' if len(self.layers) > 12 else ''}."
+            )
+        return self.layers[name]
+
+    def unit(self, address: str | Unit) -> Unit:
+        """The unit at `layer:channel`, or of a class by its name; NetworkError when it was not recorded."""
+        scores = self.summary["network"]["scores"]
+        if isinstance(address, str):
+            name = address.removeprefix("class:")
+            if name in self.classes and scores is not None:
+                address = Unit(scores, self.classes.index(name))
+            elif ":" not in address:
+                raise NetworkError(
+                    f"'{address}' is neither a class nor a unit of the recording '{self.folder}'."
+                    f"{did_you_mean(address, [*self.classes, *self.layers])} A unit is written layer:channel."
+                )
+            else:
+                address = Unit.parse(address)
+        layer = self.layer(address.layer)
+        if not 0 <= address.channel < layer.units:
+            raise NetworkError(
+                f"unit {address} is out of range: layer '{layer.name}' has {layer.units} units, 0 to {layer.units - 1}."
+            )
+        return Unit(address.layer, address.channel)
+
+    def units(self, layer: str, first: int, stop: int) -> pyarrow.Table:
+        """The rows of units `first` up to, not with, `stop`: one for each clip, sorted by unit, then clip."""
+        self.layer(layer)
+        if layer not in self._files:
+            self._files[layer] = _file(layer_path(self.folder, layer))
+        file = self._files[layer]
+        together = self._together(file)
+        groups = range(first // together, -(-stop // together))
+        try:
+            table = file.read_row_groups(list(groups), use_threads=False)
+        except (OSError, pyarrow.ArrowException) as error:
+            raise _damaged(layer_path(self.folder, layer), error) from None
+        begin = groups.start * together
+        return table.slice((first - begin) * self.recorded, (stop - first) * self.recorded)
+
+    def _together(self, file: parquet.ParquetFile) -> int:
+        """How many units lie in one row group."""
+        if file.metadata.num_row_groups == 0 or self.recorded == 0:
+            return 1
+        rows: int = file.metadata.row_group(0).num_rows
+        return max(1, rows // self.recorded)
+
+    def responses(self, unit: str | Unit) -> pyarrow.Table:
+        """A unit's rows, one for every recorded clip: clip, maximum, mean, t, y, x, start_frame, seconds."""
+        found = self.unit(unit)
+        return self.units(found.layer, found.channel, found.channel + 1)
+
+    def matrix(self, layer: str, *, field: str = "maximum") -> Tensor:
+        """(clip, unit) of a field, the clips being those recorded, in order."""
+        units = self.layer(layer).units
+        values = self.units(layer, 0, units)[field].to_numpy()
+        return torch.from_numpy(values.reshape(units, self.recorded).T.copy())
+
+    def top(self, unit: str | Unit, count: int = 9, *, one_per_group: bool = True) -> list[Response]:
+        """The clips that a unit answers to most, strongest first, of a group (person, source video) only the strongest.
+
+        Clips without a group are each their own. Equal answers come in the order of the clips.
+        """
+        found = self.unit(unit)
+        rows = self.responses(found)
+        values = rows["maximum"].to_numpy()
+        chosen: list[int] = []
+        groups: set[int] = set()
+        for row in _descending(values, count if not one_per_group else None):
+            if one_per_group:
+                group = int(self._groups[row])
+                if group in groups:
+                    continue
+                groups.add(group)
+            chosen.append(row)
+            if len(chosen) >= count:
+                break
+        taken = rows.take(pyarrow.array(chosen, pyarrow.int64()))
+        return [self._response(found, values) for values in taken.to_pylist()]
+
+    def _response(self, unit: Unit, row: Mapping[str, Any]) -> Response:
+        number = row["clip"]
+        return Response(
+            unit,
+            number,
+            self.clip(number),
+            row["maximum"],
+            row["mean"],
+            (row["t"], row["y"], row["x"]),
+            row["start_frame"],
+            row["seconds"],
+            self.clips["prediction"][number].as_py(),
+        )
+
+    @cached_property
+    def recorded_clips(self) -> pyarrow.Table:
+        """The rows of `clips` that were recorded, in the order of every unit's rows."""
+        return self.clips.filter(compute.is_null(self.clips["failure"]))
+
+    @cached_property
+    def _groups(self) -> NDArray[np.int64]:
+        """A number for the group of every recorded clip."""
+        groups = self.recorded_clips["group"].combine_chunks().dictionary_encode()
+        numbers: NDArray[np.int64] = groups.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        alone = numbers < 0
+        numbers[alone] = -1 - np.flatnonzero(alone)
+        return numbers
+
+    def maxima(self, layer: str) -> Tensor:
+        """The largest activation of every unit over all clips: a_max of equation (1)."""
+        table = self.statistics(layer)
+        every = table.filter(compute.is_null(table["label"]))
+        return torch.from_numpy(every["maximum"].to_numpy().copy())
+
+    def statistics(self, layer: str, channel: int | None = None) -> pyarrow.Table:
+        """Of every unit and class (label; null: all clips): count, mean, variance, maximum, quantiles of the maxima."""
+        self.layer(layer)
+        file = self._files.setdefault(STATISTICS, _file(self.folder / STATISTICS))
+        try:
+            table = file.read_row_group(list(self.layers).index(layer), use_threads=False)
+        except (OSError, pyarrow.ArrowException) as error:
+            raise _damaged(self.folder / STATISTICS, error) from None
+        return table if channel is None else table.filter(compute.equal(table["unit"], channel))
+
+    def evaluation(self) -> Evaluation:
+        """How often the network is right on the recorded clips of its classes, and on what.
+
+        Raises MareyError when there are none. Clips of other classes, or without a class, count in no figure.
+        """
+        rows = self.recorded_clips
+        known = compute.is_in(rows["label"], value_set=pyarrow.array(self.classes, pyarrow.string()))
+        rows = rows.filter(known)
+        if rows.num_rows == 0:
+            raise MareyError(f"the recording '{self.folder}' has no clip of a class that the network knows.")
+        labels = torch.tensor([self.classes.index(label) for label in rows["label"].to_pylist()])
+        scores = torch.tensor(rows["scores"].to_pylist())
+        damaged = rows.filter(compute.is_valid(rows["damage"]))
+        damaged = rows.filter(compute.is_valid(rows["damage"]))
+        return Evaluation(
+            self.classes,
+            tuple(rows["path"].to_pylist()),
+            labels,
+            scores.softmax(1),
+            left_out=tuple(one for one in self.failures if one.label in self.classes),
+            held=tuple(rows.filter(rows["held"])["path"].to_pylist()),
+            damaged=tuple(zip(damaged["path"].to_pylist(), damaged["damage"].to_pylist(), strict=True)),
+        )
+
+
+def _descending(values: NDArray[np.float32], count: int | None) -> list[int]:
+    """The places of the largest values, largest first, equal ones in order; all of them for None."""
+    places = np.arange(len(values))
+    if count is not None and count < len(values):
+        least = np.partition(values, len(values) - count)[len(values) - count]
+        places = np.flatnonzero(values >= least)
+    descending: list[int] = places[np.argsort(-values[places], kind="stable")].tolist()
+    return descending
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """What recording.json says; MareyError when it is not there, damaged or of another format."""
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        unfinished = (folder / "unfinished").is_dir()
+        hint = "run the same `marey record` line again to finish it" if unfinished else "make one with `marey record`"
+        what = "a recording that is not finished" if unfinished else f"no recording ({SUMMARY})"
+        raise MareyError(f"'{folder}' holds {what}; {hint}.") from None
+    except (OSError, ValueError) as error:
+        raise MareyError(f"the recording in '{folder}' is damaged: {error}. Make it again.") from None
+    found = summary.get("format") if isinstance(summary, dict) else None
+    if found != FORMAT:
+        raise MareyError(f"the recording in '{folder}' has format {found}; this marey reads {FORMAT}.")
+    return dict(summary)
+
+
+def _read(path: Path) -> pyarrow.Table:
+    try:
+        return parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise _damaged(path, error) from None
+
+
+def _file(path: Path) -> parquet.ParquetFile:
+    try:
+        return parquet.ParquetFile(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> MareyError:
+    return MareyError(f"'{path}' of a recording is missing or damaged: {error}. Make the recording again.")

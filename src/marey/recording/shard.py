@@ -1,0 +1,90 @@
+"""The responses to a few clips in a row, written whole or not at all: by shards a recording grows and resumes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from marey.errors import MareyError
+from marey.video.encode import replacing
+
+FIELDS = ("maximum", "mean", "place", "window")
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """What became of a clip: the start frames of its windows and its class scores, or why it is left out.
+
+    `held` says that it is shorter than a window, so that its last frame was held, `damage` what its file lacks.
+    """
+
+    clip: int
+    failure: str | None = None
+    frames: int | None = None
+    rate: float | None = None
+    held: bool | None = None
+    damage: str | None = None
+    start_frames: tuple[int, ...] = ()
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """The rows of its clips, and for those not left out {layer: {field: (unit, clip)}}.
+
+    maximum and mean are over places and windows (float32), window is which one the maximum is in (uint8), and place is
+    its place in the layer, (t * height + y) * width + x (int32).
+    """
+
+    rows: tuple[ClipRow, ...]
+    responses: Mapping[str, Mapping[str, NDArray[np.generic]]]
+
+    def save(self, path: Path) -> None:
+        """Write the file; what was there is replaced only by a whole one."""
+        tensors = {
+            f"{layer}/{name}": np.ascontiguousarray(values)
+            for layer, fields in self.responses.items()
+            for name, values in fields.items()
+        }
+        metadata = {"rows": json.dumps([asdict(row) for row in self.rows])}
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata=metadata)
+
+
+def shard_path(folder: Path, index: int) -> Path:
+    """Where a shard lies."""
+    return folder / f"{index:06d}.safetensors"
+
+
+def shard_rows(path: Path) -> tuple[ClipRow, ...]:
+    """The clips of a shard on disk; MareyError when it is damaged."""
+    try:
+        with safe_open(path, framework="np") as file:
+            rows = json.loads(file.metadata()["rows"])
+        return tuple(_row(row) for row in rows)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise damaged(path, error) from None
+
+
+def _row(row: dict[str, Any]) -> ClipRow:
+    return ClipRow(**{**row, "start_frames": tuple(row["start_frames"]), "scores": tuple(row["scores"])})
+
+
+def shard_units(path: Path, layer: str, units: slice) -> dict[str, NDArray[np.generic]]:
+    """{field: (unit, clip)} of some units, without reading the others; MareyError when the shard is damaged."""
+    try:
+        with safe_open(path, framework="np") as file:
+            return {name: file.get_slice(f"{layer}/{name}")[units] for name in FIELDS}
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> MareyError:
+    """The error for a shard that cannot be read."""
+    return MareyError(f"'{path}' is damaged ({error}); remove this file and run the same line again.")

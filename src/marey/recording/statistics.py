@@ -1,0 +1,56 @@
+"""How strongly units answer to the clips of every class, such that no order and no split of the clips matters."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+Floats = NDArray[np.float32] | NDArray[np.float64]
+
+
+def statistics(maxima: Floats, means: Floats) -> dict[str, NDArray[np.generic]]:
+    """Of every row of per-clip maxima (unit, clip): clips, mean, variance, maximum and quantiles; the mean of `means`.
+
+    Everything is computed from the values in rising order in float64, so it is a function of the set of clips: merging
+    recordings and reordering clips gives the same bits. The variance is that of a sample (divided by clips - 1); it and
+    the others are not a number where there are too few clips.
+    """
+    units, clips = maxima.shape
+    rising = _rising(maxima)
+    found: dict[str, NDArray[np.generic]] = {"clips": np.full(units, clips, np.int32)}
+    nothing = np.full(units, np.nan)
+    mean = rising.sum(1) / clips if clips else nothing
+    found["mean"] = mean
+    found["variance"] = np.square(rising - mean[:, None]).sum(1) / (clips - 1) if clips > 1 else nothing
+    found["maximum"] = rising[:, -1].astype(np.float32) if clips else nothing.astype(np.float32)
+    quantiles = np.quantile(rising, QUANTILES, axis=1) if clips else np.full((len(QUANTILES), units), np.nan)
+    for share, values in zip(QUANTILES, quantiles, strict=True):
+        found[quantile_name(share)] = values
+    found["mean_of_means"] = _rising(means).sum(1) / clips if clips else nothing
+    return found
+
+
+def _rising(values: Floats) -> NDArray[np.float64]:
+    """Every row in rising order; rows whole in memory, as the order of a sum depends on that too."""
+    return np.sort(np.array(values, np.float64, order="C"), axis=1)
+
+
+def quantile_name(share: float) -> str:
+    """The column of a quantile.
+
+    >>> quantile_name(0.05)
+    'q05'
+    """
+    return f"q{round(100 * share):02d}"
+
+
+def statistics_by_class(
+    maxima: Floats, means: Floats, clips_of: Mapping[str, NDArray[np.intp]]
+) -> dict[str | None, dict[str, NDArray[np.generic]]]:
+    """`statistics` of all clips (None), and of those of each class, given as columns."""
+    every: dict[str | None, dict[str, NDArray[np.generic]]] = {None: statistics(maxima, means)}
+    for label, columns in clips_of.items():
+        every[label] = statistics(maxima[:, columns], means[:, columns])
+    return every

@@ -1,0 +1,141 @@
+"""Windows of many clips, made on all cores ahead of the network, so that it never waits for a decoder."""
+
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import torch
+from torch import Tensor
+
+from marey.errors import VideoError
+from marey.streams import Stream
+from marey.video.clips import Clip, load_clip, starts
+from marey.video.flow import Method
+from marey.video.flow_cache import FlowCache
+
+_DAMAGE = (VideoError, OSError, ValueError, RuntimeError, MemoryError, cv2.error)
+"""What decoding and flow raise for files that are damaged in ways that nobody foresaw."""
+
+
+@dataclass(frozen=True)
+class ClipWindows:
+    """The windows of a clip as a network sees them, {stream: (window channel time height width)}; where they start."""
+
+    inputs: dict[str, Tensor]
+    start_frames: tuple[int, ...]
+    frames: int
+    rate: float
+    damage: str | None
+
+
+@dataclass
+class _Task:
+    clip: Clip
+    begun: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
+    begun_seconds: float = 0.0
+    result: ClipWindows | str | BaseException = ""
+    given_up: bool = False
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def clip_windows(
+    clip: Clip, streams: Sequence[Stream], *, count: int, flow: Method, cache: FlowCache | None = None
+) -> ClipWindows:
+    """At most `count` windows of a clip, spread over it, centers cropped; VideoError where that cannot be."""
+    loaded = load_clip(clip, streams, flow=flow, cache=cache)
+    start_frames = tuple(starts(loaded, streams, count))
+    windows = [loaded.window(streams, start) for start in start_frames]
+    inputs = {stream.name: torch.stack([window[stream.name] for window in windows]) for stream in streams}
+    return ClipWindows(inputs, start_frames, loaded.frames, loaded.rate, loaded.damage)
+
+
+def windows_ahead(
+    clips: Iterable[Clip],
+    streams: Sequence[Stream],
+    *,
+    count: int,
+    flow: Method,
+    cache: FlowCache | None = None,
+    workers: int | None = None,
+    limit_seconds: float = 600.0,
+    pinned: bool = False,
+) -> Generator[tuple[Clip, ClipWindows | str]]:
+    """`clip_windows` of many clips in their order, made on `workers` threads (None: one for each core) ahead of use.
+
+    A clip that cannot be used gives the reason in its place, also one that takes more than `limit_seconds`: its thread
+    is left to itself, as a decoder cannot be stopped, and another takes over. At most twice as many clips as there are
+    workers are held. `pinned` puts the windows where an accelerator fetches them by itself.
+    """
+    workers = cores() if workers is None else workers
+    hired: list[threading.Thread] = []
+    inbox: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        while (task := inbox.get()) is not None:
+            task.begun_seconds = time.monotonic()
+            task.begun.set()
+            try:
+                made = clip_windows(task.clip, streams, count=count, flow=flow, cache=cache)
+                task.result = _pinned(made) if pinned else made
+            except _DAMAGE as error:
+                task.result = str(error) or type(error).__name__
+            except BaseException as error:  # noqa: BLE001 -- a bug, raised again where the clip is asked for
+                task.result = error
+            task.done.set()
+            if task.given_up:
+                return
+
+    def hire() -> None:
+        hired.append(threading.Thread(target=work, name="marey-clips", daemon=True))
+        hired[-1].start()
+
+    def outcome(task: _Task) -> ClipWindows | str:
+        task.begun.wait()
+        left = task.begun_seconds + limit_seconds - time.monotonic()
+        if not task.done.wait(max(0.0, left)):
+            task.given_up = True
+            hire()
+            return f"'{task.clip.path}' takes more than {limit_seconds:g} s to decode, flow included; it is left out."
+        if isinstance(task.result, BaseException):
+            raise task.result
+        return task.result
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(max(1, threads // workers))
+    waiting: deque[_Task] = deque()
+    try:
+        for _ in range(workers):
+            hire()
+        for clip in clips:
+            task = _Task(clip)
+            waiting.append(task)
+            inbox.put(task)
+            if len(waiting) >= 2 * workers:
+                oldest = waiting.popleft()
+                yield oldest.clip, outcome(oldest)
+        while waiting:
+            oldest = waiting.popleft()
+            yield oldest.clip, outcome(oldest)
+    finally:
+        while True:  # what has not begun need not be made
+            try:
+                inbox.get_nowait()
+            except queue.Empty:
+                break
+        for _ in hired:
+            inbox.put(None)
+        cv2.setNumThreads(threads)
+
+
+def _pinned(made: ClipWindows) -> ClipWindows:
+    return replace(made, inputs={name: values.pin_memory() for name, values in made.inputs.items()})

@@ -1,0 +1,96 @@
+"""`marey record` and `marey top`."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from marey.recording import Recording
+
+Marey = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def few(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of four clips by four people, one of them no video."""
+    place = tmp_path_factory.mktemp("few")
+    for label in ("disc_left", "square_down"):
+        (place / label).mkdir()
+        for clip in sorted((shapes / label).iterdir())[::2]:
+            shutil.copy(clip, place / label)
+    (place / "disc_left" / "broken.mp4").write_text("no video")
+    return place
+
+
+def _recorded(marey: Marey, net: Path, few: Path, out: Path, *words: object) -> Any:
+    return marey(
+        "record",
+        net,
+        few,
+        "--layers",
+        "fusion.*",
+        "scores",
+        "--flow",
+        "dis",
+        "--group",
+        "(person.)",
+        "--out",
+        out,
+        *words,
+    )
+
+
+def test_record_writes_a_recording_and_says_what_was_left_out(
+    marey: Marey, net: Path, few: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "recording"
+    said = _recorded(marey, net, few, out)
+    assert said.status == 0, said.err
+    assert "left out: " in said.out and "broken.mp4" in said.out
+    found = Recording.open(out)
+    assert list(found.layers) == ["fusion.conv5", "fusion.relu5", "fusion.pool5", "scores"]
+    assert (found.recorded, found.left_out) == (8, 1)
+    assert _recorded(marey, net, few, out).status == 0
+    refused = _recorded(marey, net, few, out, "--windows", 2)
+    assert refused.status == 1 and "settings.windows was 3, is 2" in refused.err
+
+
+def test_top_shows_the_strongest_clips_one_of_each_group(marey: Marey, net: Path, few: Path, tmp_path: Path) -> None:
+    out = tmp_path / "recording"
+    _recorded(marey, net, few, out)
+    said = marey("top", out, "disc_left", "fusion.conv5:0-1", "--count", 3)
+    assert said.status == 0, said.err
+    lines = said.out.splitlines()
+    assert [line.split()[0] for line in lines if "predicted" in line] == [
+        "disc_left", "fusion.conv5:0", "fusion.conv5:1",
+    ]  # fmt: skip
+    assert len(lines) == 12 and lines[1].split()[0].endswith(".mp4") and "100%" in lines[1]
+    people = [line.split()[0].split("/")[-1].split("_")[0] for line in lines[1:4]]
+    assert len({*people}) == 3
+    assert marey("top", out, "disc_left", "-n", 99, "--same-group").out.count(".mp4") == 8
+    assert marey("top", out, "disc_left", "-n", 99).out.count(".mp4") == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("top", "{out}", "fusion.conv6:0"), "layer 'fusion.conv6' is not in the recording"),
+        (("top", "{out}", "fusion.conv5:99"), "has 32 units, 0 to 31"),
+        (("top", "{out}", "disc_lefd"), "Did you mean 'disc_left'"),
+        (("top", "nowhere", "disc_left"), "holds no recording"),
+        (("record", "{net}", "{few}", "--layers", "fc9", "--out", "{new}"), "no layer 'fc9'"),
+        (("record", "{net}", "{few}", "--windows", "0", "--out", "{new}"), "windows is 0; expected at least 1"),
+        (("record", "{net}", "{few}/none", "--out", "{new}"), "does not exist"),
+    ],
+)
+def test_wrong_words_are_told_in_a_line(
+    marey: Marey, net: Path, few: Path, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    out = tmp_path / "recording"
+    if "{out}" in words:
+        _recorded(marey, net, few, out)
+    places = {"out": out, "net": net, "few": few, "new": tmp_path / "new"}
+    found = marey(*(word.format(**places) for word in words))
+    assert found.status == 1 and said in found.err and found.err.count("\n") == 1

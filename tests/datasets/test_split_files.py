@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from marey.datasets import split_file
+from marey.datasets import class_folders, split_file
 from marey.errors import DatasetError
+from marey.video.flow_files import FlowFiles
+from marey.video.stored_flow import ImageLayout, StoredFlow, flow_beside
 
 
 def make(root: Path, *paths: str) -> None:
@@ -50,12 +52,84 @@ def test_a_csv_file_may_say_splits_and_groups(tmp_path: Path) -> None:
     assert splits["test"].grouping == "from the column 'group' of 'all.csv'"
 
 
-def test_clips_that_are_not_there_are_an_error_or_left_out(tmp_path: Path) -> None:
+def test_clips_that_are_not_there_stay_in_the_list_and_are_told(tmp_path: Path) -> None:
     make(tmp_path, "1.avi", "2.avi")
     (tmp_path / "list.txt").write_text("1.avi walk\n2.avi run\n3.avi run\n")
-    with pytest.raises(DatasetError, match=r"3.avi', listed in 'list.txt', does not exist \(1 of 3 clips\)"):
+    clips = split_file(tmp_path / "list.txt")[""]
+    assert [clip.path.name for clip in clips] == ["1.avi", "2.avi", "3.avi"]
+    (note,) = clips.notes
+    assert note == f"1 of 3 listed clips are not there, such as '{tmp_path / '3.avi'}'"
+    (tmp_path / "list.txt").write_text("4.avi walk\n3.avi run\n")
+    with pytest.raises(DatasetError, match=r"none of the 2 clips that '.*list.txt' lists is there, such as '.*4.avi'"):
         split_file(tmp_path / "list.txt")
-    assert len(split_file(tmp_path / "list.txt", missing="skip")[""]) == 2
+
+
+def test_groups_that_a_published_split_parts_are_given_up(tmp_path: Path) -> None:
+    names = [f"{label}/{who}_{label}.avi" for label in ("run", "walk") for who in ("ann", "bob", "eve")]
+    make(tmp_path, *names)
+    rows = [f"{name},{name[:3]},{'test' if 'eve_w' in name else 'train'}" for name in names]
+    (tmp_path / "all.csv").write_text("path,label,split\n" + "\n".join(rows))
+    splits = split_file(tmp_path / "all.csv")
+    assert {clip.group for part in splits.values() for clip in part} == {None}
+    assert "'eve' (guessed: 3 groups" in splits["test"].grouping
+    assert "is on both sides of the published split" in splits["test"].grouping
+    given = split_file(tmp_path / "all.csv", group="^([a-z]+)_")
+    assert given["test"].groups == ("eve",)
+
+
+def test_a_list_named_after_its_split_brings_the_other_one(tmp_path: Path) -> None:
+    make(tmp_path, "1.mp4", "2.mp4", "3.mp4")
+    (tmp_path / "train.csv").write_text("1.mp4 0\n2.mp4 1\n")
+    (tmp_path / "val.csv").write_text("3.mp4 1\n")
+    for name in ("train.csv", "val.csv"):
+        splits = split_file(tmp_path / name)
+        assert {split: [(clip.path.name, clip.label) for clip in part] for split, part in splits.items()} == {
+            "train": [("1.mp4", "0"), ("2.mp4", "1")],
+            "val": [("3.mp4", "1")],
+        }
+
+
+def test_a_list_may_lie_beside_the_folder_of_its_clips_and_name_videos_of_which_frames_are_there(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path, "frames/walk/a b/img_00001.jpg", "frames/run/c/img_00001.jpg", "lists/list.txt")
+    (tmp_path / "lists" / "list.txt").write_text("walk/a b.avi walk\nrun/c.avi run\n")
+    clips = split_file(tmp_path / "lists" / "list.txt")[""]
+    assert [clip.path.relative_to(tmp_path).as_posix() for clip in clips] == ["frames/walk/a b", "frames/run/c"]
+
+
+def test_a_mere_file_name_is_not_looked_for_in_other_folders_beside_the_list(tmp_path: Path) -> None:
+    make(tmp_path, "others/1.avi", "others/2.avi", "lists/list.txt")
+    (tmp_path / "lists" / "list.txt").write_text("1.avi walk\n2.avi run\n")
+    with pytest.raises(DatasetError, match="none of the 2 clips"):
+        split_file(tmp_path / "lists" / "list.txt")
+    assert len(split_file(tmp_path / "lists" / "list.txt", folder=tmp_path / "others")[""]) == 2
+
+
+def test_frames_and_flow_in_two_trees_are_found_for_the_videos_that_a_list_names(tmp_path: Path) -> None:
+    for video in ("v_Run_g01_c01", "v_Walk_g01_c01"):
+        make(tmp_path, f"jpegs_256/{video}/frame000001.jpg", f"tvl1_flow/u/{video}/frame000001.jpg")
+    (tmp_path / "trainlist01.txt").write_text("Run/v_Run_g01_c01.avi 1\nWalk/v_Walk_g01_c01.avi 2\n")
+    clips = split_file(tmp_path / "trainlist01.txt")["train"]
+    assert [clip.path.relative_to(tmp_path).as_posix() for clip in clips] == [
+        "jpegs_256/v_Run_g01_c01",
+        "jpegs_256/v_Walk_g01_c01",
+    ]
+    stored = flow_beside(clips[0].path)
+    assert stored is not None and stored.folder == tmp_path
+
+
+def test_a_layout_of_images_is_a_setting(tmp_path: Path) -> None:
+    files = FlowFiles("of/{video}/x{frame}.png", "of/{video}/y{frame}.png", bound=32.0)
+    make(tmp_path, "rgb/run/a/1.png", "rgb/walk/b/1.png", "of/run/a/x1.png", "list.txt")
+    (tmp_path / "list.txt").write_text("run/a.mp4 run\nwalk/b.mp4 walk\n")
+    layout = ImageLayout("rgb/{video}", files)
+    for clips in (
+        split_file(tmp_path / "list.txt", images=layout)[""],
+        class_folders(tmp_path, images=layout),
+    ):
+        assert [clip.path.relative_to(tmp_path).as_posix() for clip in clips] == ["rgb/run/a", "rgb/walk/b"]
+        assert [clip.flow for clip in clips] == [StoredFlow(tmp_path, "run/a", files), None]
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,8 @@ def evaluate(
     """Evaluate a network on clips: accuracy with interval, per-class table, confusion."""
     from marey.classify import evaluated
     from marey.cli.device import placed
-    from marey.datasets.class_folders import class_folders
     from marey.datasets.clip_set import group_of
-    from marey.datasets.split_files import split_file
+    from marey.datasets.data_set import TRAIN_SPLITS, data_set
     from marey.errors import DatasetError, OutputError, did_you_mean
     from marey.networks.loading import load, provenance
     from marey.video.encode import replacing
@@ -50,8 +49,8 @@ def evaluate(
             raise OutputError(f"'{out}' is a folder; name a file for the figures, as in {out / 'figures.json'}.")
         writable(out.parent)
     network = placed(load(net), device)
-    parts = split_file(data, group=group) if data.is_file() else {"": class_folders(data, group=group)}
-    test = [clip for name, part in parts.items() if name not in ("train", "training") for clip in part]
+    parts = data_set(data, group=group)
+    test = [clip for name, part in parts.items() if name not in TRAIN_SPLITS[1:] or len(parts) == 1 for clip in part]
     known = sorted({group_of(clip) for clip in test})
     wanted = provenance(net).get("held_out_groups", []) if groups == "held-out" else groups.split(",")
     if groups == "all" or (groups == "held-out" and not set(wanted) & set(known)):
@@ -73,7 +72,7 @@ def evaluate(
     shown.print(class_table(found))
     if confusion:
         shown.print(confusion_table(found))
-    for line in remarks(found):
+    for line in (*dict.fromkeys(note for part in parts.values() for note in part.notes), *remarks(found)):
         shown.print(line, highlight=False, markup=False)
     if out is not None:
         record = {

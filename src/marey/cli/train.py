@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from marey.datasets.splits import Fold, Split
 
 Fusion = Literal["conv2", "conv3", "conv4", "conv5", "late"]
-_TRAIN = ("", "train", "training")
-"""Names of the split of a split file that is trained on; the others are held out."""
 
 
 def train(
@@ -124,28 +122,25 @@ def train(
 
 def chosen_split(data: Path, hold_out: str, *, group: str | None, seed: int) -> "tuple[Split, str]":
     """The split that a split file or `--hold-out` asks for, and one line that says what it is."""
-    from marey.datasets.class_folders import class_folders
-    from marey.datasets.clip_set import ClipSet
-    from marey.datasets.split_files import split_file
+    from marey.datasets.data_set import TRAIN_SPLITS, data_set
     from marey.datasets.splits import Split, grouped_split
 
-    if data.is_file():
-        parts = split_file(data, group=group)
-        trains = tuple(clip for name, part in parts.items() if name in _TRAIN for clip in part)
-        tests = tuple(clip for name, part in parts.items() if name not in _TRAIN for clip in part)
-        if tests:
-            return Split(trains, tests), f"{len(trains)} clips to train, {len(tests)} held out, as '{data.name}' says"
-        clips = ClipSet(data.stem, trains, next(iter(parts.values())).grouping)
-    else:
-        clips = class_folders(data, group=group)
+    parts = data_set(data, group=group)
+    clips = next(iter(parts.values()))
+    notes = "".join(f"; {note}" for note in clips.notes)
+    if len(parts) > 1:
+        trains = tuple(clip for name, part in parts.items() if name in TRAIN_SPLITS for clip in part)
+        tests = tuple(clip for name, part in parts.items() if name not in TRAIN_SPLITS for clip in part)
+        words = f"{len(trains)} clips to train, {len(tests)} held out, as '{data.name}' says{notes}"
+        return Split(trains, tests), words
     asked = _asked(hold_out, clips)
     if asked == 0:
-        return Split(tuple(clips), ()), f"{len(clips)} clips of {len(clips.classes)} classes, none held out"
+        return Split(tuple(clips), ()), f"{len(clips)} clips of {len(clips.classes)} classes, none held out{notes}"
     split = grouped_split(clips, held_out=asked, seed=seed)
     names = ", ".join(split.held_out_groups[:6]) + (", ..." if len(split.held_out_groups) > 6 else "")
     return split, (
         f"{len(split.train)} clips of {len(clips.classes)} classes to train, {len(split.held_out)} held out ({names}); "
-        f"groups: {clips.grouping}"
+        f"groups: {clips.grouping}{notes}"
     )
 
 

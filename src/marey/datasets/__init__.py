@@ -2,7 +2,22 @@
 
 from marey.datasets.class_folders import class_folders
 from marey.datasets.clip_set import ClipSet, classes_of, group_of
+from marey.datasets.clips_in import clips_in
+from marey.datasets.data_set import data_set
+from marey.datasets.left_out import LeftOut
 from marey.datasets.split_files import split_file
 from marey.datasets.splits import Fold, Split, grouped_split
 
-__all__ = ["ClipSet", "Fold", "Split", "class_folders", "classes_of", "group_of", "grouped_split", "split_file"]
+__all__ = [
+    "ClipSet",
+    "Fold",
+    "LeftOut",
+    "Split",
+    "class_folders",
+    "classes_of",
+    "clips_in",
+    "data_set",
+    "group_of",
+    "grouped_split",
+    "split_file",
+]

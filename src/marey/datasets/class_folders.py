@@ -7,6 +7,7 @@ from marey.datasets.grouping import grouped
 from marey.errors import DatasetError
 from marey.video.clips import Clip
 from marey.video.decode import IMAGE_SUFFIXES
+from marey.video.stored_flow import ImageLayout
 
 VIDEO_SUFFIXES = frozenset(
     f".{suffix}"
@@ -30,21 +31,30 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 
-def class_folders(folder: str | Path, *, group: str | None = None) -> ClipSet:
+def class_folders(folder: str | Path, *, group: str | None = None, images: ImageLayout | None = None) -> ClipSet:
     """The clips of `folder`/class/clip, a clip being a video file or a folder of frame images.
 
     `group` is a regular expression whose first group, found in a file name, says which person or source video a clip
-    shows; None guesses, and `ClipSet.grouping` says what. Hidden files and files of other kinds are passed over.
+    shows; None guesses, and `ClipSet.grouping` says what. Hidden files and files of other kinds are passed over, the
+    latter being counted in `ClipSet.notes`. `images` says under which folder the class folders of frames lie, and where
+    the flow of a clip is stored; None: frames and flow as denseflow writes them are found by themselves.
 
     Raises DatasetError when there are fewer than two classes, or a class without clips.
     """
-    folder = Path(folder)
+    folder = top = Path(folder)
+    if images is not None:
+        folder = top / images.frames.partition("{video}")[0]
     if not folder.is_dir():
         reason = "is no folder" if folder.exists() else "does not exist"
         raise DatasetError(f"'{folder}' {reason}; expected a folder with one folder of clips for each class.")
     try:
         classes = [path for path in visible(folder) if path.is_dir()]
-        clips = [Clip(path, label=label.name) for label in classes for path in _clips(label)]
+        clips = [
+            Clip(path, label=label.name, flow=None if images is None else images.stored(top, _video(path)))
+            for label in classes
+            for path in _clips(label)
+        ]
+        strange = [path for label in classes for path in visible(label) if path.is_file() and not is_clip(path)]
     except OSError as error:
         raise DatasetError(f"'{error.filename}' cannot be read: {error.strerror}.") from None
     if not classes:
@@ -54,7 +64,13 @@ def class_folders(folder: str | Path, *, group: str | None = None) -> ClipSet:
             f"'{folder}' holds one class only, '{classes[0].name}'; expected a folder of clips for each of two or more."
         )
     found, said = grouped(clips, group)
-    return ClipSet(folder.resolve().name, found, said)
+    notes = (f"{len(strange)} files that are no videos are passed over, such as '{strange[0]}'",) if strange else ()
+    return ClipSet(top.resolve().name, found, said, notes)
+
+
+def _video(path: Path) -> str:
+    """The name of a clip's video in a tree of class folders."""
+    return f"{path.parent.name}/{path.stem if path.suffix.lower() in VIDEO_SUFFIXES else path.name}"
 
 
 def visible(folder: Path) -> list[Path]:

@@ -11,11 +11,16 @@ from marey.video.clips import Clip
 
 @dataclass(frozen=True)
 class ClipSet(Sequence[Clip]):
-    """Clips of a data set, in order; `grouping` says in words where their groups come from."""
+    """Clips of a data set, in order.
+
+    `grouping` says in words where their groups come from; `notes` what a reader of figures should know: clips that are
+    listed and not there, files that were passed over.
+    """
 
     name: str
     clips: tuple[Clip, ...]
     grouping: str = "every clip is its own group"
+    notes: tuple[str, ...] = ()
 
     @overload
     def __getitem__(self, index: int) -> Clip: ...
@@ -23,7 +28,7 @@ class ClipSet(Sequence[Clip]):
     def __getitem__(self, index: slice) -> "ClipSet": ...
     def __getitem__(self, index: int | slice) -> "Clip | ClipSet":
         if isinstance(index, slice):
-            return ClipSet(self.name, self.clips[index], self.grouping)
+            return ClipSet(self.name, self.clips[index], self.grouping, self.notes)
         return self.clips[index]
 
     def __len__(self) -> int:

@@ -1,27 +1,31 @@
-"""Data sets that are a list of clips in a file, as benchmarks publish their splits."""
+"""Data sets that are a list of clips in a file, in any of the forms in which benchmarks publish them."""
 
 import csv
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from marey.datasets.clip_set import ClipSet
+from marey.datasets.found_files import FoundFiles
 from marey.datasets.grouping import grouped
+from marey.datasets.hmdb51 import hmdb51_clips, is_hmdb51
+from marey.datasets.kinetics import COLUMNS, kinetics_clips
+from marey.datasets.listed_clip import ListedClip, text_of
+from marey.datasets.path_lists import companions, path_list_clips
+from marey.datasets.something_something import something_clips
+from marey.datasets.ucf101 import is_ucf101, ucf101_clips
 from marey.errors import DatasetError
 from marey.video.clips import Clip
+from marey.video.stored_flow import ImageLayout
 
-_UCF101_LIST = re.compile(r"^(train|test)list(\d\d)$")
+LIST_SUFFIXES = frozenset({".csv", ".txt", ".json"})
+_ONE_EACH = "every clip is its own group"
 
 
 @dataclass(frozen=True)
-class _Line:
-    number: int
-    path: str
-    label: str | None
-    split: str
-    group: str | None
+class _Listed:
+    clips: list[ListedClip]
+    notes: tuple[str, ...] = ()
 
 
 def split_file(
@@ -29,95 +33,90 @@ def split_file(
     *,
     folder: str | Path | None = None,
     group: str | None = None,
-    missing: Literal["error", "skip"] = "error",
+    images: ImageLayout | None = None,
 ) -> dict[str, ClipSet]:
     """The clips of each split that a list names: {split: clips}, the split being "" where the list does not say.
 
-    Three forms are read: a CSV file with the columns path and label, and if wanted split and group; lines "path label";
-    UCF101's trainlistNN.txt and testlistNN.txt, of which either one reads both. A label that is a number is named by
-    `classInd.txt` beside the list ("1 ApplyEyeMakeup"), and a line without label by the folder of its clip. Paths are
-    relative to `folder` (None: the folder of the list). `group` is as for `class_folders`. Clips that are not there are
-    an error, or with `missing="skip"` left out.
+    The forms are those of docs/data.md: a CSV file with the columns path and label, and if wanted split and group;
+    UCF101, HMDB51, Kinetics, Something-Something v2; lines "path label" and those of mmaction2. A list named after its
+    split brings the one of the other split beside it, as train.csv brings val.csv.
 
-    Raises DatasetError when the list cannot be read, a line lacks something, or fewer than two classes remain.
+    Paths start from `folder` (None: the folder of the list or one in or beside it, by which has the clips). `group` is
+    as for `class_folders`; without it, groups that are guessed and would be on both sides of the published split are
+    given up. `images` says how folders of frame and flow images are named. A clip that is not there stays in the list:
+    who loads it reports it.
+
+    Raises DatasetError when the list cannot be read, a line lacks something, none of its clips is there, or there are
+    fewer than two classes.
     """
     path = Path(path)
-    lines = _lines(path)
-    root = path.parent if folder is None else Path(folder)
-    names = _class_names(path.parent / "classInd.txt")
-    splits = list(dict.fromkeys(line.split for line in lines))
-    found = [(line, Clip(root / line.path, label=_label(path, line, names), group=line.group)) for line in lines]
-    absent = [clip for _, clip in found if not clip.path.exists()]
-    if absent and missing == "error":
-        raise DatasetError(
-            f"'{absent[0].path}', listed in '{path.name}', does not exist ({len(absent)} of {len(found)} clips). "
-            "Give the folder that the paths start from, or missing='skip'."
-        )
-    lost = set(absent)
-    found = [(line, clip) for line, clip in found if clip not in lost]
-    labels = {clip.label for _, clip in found}
-    if not labels:
-        raise DatasetError(f"none of the {len(absent)} clips that '{path}' lists exists; give the folder they are in.")
+    listed = _listed(path)
+    if not listed.clips:
+        raise DatasetError(f"'{path}' lists no clips; expected lines such as 'walk/ann_walk.avi walk'.")
+    labels = {clip.label for clip in listed.clips}
     if len(labels) < 2:
         raise DatasetError(f"'{path}' lists clips of one class only, '{labels.pop()}'; expected at least two classes.")
-    if any(clip.group is not None for _, clip in found) and group is None:
-        said = f"from the column 'group' of '{path.name}'"
-        clips: Sequence[Clip] = [clip for _, clip in found]
-    else:
-        clips, said = grouped([replace(clip, group=None) for _, clip in found], group)
+    places = FoundFiles(path.parent, None if folder is None else Path(folder), images).places(listed.clips)
+    clips = [
+        Clip(place, label=clip.label, group=clip.group, flow=flow)
+        for clip, (place, flow) in zip(listed.clips, places, strict=True)
+    ]
+    absent = [clip for clip in clips if not clip.path.exists()]
+    if len(absent) == len(clips):
+        raise DatasetError(
+            f"none of the {len(clips)} clips that '{path}' lists is there, such as '{absent[0].path}'; "
+            "put the list into or beside the folder of the clips, or give that folder."
+        )
+    notes = list(listed.notes)
+    if absent:
+        notes.append(f"{len(absent)} of {len(clips)} listed clips are not there, such as '{absent[0].path}'")
+    splits = [clip.split for clip in listed.clips]
+    found, said = _grouped(clips, splits, group, path)
     return {
         split: ClipSet(
-            path.stem, tuple(clip for (line, _), clip in zip(found, clips, strict=True) if line.split == split), said
+            path.stem,
+            tuple(clip for clip, own in zip(found, splits, strict=True) if own == split),
+            said,
+            tuple(notes),
         )
-        for split in splits
+        for split in dict.fromkeys(splits)
     }
 
 
-def _lines(path: Path) -> list[_Line]:
-    text = _text(path)
-    if path.suffix.lower() == ".csv":
-        return _csv_lines(path, text)
-    published = _UCF101_LIST.match(path.stem)
-    if published is None:
-        lines = _plain_lines(text, "")
-    else:
-        lines = []
-        for split in ("train", "test"):
-            list_path = path.with_name(f"{split}list{published[2]}{path.suffix}")
-            if list_path.exists():
-                lines += _plain_lines(_text(list_path), split)
-    if not lines:
-        raise DatasetError(f"'{path}' lists no clips; expected lines such as 'walk/ann_walk.avi walk'.")
-    return lines
+def _listed(path: Path) -> _Listed:
+    if is_ucf101(path):
+        return _Listed(ucf101_clips(path))
+    if is_hmdb51(path):
+        clips, unused = hmdb51_clips(path)
+        return _Listed(clips, (f"{unused} clips are in neither part of this split of HMDB51",) if unused else ())
+    if path.suffix.lower() == ".json":
+        return _Listed(something_clips(path))
+    return _Listed(
+        [replace(clip, split=clip.split or split) for split, part in companions(path).items() for clip in _rows(part)]
+    )
 
 
-def _text(path: Path) -> str:
+def _rows(path: Path) -> list[ListedClip]:
+    if path.suffix.lower() != ".csv":
+        return path_list_clips(path)
+    first = next(iter(text_of(path).splitlines()), "")
+    columns = {name.strip().strip('"').lower() for name in first.split(",")}
+    if not {"path", "label", COLUMNS[0]} & columns and first:
+        return path_list_clips(path)
+    rows = _csv_rows(path)
+    if rows and set(COLUMNS) <= set(rows[0]):
+        return kinetics_clips(path, rows)
+    return _own_clips(path, rows)
+
+
+def _csv_rows(path: Path) -> list[dict[str, str | None]]:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DatasetError(f"'{path}' cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"'{path}' is no text file; expected a list of clips.") from None
-
-
-def _plain_lines(text: str, split: str) -> list[_Line]:
-    lines = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        clip, space, label = line.rpartition(" ")
-        if not space or "/" in label or Path(label).suffix:
-            clip, label = line, ""
-        lines.append(_Line(number, clip.strip(), label or None, split, None))
-    return lines
-
-
-def _csv_lines(path: Path, text: str) -> list[_Line]:
-    try:
-        rows = list(csv.DictReader(text.splitlines(), skipinitialspace=True, strict=True))
+        return list(csv.DictReader(text_of(path).splitlines(), skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise DatasetError(f"'{path}' is no CSV file: {error}.") from None
+
+
+def _own_clips(path: Path, rows: Sequence[Mapping[str, str | None]]) -> list[ListedClip]:
     columns = list(rows[0]) if rows else []
     for column in ("path", "label"):
         if column not in columns:
@@ -125,29 +124,36 @@ def _csv_lines(path: Path, text: str) -> list[_Line]:
             raise DatasetError(
                 f"'{path}' has no column '{column}'; its first line names {has}. Expected path,label,split,group."
             )
-    lines = []
+    clips = []
     for number, row in enumerate(rows, start=2):
-        values = {name: (row.get(name) or "").strip() for name in ("path", "label", "split", "group")}
-        if not values["path"]:
+        name, label, split, group = ((row.get(column) or "").strip() for column in ("path", "label", "split", "group"))
+        if not name:
             raise DatasetError(f"line {number} of '{path}' has no path.")
-        lines.append(_Line(number, values["path"], values["label"] or None, values["split"], values["group"] or None))
-    return lines
+        label = label or Path(name).parent.name
+        if not label:
+            raise DatasetError(f"line {number} of '{path}' gives '{name}' no class; write it, or name its folder.")
+        clips.append(ListedClip(name, label, split, group or None))
+    return clips
 
 
-def _class_names(path: Path) -> dict[str, str]:
-    """UCF101's class numbers and names, where their file is there."""
-    if not path.exists():
-        return {}
-    pairs = (line.split(maxsplit=1) for line in _text(path).splitlines() if line.strip())
-    return {number: name.strip() for number, name in (pair for pair in pairs if len(pair) == 2)}
-
-
-def _label(path: Path, line: _Line, names: dict[str, str]) -> str:
-    if line.label is not None:
-        return names.get(line.label, line.label)
-    parent = Path(line.path).parent.name
-    if not parent:
-        raise DatasetError(
-            f"line {line.number} of '{path}' gives '{line.path}' no class; write it after the path, or name its folder."
-        )
-    return parent
+def _grouped(
+    clips: Sequence[Clip], splits: Sequence[str], pattern: str | None, path: Path
+) -> tuple[Sequence[Clip], str]:
+    """The clips with groups: from the pattern, from the list, or guessed; and how, in words."""
+    if pattern is not None:
+        return grouped([replace(clip, group=None) for clip in clips], pattern)
+    if any(clip.group is not None for clip in clips):
+        found, said = clips, f"as '{path.name}' says"
+        if path.suffix == ".csv" and "group" in text_of(path).split("\n", 1)[0]:
+            return found, f"from the column 'group' of '{path.name}'"
+    else:
+        found, said = grouped(clips, None)
+    sides: dict[str, set[str]] = {}
+    for clip, split in zip(found, splits, strict=True):
+        if clip.group is not None:
+            sides.setdefault(clip.group, set()).add(split)
+    both = sorted(name for name, where in sides.items() if len(where) > 1)
+    if both:
+        said = f"{_ONE_EACH}: '{both[0]}' ({said}) is on both sides of the published split"
+        return [replace(clip, group=None) for clip in found], said
+    return found, said

@@ -20,7 +20,7 @@ def few(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (place / label).mkdir()
         for clip in sorted((shapes / label).iterdir())[::2]:
             shutil.copy(clip, place / label)
-    (place / "disc_left" / "broken.mp4").write_text("no video")
+    (place / "disc_left" / "person9_broken.mp4").write_text("no video")
     return place
 
 
@@ -48,7 +48,7 @@ def test_record_writes_a_recording_and_says_what_was_left_out(
     out = tmp_path / "recording"
     said = _recorded(marey, net, few, out)
     assert said.status == 0, said.err
-    assert "left out: " in said.out and "broken.mp4" in said.out
+    assert "left out: " in said.out and "person9_broken.mp4" in said.out
     found = Recording.open(out)
     assert list(found.layers) == ["fusion.conv5", "fusion.relu5", "fusion.pool5", "scores"]
     assert (found.recorded, found.left_out) == (8, 1)

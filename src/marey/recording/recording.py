@@ -107,17 +107,23 @@ class Recording:
         """One row for every clip, those left out too: see docs/recording.md for the columns."""
         return _read(self.folder / CLIPS)
 
+    @cached_property
+    def _named(self) -> pyarrow.Table:
+        """The columns of `clips` that say which clips these are, without the long ones."""
+        names = ["path", "start_seconds", "stop_seconds", "label", "group", "failure", "prediction"]
+        return _read(self.folder / CLIPS, names)
+
     @property
     def failures(self) -> tuple[LeftOut, ...]:
         """Every clip left out, with the reason."""
-        out = self.clips.filter(compute.is_valid(self.clips["failure"]))
+        out = self._named.filter(compute.is_valid(self._named["failure"]))
         columns = (out[name].to_pylist() for name in ("path", "label", "failure"))
         return tuple(LeftOut(*row) for row in zip(*columns, strict=True))
 
     def clip(self, number: int) -> Clip:
         """The clip with this number."""
         names = ["path", "start_seconds", "stop_seconds", "label", "group"]
-        (row,) = self.clips.slice(number, 1).select(names).to_pylist()
+        (row,) = self._named.slice(number, 1).select(names).to_pylist()
         return Clip(**row)
 
     def layer(self, name: str) -> RecordedLayer:
@@ -216,7 +222,7 @@ class Recording:
             (row["t"], row["y"], row["x"]),
             row["start_frame"],
             row["seconds"],
-            self.clips["prediction"][number].as_py(),
+            self._named["prediction"][number].as_py(),
         )
 
     @cached_property
@@ -227,7 +233,8 @@ class Recording:
     @cached_property
     def _groups(self) -> NDArray[np.int64]:
         """A number for the group of every recorded clip."""
-        groups = self.recorded_clips["group"].combine_chunks().dictionary_encode()
+        recorded = compute.is_null(self._named["failure"])
+        groups = self._named["group"].filter(recorded).combine_chunks().dictionary_encode()
         numbers: NDArray[np.int64] = groups.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         alone = numbers < 0
         numbers[alone] = -1 - np.flatnonzero(alone)
@@ -301,9 +308,9 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return dict(summary)
 
 
-def _read(path: Path) -> pyarrow.Table:
+def _read(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
     try:
-        return parquet.read_table(path)
+        return parquet.read_table(path, columns=columns)
     except (OSError, pyarrow.ArrowException) as error:
         raise _damaged(path, error) from None
 

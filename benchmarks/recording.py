@@ -1,0 +1,236 @@
+"""What recording costs beside the bare network and beside decoding, and how quickly a large recording answers.
+
+python benchmarks/recording.py speed NET.safetensors CLIPS   # clips/s, overlap, all layers against none
+python benchmarks/recording.py rows 100000                   # opening, top clips, memory of a made-up recording
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from marey.datasets.clips_in import clips_in
+from marey.network import Network
+from marey.networks.loading import load
+from marey.recording import Recording, record
+from marey.recording.plan import Settings
+from marey.recording.store import write_recording
+from marey.taps import frozen
+from marey.video.ahead import ClipWindows, windows_ahead
+from marey.video.flow_cache import FlowCache
+
+
+def timed(work: Callable[[], object], network: Network) -> tuple[float, float]:
+    """Seconds on the wall, and of this process's processors."""
+    if network.device.type == "cuda":
+        torch.cuda.synchronize()
+    wall, busy = time.perf_counter(), time.process_time()
+    work()
+    if network.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - wall, time.process_time() - busy
+
+
+def speed(given: argparse.Namespace) -> None:
+    network = load(given.net)
+    network.module.to(given.device)
+    clips = clips_in(given.clips)[: given.most]
+    settings = Settings(windows=given.windows, batch=given.batch)
+    place = Path(tempfile.mkdtemp(prefix="recording-"))
+    cache = FlowCache(given.cache)
+    try:
+
+        def loaded() -> list[ClipWindows]:
+            ahead = windows_ahead(
+                clips, network.streams, count=settings.windows, flow=settings.flow, cache=cache, workers=given.workers
+            )
+            return [made for _, made in ahead if not isinstance(made, str)]
+
+        first, _ = timed(loaded, network)
+        kept = loaded()
+        windows = [{name: values[k] for name, values in one.inputs.items()} for one in kept for k in range(_count(one))]
+        batches = [
+            {name: torch.stack([window[name] for window in part]).to(network.device) for name in part[0]}
+            for part in (windows[k : k + given.batch] for k in range(0, len(windows), given.batch))
+        ]
+
+        def bare() -> None:
+            with torch.no_grad(), frozen(network.module):
+                for batch in batches:
+                    output = network.forward(batch)
+            assert isinstance(output, torch.Tensor)
+            output.cpu()
+
+        def consumed() -> None:
+            deque(
+                windows_ahead(
+                    clips,
+                    network.streams,
+                    count=settings.windows,
+                    flow=settings.flow,
+                    cache=cache,
+                    workers=given.workers,
+                ),
+                maxlen=0,
+            )
+
+        turn = iter(range(10**6))
+
+        def recorded(layers: list[str] | None) -> None:
+            out = place / str(next(turn))
+            record(network, clips, layers, out=out, settings=settings, cache=cache, workers=given.workers)
+
+        network.layers, network.weights_hash  # noqa: B018 -- known before the clock runs
+        ways: dict[str, Callable[[], object]] = {
+            "(a) bare forward, preloaded": bare,
+            "(b) decoding, flow cached": consumed,
+            "recording, class scores only": lambda: recorded([network.scores]),
+            "recording, all layers": lambda: recorded(None),
+        }
+        best = {name: (float("inf"), float("inf")) for name in ways}
+        for _ in range(given.repeats):
+            for name, way in ways.items():
+                found = timed(way, network)
+                best[name] = (min(best[name][0], found[0]), min(best[name][1], found[1]))
+        print(
+            f"{given.net}: {len(kept)} of {len(clips)} clips, {len(windows)} windows, batch {given.batch}, "
+            f"{torch.get_num_threads()} threads, {given.workers} workers, {network.device}"
+        )
+        print(f"{'decoding and flow, as found (cold where the cache is)':54} {len(clips) / first:8.1f} clips/s")
+        bare_wall = best["(a) bare forward, preloaded"][0]
+        for name, (wall, busy) in best.items():
+            print(
+                f"{name:32} {len(clips) / wall:8.1f} clips/s  {bare_wall / wall:6.2f} of (a)  processor {busy:6.2f} s"
+            )
+        none, every = best["recording, class scores only"], best["recording, all layers"]
+        print(f"all layers against scores only: wall {every[0] / none[0]:.3f}, processor {every[1] / none[1]:.3f}")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _count(made: ClipWindows) -> int:
+    return len(made.start_frames)
+
+
+def rows(given: argparse.Namespace) -> None:
+    """Write a made-up recording of many clips, then open it in a fresh process."""
+    place = given.out if given.out is not None else Path(tempfile.mkdtemp(prefix="recording-rows-"))
+    if not (place / "recording.json").exists():
+        begun = time.perf_counter()
+        make_up(place, clips=given.clips, units=given.units)
+        print(f"written in {time.perf_counter() - begun:.0f} s, {peak_megabytes():.0f} MB")
+    size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    print(f"{given.clips} clips x {given.units} units: {size / 1e6:.0f} MB")
+    subprocess.run([sys.executable, __file__, "ask", str(place)], check=True)
+    if given.out is None:
+        shutil.rmtree(place)
+
+
+def make_up(place: Path, *, clips: int, units: int) -> None:
+    random = np.random.default_rng(0)
+    labels = [f"class {k}" for k in range(100)]
+
+    def row(index: int) -> dict[str, Any]:
+        return {
+            "clip": index,
+            "path": f"/data/{labels[index % 100]}/v_{index:06d}.mp4",
+            "start_seconds": 0.0,
+            "label": labels[index % 100],
+            "group": f"g{index // 7}",
+            "bytes": 10**6,
+            "failure": None,
+            "frames": 250,
+            "rate": 25.0,
+            "held": False,
+            "start_frames": [0, 100, 200],
+            "prediction": labels[index % 99],
+            "scores": [0.0] * 100,
+        }
+
+    def block(layer: str, chosen: slice) -> dict[str, Any]:
+        size = (chosen.stop - chosen.start, clips)
+        maximum = random.gamma(2.0, size=size).astype(np.float32)
+        return {
+            "maximum": maximum,
+            "mean": maximum / 4,
+            "t": random.integers(0, 5, size).astype(np.int16),
+            "y": random.integers(0, 14, size).astype(np.int16),
+            "x": random.integers(0, 14, size).astype(np.int32),
+            "start_frame": random.choice(np.array([0, 100, 200], np.int32), size),
+            "seconds": (random.integers(0, 250, size) / 25).astype(np.float32),
+        }
+
+    described = {
+        "format": 1,
+        "network": {"name": "made up", "classes": labels, "scores": "scores"},
+        "layers": {"fusion.conv5": {"kind": "Conv3d", "units": units, "positions": [5, 14, 14]}},
+        "clips": {"count": clips},
+    }
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "responses").mkdir(exist_ok=True)
+    write_recording(place, described, (row(index) for index in range(clips)), block)
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has held."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return float(line.split()[1]) / 1e3
+    return float("nan")
+
+
+def ask(given: argparse.Namespace) -> None:
+    def clocked(work: Callable[[], Any]) -> tuple[float, Any]:
+        begun = time.perf_counter()
+        found = work()
+        return 1e3 * (time.perf_counter() - begun), found
+
+    before = peak_megabytes()
+    opening, found = clocked(lambda: Recording.open(given.folder))
+    clips_read, _ = clocked(lambda: found.clips)
+    tops = [clocked(lambda k=k: found.top(f"fusion.conv5:{k}", 9))[0] for k in range(20)]
+    layer_maxima, _ = clocked(lambda: found.maxima("fusion.conv5"))
+    print(
+        f"open {opening:.1f} ms, clips {clips_read:.0f} ms, first top {tops[0]:.0f} ms, "
+        f"then {np.median(tops[1:]):.1f} ms (most {max(tops[1:]):.1f}), maxima of a layer {layer_maxima:.0f} ms"
+    )
+    print(f"memory {before:.0f} MB before, {peak_megabytes():.0f} MB at most")
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = words.add_subparsers(required=True)
+    one = commands.add_parser("speed")
+    one.add_argument("net")
+    one.add_argument("clips", type=Path)
+    one.add_argument("--device", default="cpu")
+    one.add_argument("--cache", type=Path, default=None)
+    one.add_argument("--windows", type=int, default=3)
+    one.add_argument("--batch", type=int, default=16)
+    one.add_argument("--workers", type=int, default=None)
+    one.add_argument("--most", type=int, default=10**9)
+    one.add_argument("--repeats", type=int, default=3)
+    one.set_defaults(run=speed)
+    two = commands.add_parser("rows")
+    two.add_argument("clips", type=int)
+    two.add_argument("--units", type=int, default=512)
+    two.add_argument("--out", type=Path, default=None)
+    two.set_defaults(run=rows)
+    three = commands.add_parser("ask")
+    three.add_argument("folder", type=Path)
+    three.set_defaults(run=ask)
+    given = words.parse_args()
+    given.run(given)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,10 +14,11 @@ from marey.classify import evaluated
 from marey.datasets import Split, class_folders, group_of, grouped_split
 from marey.errors import DatasetError, MareyError, OutputError, VideoError
 from marey.networks.weights import open_network, weights_hash
-from marey.training import fit, stage
+from marey.training import fit, stage, training_data
 from marey.training.fit import Trained, TrainingProgress, train
 from marey.training.settings import Settings
 from marey.video.clips import Clip
+from marey.video.flow_cache import FlowCache
 
 
 @pytest.fixture(autouse=True)
@@ -158,9 +159,9 @@ def test_a_stage_ends_when_its_loss_gets_no_better(
 ) -> None:
     monkeypatch.setattr(stage.Stage, "_gradients", _same_loss)
     steps: list[TrainingProgress] = []
-    settings = replace(short, tower_steps=100, fusion_steps=100, look=2, patience=3)
+    settings = replace(short, tower_steps=20, fusion_steps=20, look=2, patience=3)
     train(split, tmp_path / "net.safetensors", settings=settings, on_step=steps.append)
-    assert [sum(one.stage == name for one in steps) for name in ("appearance", "motion", "fusion")] == [8, 8, 8]
+    assert [sum(one.stage == name for one in steps) for name in ("appearance", "motion", "fusion")] == [18, 18, 18]
 
 
 def _same_loss(self: stage.Stage, index: list[int], inputs: object) -> float:
@@ -211,11 +212,43 @@ def test_no_group_is_on_both_sides_of_any_split_that_training_makes(
         made.append(grouped_split(*given, **options))  # type: ignore[arg-type]
         return made[-1]
 
-    monkeypatch.setattr(fit, "grouped_split", spied)
+    monkeypatch.setattr(training_data, "grouped_split", spied)
     train(split, tmp_path / "net.safetensors", settings=replace(short, validation=0.34))
     (inner,) = made
     sides = [{group_of(clip) for clip in part} for part in (inner.train, inner.held_out, split.held_out)]
     assert all(sides) and not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+
+
+def test_the_result_is_the_same_whatever_the_memory(split: Split, short: Settings, tmp_path: Path) -> None:
+    settings = replace(short, validation=0.34)
+    notes: list[str] = []
+    hashes, results = set(), []
+    for name, memory in (("all", 2**40), ("some", 1_500_000), ("none", 0)):
+        path = tmp_path / f"{name}.safetensors"
+        done = train(split, path, settings=settings, memory_bytes=memory, on_note=notes.append)
+        hashes.add(_weights(path))
+        results.append(done.results["fusion"].probabilities)
+    assert len(hashes) == 1
+    assert results[0].equal(results[1]) and results[0].equal(results[2])
+    streamed = [int(note.split(" of 24 clips do not fit into")[0]) for note in notes]
+    assert len(streamed) == 2 and 0 < streamed[0] < streamed[1] == 24
+
+
+def test_flow_that_the_cache_cannot_hold_is_told(split: Split, short: Settings, tmp_path: Path) -> None:
+    notes: list[str] = []
+    cache = FlowCache(tmp_path / "cache", limit_bytes=1000)
+    settings = replace(short, tower_steps=1, fusion_steps=1)
+    train(split, tmp_path / "n.safetensors", settings=settings, cache=cache, memory_bytes=0, on_note=notes.append)
+    assert "do not fit into 0.0 GB of memory" in notes[0] and "unless MAREY_CACHE_GB allows more" in notes[1]
+
+
+def test_clips_that_are_too_short_are_told_and_damaged_ones_too(split: Split, short: Settings, tmp_path: Path) -> None:
+    clips = tuple(replace(clip, stop_seconds=0.1) for clip in split.held_out[:2]) + split.held_out[2:]
+    notes: list[str] = []
+    done = train(Split(split.train, clips), tmp_path / "n.safetensors", settings=short, on_note=notes.append)
+    assert notes == ["2 clips are shorter than the network's window: their last frame is held"]
+    assert done.results["fusion"].held == tuple(str(clip.path) for clip in clips[:2])
+    assert done.results["late"].held == done.results["fusion"].held
 
 
 def test_a_class_that_is_held_out_as_a_whole_is_an_error(split: Split, short: Settings, tmp_path: Path) -> None:

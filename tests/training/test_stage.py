@@ -228,7 +228,9 @@ def test_parts_of_the_network_may_learn_slower(make_stage: MakeStage) -> None:
     assert {group["weight_decay"] for group in stage.optimizer.param_groups} == {0.0, stage.settings.weight_decay}
 
 
-def test_a_stage_ends_when_its_loss_is_no_longer_better(make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_ends_when_its_loss_is_no_longer_better_and_its_rate_has_come_down(
+    make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage = make_stage(steps=50, look=2, patience=3)
 
     def same_loss(self: Stage, progress: float) -> None:
@@ -237,18 +239,50 @@ def test_a_stage_ends_when_its_loss_is_no_longer_better(make_stage: MakeStage, m
 
     monkeypatch.setattr(Stage, "_train_one", same_loss)
     stage.run(nothing, None)
-    assert stage.step == 2 + 3 * 2
+    assert one_cycle(40 / 50) > 0.1 > one_cycle(42 / 50)
+    assert stage.step == 42
+
+
+def test_a_loss_that_rests_while_the_rate_is_high_and_falls_with_it_does_not_end_the_stage(
+    make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make_stage(steps=100, look=2, patience=3)
+
+    def falls_late(self: Stage, progress: float) -> None:
+        self.losses.append(1.0 if self.step < 80 else 1.0 - 0.01 * (self.step - 79))
+        self.step += 1
+
+    monkeypatch.setattr(Stage, "_train_one", falls_late)
+    stage.run(nothing, None)
+    assert stage.step == 100
+
+
+def test_a_plateau_ends_a_stage_whose_time_has_brought_the_rate_down(
+    make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make_stage(steps=10_000, look=2, patience=3)
+
+    def same_loss(self: Stage, progress: float) -> None:
+        self.losses.append(1.0)
+        self.step += 1
+
+    def tick(stage: Stage) -> None:
+        stage.seconds = 0.1 * stage.step
+
+    monkeypatch.setattr(Stage, "_train_one", same_loss)
+    stage.run(tick, 10.0)
+    assert 82 <= stage.step <= 86
 
 
 def test_the_weights_that_were_best_on_the_watched_clips_are_kept(
     make_stage: MakeStage, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = make_stage(steps=12, watched=[make_clip()], look=2, patience=2)
-    right = iter([0.4, 0.6, 0.55, 0.5])
+    right = iter([0.4, 0.6, 0.55, 0.5, 0.58, 0.4])
     monkeypatch.setattr(stages, "clip_probabilities", lambda *_, **__: torch.tensor([[p := next(right), 1 - p]]))
     kept: list[dict[str, torch.Tensor]] = []
     stage.run(lambda stage: kept.append(weights(stage)), None)
-    assert stage.step == 8
+    assert stage.step == 12
     assert same(weights(stage), kept[3])
     assert not same(kept[3], kept[-1])
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import marey.video.flow_cache as flow_cache
+from marey.errors import VideoError
 from marey.video.flow import optical_flow
 from marey.video.flow_cache import FlowCache, default_folder
 
@@ -155,6 +156,7 @@ def test_the_default_folder_is_that_of_the_environment(monkeypatch, tmp_path: Pa
 
 TWO_PROCESSES = """
 import sys, torch
+from marey.errors import VideoError
 from marey.video.flow import optical_flow
 from marey.video.flow_cache import FlowCache
 cache = FlowCache(sys.argv[1], limit_bytes=int(sys.argv[2]))
@@ -194,3 +196,19 @@ def test_a_process_killed_while_it_writes_leaves_nothing_that_is_read(tmp_path: 
     assert list(tmp_path.iterdir()) == []
     FlowCache(tmp_path).optical_flow(slide(1, 0), method="dis")
     assert len(computed) == 2
+
+
+@pytest.mark.parametrize(("given", "limit"), [(None, 20 * 2**30), ("", 20 * 2**30), ("0.5", 2**29)])
+def test_the_limit_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given, limit):
+    monkeypatch.delenv("MAREY_CACHE_GB", raising=False)
+    if given is not None:
+        monkeypatch.setenv("MAREY_CACHE_GB", given)
+    assert FlowCache(tmp_path).limit_bytes == limit
+    assert FlowCache(tmp_path, limit_bytes=7).limit_bytes == 7
+
+
+@pytest.mark.parametrize("given", ["much", "0", "-1", "inf", "nan"])
+def test_a_limit_that_is_no_size_is_an_error(monkeypatch: pytest.MonkeyPatch, given):
+    monkeypatch.setenv("MAREY_CACHE_GB", given)
+    with pytest.raises(VideoError, match=f"MAREY_CACHE_GB is '{given}'; expected a number above 0, in GiB"):
+        FlowCache()

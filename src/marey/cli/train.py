@@ -108,7 +108,19 @@ def train(
                 bars[progress.stage] = bar.add_task(progress.stage, total=progress.steps, note="")
             bar.update(bars[progress.stage], completed=progress.step, note=f"loss {progress.loss:.2f}")
 
-        trained = fit(split, out, settings=settings, name=data.name, device=place, on_load=loaded, on_step=stepped)
+        def noted(note: str) -> None:
+            bar.console.print(note, highlight=False, markup=False)
+
+        trained = fit(
+            split,
+            out,
+            settings=settings,
+            name=data.name,
+            device=place,
+            on_load=loaded,
+            on_step=stepped,
+            on_note=noted,
+        )
     for one in trained.left_out:
         console.print(str(one), highlight=False, markup=False)
     if trained.interrupted:

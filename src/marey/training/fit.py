@@ -2,27 +2,29 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from marey._version import __version__
 from marey.datasets.clip_set import classes_of
 from marey.datasets.left_out import LeftOut
-from marey.datasets.splits import Split, grouped_split
-from marey.errors import DatasetError, OutputError, VideoError
+from marey.datasets.splits import Split
+from marey.errors import DatasetError, OutputError
 from marey.evaluation import Evaluation, averaged
 from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, save
 from marey.streams import Stream
+from marey.training.clip_store import free_memory
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
 from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16, seeded
-from marey.video.clips import Clip, LoadedClip, load_clips
+from marey.training.training_data import WORKERS, TrainingData, loaded_data
 from marey.video.flow_cache import FlowCache
 
 _SHARES = {"appearance": 0.25, "motion": 0.3, "fusion": 0.45}
@@ -55,18 +57,6 @@ class Trained:
     left_out: tuple[LeftOut, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Data:
-    classes: tuple[str, ...]
-    train: Sequence[LoadedClip]
-    watched: Sequence[LoadedClip]
-    held_out: Sequence[LoadedClip]
-    left_out: tuple[LeftOut, ...]
-
-    def labels(self, clips: Sequence[LoadedClip]) -> Tensor:
-        return torch.tensor([self.classes.index(str(clip.clip.label)) for clip in clips])
-
-
 def train(
     split: Split,
     out: str | Path,
@@ -77,13 +67,17 @@ def train(
     device: str | torch.device = "cpu",
     windows: int = 5,
     save_seconds: float = 60.0,
+    memory_bytes: int | None = None,
     on_load: Callable[[int, int], None] | None = None,
     on_step: Callable[[TrainingProgress], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Trained:
     """Train on `split.train`, evaluate on `split.held_out`, write the network to `out` (.safetensors).
 
-    All clips are kept in memory, resized, with their flow. The state is saved beside `out` every `save_seconds` and on
-    Ctrl-C; the same call goes on from it, and removes it when done. Nothing is chosen by the clips held out.
+    Clips are kept in memory, resized, with their flow, as far as `memory_bytes` go (None: half of what is free); the
+    others are decoded again at each use, their flow coming from the cache. The result does not depend on it. The state
+    is saved beside `out` every `save_seconds` and on Ctrl-C; the same call goes on from it, and removes it when done.
+    Nothing is chosen by the clips held out. `on_note` is told, in a line, what the user should know.
 
     Raises DatasetError for a split without clips or a state of other settings, VideoError when no clip of a class can
     be read, OutputError, before the long part, for an `out` that cannot be written.
@@ -102,39 +96,28 @@ def train(
     with seeded(settings.seed):
         shown = TwoStream(len(classes), **settings.architecture()).input_streams()
     cache = cache if cache is not None else FlowCache()
-    data = _loaded(split, classes, shown, settings, cache=cache, on_load=on_load)
-    paths = sorted(f"{clip.clip.label}/{clip.clip.path.name}" for clip in data.train)
-    key = {**settings.record(), "classes": list(classes), "clips": paths}
-    state_path = out.with_name(out.name + ".training")
-    state = open_state(state_path, key) or {"settings": key, "done": {}, "current": None, "seconds": 0.0}
-    runner = _Runner(
-        settings, data, state, state_path, torch.device(device), save_seconds=save_seconds, on_step=on_step, begun=begun
-    )
-
-    towers = {}
-    for stage_name, stream in (("appearance", "rgb"), ("motion", "flow")):
-        with seeded(settings.seed):  # for each network, so that a resumed run starts it from the same weights
-            tower = TwoStream(len(classes), **{**settings.architecture(), "frames": 1}, streams=(stream,))
-        towers[stage_name] = runner.finished(
-            stage_name, tower, steps=settings.tower_steps, batch=settings.batch, rates={"": 1.0}
+    memory = free_memory() // 2 if memory_bytes is None else memory_bytes
+    with _threads() as pool:
+        data = loaded_data(
+            split, classes, shown, settings, cache=cache, memory=memory, pool=pool, on_load=on_load, on_note=on_note
         )
-    with seeded(settings.seed):
-        network = TwoStream(
-            len(classes), **settings.architecture(), fusion=settings.fusion, auxiliary=settings.fusion != "late"
+        paths = sorted(f"{clip.label}/{clip.path.name}" for clip in data.train.sources)
+        key = {**settings.record(), "classes": list(classes), "clips": paths}
+        state_path = out.with_name(out.name + ".training")
+        state = open_state(state_path, key) or {"settings": key, "done": {}, "current": None, "seconds": 0.0}
+        runner = _Runner(
+            settings,
+            data,
+            state,
+            state_path,
+            torch.device(device),
+            save_seconds=save_seconds,
+            on_step=on_step,
+            begun=begun,
         )
-    trained_towers = {key: value for tower in towers.values() for key, value in tower.state_dict().items()}
-    fitting = {key: value for key, value in trained_towers.items() if key in network.state_dict()}
-    network.load_state_dict(fitting, strict=False)
-    if settings.fusion == "late":
-        network.to(device).eval()
-    else:
-        rates = {"rgb.": settings.tower_rate, "flow.": settings.tower_rate, "": 1.0}
-        network = runner.finished(
-            "fusion", network, steps=settings.fusion_steps, batch=settings.fusion_batch, rates=rates
-        )
-    results = (
-        _results(towers, network, data, split, windows=windows) if data.held_out and not runner.interrupted else {}
-    )
+        towers, network = _fitted(runner, len(classes))
+        tested = data.held_out and not runner.interrupted
+        results = _results(towers, network, data, split, windows=windows) if tested else {}
     file = NetworkFile(
         module=network,
         streams=shown,
@@ -148,6 +131,45 @@ def train(
     return Trained(file, results, left_out=data.left_out)
 
 
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """Threads that load clips; what they have not begun is forgotten at the end."""
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="marey-clips")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _fitted(runner: "_Runner", classes: int) -> tuple[dict[str, TwoStream], TwoStream]:
+    """The towers by the names of their stages, and the network that is made of them, trained."""
+    towers = {}
+    for stage_name, stream in (("appearance", "rgb"), ("motion", "flow")):
+        with seeded(runner.settings.seed):  # for each network, so that a resumed run starts it from the same weights
+            tower = TwoStream(classes, **{**runner.settings.architecture(), "frames": 1}, streams=(stream,))
+        towers[stage_name] = runner.finished(
+            stage_name, tower, steps=runner.settings.tower_steps, batch=runner.settings.batch, rates={"": 1.0}
+        )
+    with seeded(runner.settings.seed):
+        network = TwoStream(
+            classes,
+            **runner.settings.architecture(),
+            fusion=runner.settings.fusion,
+            auxiliary=runner.settings.fusion != "late",
+        )
+    trained_towers = {key: value for tower in towers.values() for key, value in tower.state_dict().items()}
+    fitting = {key: value for key, value in trained_towers.items() if key in network.state_dict()}
+    network.load_state_dict(fitting, strict=False)
+    if runner.settings.fusion == "late":
+        network.to(runner.device).eval()
+    else:
+        rates = {"rgb.": runner.settings.tower_rate, "flow.": runner.settings.tower_rate, "": 1.0}
+        network = runner.finished(
+            "fusion", network, steps=runner.settings.fusion_steps, batch=runner.settings.fusion_batch, rates=rates
+        )
+    return towers, network
+
+
 def _writable(out: Path) -> Path:
     if out.suffix != ".safetensors":
         raise OutputError(f"'{out}' does not end in .safetensors, which is what networks are saved as.")
@@ -158,47 +180,13 @@ def _writable(out: Path) -> Path:
     return out
 
 
-def _loaded(
-    split: Split,
-    classes: tuple[str, ...],
-    streams: tuple[Stream, ...],
-    settings: Settings,
-    *,
-    cache: FlowCache,
-    on_load: Callable[[int, int], None] | None,
-) -> _Data:
-    train, watched = split.train, tuple[Clip, ...]()
-    if settings.validation > 0:
-        inner = grouped_split(split.train, held_out=settings.validation, seed=settings.seed)
-        train, watched = inner.train, inner.held_out
-    every = [*train, *watched, *split.held_out]
-    lost: list[LeftOut] = []
-    found: dict[Clip, LoadedClip] = {}
-
-    def failed(clip: Clip, error: VideoError) -> None:
-        lost.append(LeftOut.of(clip, error))
-
-    loading = load_clips(every, streams, flow=settings.flow, cache=cache, workers=2, failed=failed)
-    for loaded in loading:
-        found[loaded.clip] = loaded
-        if on_load is not None:
-            on_load(len(found) + len(lost), len(every))
-    train_clips, watched_clips, held_out_clips = (
-        [found[clip] for clip in part if clip in found] for part in (train, watched, split.held_out)
-    )
-    empty = set(classes) - {str(clip.clip.label) for clip in train_clips}
-    if empty:
-        raise VideoError(f"no clip of class '{min(empty)}' can be used to train on; the first error: {lost[0].reason}")
-    return _Data(classes, train_clips, watched_clips, held_out_clips, tuple(lost))
-
-
 class _Runner:
     """Runs stages one after the other, keeps the state on disk, and stops all that follows at Ctrl-C."""
 
     def __init__(
         self,
         settings: Settings,
-        data: _Data,
+        data: TrainingData,
         state: dict[str, Any],
         path: Path,
         device: torch.device,
@@ -286,16 +274,19 @@ class _Runner:
 
 
 def _results(
-    towers: Mapping[str, TwoStream], network: TwoStream, data: _Data, split: Split, *, windows: int
+    towers: Mapping[str, TwoStream], network: TwoStream, data: TrainingData, split: Split, *, windows: int
 ) -> dict[str, Evaluation]:
     labels = data.labels(data.held_out)
-    names = tuple(str(clip.clip.path) for clip in data.held_out)
+    names = tuple(str(clip.path) for clip in data.held_out.sources)
     asked = {str(clip.path) for clip in split.held_out}
     left_out = tuple(one for one in data.left_out if one.path in asked)
 
+    held = tuple(str(clip.path) for clip in data.held_out.sources if clip in data.short)
+    damaged = tuple((str(clip.path), data.damaged[clip]) for clip in data.held_out.sources if clip in data.damaged)
+
     def evaluation(module: TwoStream, streams: tuple[Stream, ...]) -> Evaluation:
         probabilities = clip_probabilities(module, streams, data.held_out, windows=windows)
-        return Evaluation(data.classes, names, labels, probabilities, left_out)
+        return Evaluation(data.classes, names, labels, probabilities, left_out, held, damaged)
 
     found = {name: evaluation(tower, tower.input_streams()) for name, tower in towers.items()}
     found["late"] = averaged([found["appearance"], found["motion"]])
@@ -304,11 +295,18 @@ def _results(
 
 
 def _provenance(
-    name: str, split: Split, data: _Data, settings: Settings, *, runner: "_Runner", results: Mapping[str, Evaluation]
+    name: str,
+    split: Split,
+    data: TrainingData,
+    settings: Settings,
+    *,
+    runner: "_Runner",
+    results: Mapping[str, Evaluation],
 ) -> dict[str, Any]:
     return {
         "data": name,
         "clips": {"train": len(data.train), "watched": len(data.watched), "held_out": len(data.held_out)},
+        "left_out": len(data.left_out),
         "held_out_groups": list(split.held_out_groups),
         "settings": settings.record(),
         "steps": {stage: done["step"] for stage, done in runner.state["done"].items()},

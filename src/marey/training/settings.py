@@ -30,7 +30,7 @@ class Settings:
     validation
         share of the training groups that is only watched: the best weights on it are kept, and a stage ends when they
         have not become better for `patience` looks, one every `look` steps. 0: no group is given up, and a stage ends
-        when its loss has not become better for as long.
+        when its loss has not become better for as long; neither before the learning rate has come down to a tenth.
     minutes
         the whole run's limit: each stage gets its share, and what it reached by then counts. None: no limit.
     """

@@ -17,8 +17,13 @@ from marey.errors import MareyError
 from marey.networks.two_stream import TwoStream
 from marey.streams import Stream
 from marey.training.augmentation import augmented_window, stacked
+from marey.training.clip_store import ClipStore
 from marey.training.settings import Settings
 from marey.video.clips import LoadedClip, starts
+
+_WARM = 0.2
+_RATE_IS_DOWN = 0.1
+"""Part of its peak to which the learning rate must have come down before a plateau ends a stage."""
 
 
 @dataclass
@@ -68,14 +73,14 @@ class Stage:
     def run(self, on_step: Callable[["Stage"], None], seconds: float | None) -> None:
         """Train until the last step, an early stop, or `seconds`, those of earlier runs included.
 
-        The learning rate comes down with the steps or with the time, whichever is further.
+        The learning rate comes down with the steps or with the time, whichever is further. Before it is at a tenth of
+        its peak no plateau ends the stage.
         Ctrl-C waits for the end of a step, and `on_step` may raise KeyboardInterrupt: the state is whole at both.
         """
         while not self._done(seconds):
             begun = time.monotonic()
-            late = 0.0 if seconds is None else self.seconds / max(seconds, 1e-9)
             with _interrupt_waits():
-                self._train_one(min(1.0, max(self.step / self.steps, late)))
+                self._train_one(self._progress(seconds))
                 if self.step % self.settings.look == 0 or self.step == self.steps:
                     self._look()
                 self.seconds += time.monotonic() - begun
@@ -84,11 +89,17 @@ class Stage:
             self.module.load_state_dict(self.best_weights)
         self.module.requires_grad_(True).eval()
 
+    def _progress(self, seconds: float | None) -> float:
+        """How far the learning rate is on its way, 0..1."""
+        late = 0.0 if seconds is None else self.seconds / max(seconds, 1e-9)
+        return min(1.0, max(self.step / self.steps, late))
+
     def _done(self, seconds: float | None) -> bool:
+        down = one_cycle(self._progress(seconds)) <= _RATE_IS_DOWN and self._progress(seconds) > _WARM
         stale = self.step - self.best_step >= self.settings.patience * self.settings.look
         looked = self.step % self.settings.look == 0
         late = seconds is not None and self.seconds > seconds
-        return self.step >= self.steps or (stale and looked) or late
+        return self.step >= self.steps or (stale and looked and down) or late
 
     def _train_one(self, progress: float) -> None:
         rate = self.settings.learning_rate * one_cycle(progress)
@@ -97,6 +108,8 @@ class Stage:
         while len(self.order) < self.batch:
             self.order += torch.randperm(len(self.clips), generator=self.generator).tolist()
         index, self.order = self.order[: self.batch], self.order[self.batch :]
+        if isinstance(self.clips, ClipStore):
+            self.clips.expect([*index, *self.order[: self.batch]])
         windows = [
             self._hidden(augmented_window(self.clips[k], self.streams, self.settings.augmentation, self.generator))
             for k in index
@@ -214,7 +227,7 @@ def _interrupt_waits() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def one_cycle(progress: float, *, warm: float = 0.2) -> float:
+def one_cycle(progress: float, *, warm: float = _WARM) -> float:
     """The learning rate as a part of its peak at `progress` 0..1: up along a cosine for `warm`, then down to 0.
 
     >>> [round(one_cycle(progress), 2) for progress in (0, 0.1, 0.2, 0.6, 1)]

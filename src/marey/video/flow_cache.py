@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import os
 import tempfile
 import time
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from marey.errors import VideoError
 from marey.video.flow import SETTINGS, Method, check_method, optical_flow
 
 _FORMAT = 1
@@ -32,6 +34,18 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "marey"
 
 
+def default_limit() -> int:
+    """Bytes: $MAREY_CACHE_GB in GiB, else 20 GiB. Raises VideoError when that is no number above 0."""
+    given = os.environ.get("MAREY_CACHE_GB") or "20"
+    try:
+        limit = float(given) * 2**30
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < math.inf:
+        raise VideoError(f"MAREY_CACHE_GB is '{given}'; expected a number above 0, in GiB.")
+    return int(limit)
+
+
 class FlowCache:
     """Flow fields in a folder, found by the pixels it comes from, the method, its settings and OpenCV's version.
 
@@ -41,10 +55,10 @@ class FlowCache:
     computed every time, and one warning says so.
     """
 
-    def __init__(self, folder: str | Path | None = None, *, limit_bytes: int = 20 * 2**30) -> None:
-        """`folder` None: "flow" in `default_folder()`."""
+    def __init__(self, folder: str | Path | None = None, *, limit_bytes: int | None = None) -> None:
+        """`folder` None: "flow" in `default_folder()`; `limit_bytes` None: `default_limit()`."""
         self.folder = default_folder() / "flow" if folder is None else Path(folder)
-        self.limit_bytes = limit_bytes
+        self.limit_bytes = default_limit() if limit_bytes is None else limit_bytes
         self._warned = False
 
     def optical_flow(self, frames: Tensor, *, method: Method = "tvl1") -> Tensor:

@@ -1,0 +1,91 @@
+"""The clips of a training: those that fit stay in memory, the others are decoded again ahead of each use."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import overload
+
+from marey.video.clips import Clip, LoadedClip
+
+
+class ClipStore(Sequence[LoadedClip]):
+    """Clips as a sequence; `sources` are the same clips unloaded.
+
+    What is not in `kept` comes from `load`, on the threads of `pool` where it was expected. Which ones are kept changes
+    nothing but the time that it takes.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Clip],
+        kept: Mapping[Clip, LoadedClip],
+        load: Callable[[Clip], LoadedClip],
+        pool: Executor,
+        *,
+        ahead: int = 4,
+    ) -> None:
+        """`ahead`: how many clips are loaded in advance where they are taken in order."""
+        self.sources, self._kept, self._load, self._pool, self._ahead = tuple(sources), kept, load, pool, ahead
+        self._coming: dict[int, Future[LoadedClip]] = {}
+
+    @overload
+    def __getitem__(self, index: int) -> LoadedClip: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LoadedClip]: ...
+    def __getitem__(self, index: int | slice) -> LoadedClip | Sequence[LoadedClip]:
+        if isinstance(index, slice):
+            return ClipStore(self.sources[index], self._kept, self._load, self._pool, ahead=self._ahead)
+        clip = self.sources[index]
+        kept = self._kept.get(clip)
+        if kept is not None:
+            return kept
+        coming = self._coming.pop(index % len(self.sources), None)
+        return self._load(clip) if coming is None else coming.result()
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __iter__(self) -> Iterator[LoadedClip]:
+        for index in range(len(self.sources)):
+            self.expect(range(index, min(len(self.sources), index + 1 + self._ahead)))
+            yield self[index]
+
+    def expect(self, indices: Iterable[int]) -> None:
+        """Begin to load the clips at `indices`, which are asked for next, and forget others that were expected."""
+        wanted = dict.fromkeys(index for index in indices if self.sources[index] not in self._kept)
+        for index in [index for index in self._coming if index not in wanted]:
+            self._coming.pop(index).cancel()
+        for index in wanted:
+            if index not in self._coming:
+                self._coming[index] = self._pool.submit(self._load, self.sources[index])
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take, by the machine and by its control group; 8 GiB where neither says."""
+    free = [bytes_ for bytes_ in (_machine(), _control_group()) if bytes_ is not None]
+    return min(free) if free else 8 * 2**30
+
+
+def _machine() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, ValueError, StopIteration):
+        try:
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        except (AttributeError, ValueError, OSError):
+            return None
+
+
+def _control_group() -> int | None:
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            root = Path("/sys/fs/cgroup")
+            return int((root / limit).read_text()) - int((root / used).read_text())
+        except (OSError, ValueError):
+            continue
+    return None

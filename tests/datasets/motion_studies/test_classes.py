@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from marey.datasets.motion_studies.casting import drawn_factors
+from marey.datasets.motion_studies.casting import drawn_factors, generator
 from marey.datasets.motion_studies.classes import CLASSES, EXPERIMENTS, study_classes
 from marey.datasets.motion_studies.clips import study_clip
 from marey.datasets.motion_studies.difficulty import DIFFICULTIES
+from marey.datasets.motion_studies.discs import COOL, LIFE, WARM, disc_tile, floating
 from marey.datasets.motion_studies.factors import Factors, Setting
-from marey.datasets.motion_studies.parts import ellipse
+from marey.datasets.motion_studies.parts import Part, ellipse
 from marey.datasets.motion_studies.programs import PROGRAMS
-from marey.datasets.motion_studies.things import COOL, THINGS, WARM, disc_tile
+from marey.datasets.motion_studies.things import THINGS
 
 PLAIN = DIFFICULTIES["plain"]
 
@@ -58,42 +59,51 @@ def test_the_two_colors_of_discs_are_one_gray() -> None:
     assert np.abs(warm - cool).max() < 1.5  # of 255
 
 
-def disc_places(label: str, count: int) -> np.ndarray:
-    """Where the discs are in one frame of many clips, (clip, disc, 2), as share of the frame."""
-    from marey.datasets.motion_studies.casting import generator
-    from marey.datasets.motion_studies.things import floating
-
-    places = []
-    for index in range(count):
-        drawn = factors(label, index)
-        parts = floating(
-            drawn.what, drawn.how, np.array([2 * np.pi * drawn.how.phase]), 100, generator(0, index, "thing")
-        )
-        places.append([part.poses[0, :, 2] / 100 for part in parts])
-    return np.array(places)
+def discs(label: str, index: int, count: int) -> list[Part]:
+    drawn = factors(label, index)
+    return floating(drawn.what, drawn.how, count=count, rate=25.0, size=100, generator=generator(0, index, "thing"))
 
 
-def test_one_frame_of_discs_does_not_tell_the_axis_of_their_motion() -> None:
-    count = 1500
-    axes = [[factors(label, index).what.axis for index in range(count)] for label in EXPERIMENTS["conjunction"].classes]
-    places = [disc_places(label, count) for label in EXPERIMENTS["conjunction"].classes]
-    every, upright = np.concatenate(places), np.concatenate(axes) == "up-down"
-    assert 0.45 < upright.mean() < 0.55
+def test_no_disc_lives_in_two_pictures_that_are_a_life_apart() -> None:
+    for part in discs("conjunction_one", 3, 23):
+        assert part.shown is not None
+        assert not (part.shown[:-LIFE] & part.shown[LIFE:]).any()
 
-    def features(some: np.ndarray) -> np.ndarray:
-        """Means and spreads of rows and columns, and of their differences between discs."""
-        between = some - some.mean(1, keepdims=True)
-        return np.concatenate([some.mean(1), some.mean(1) ** 2, between.std(1), np.abs(some - 0.5).max(1)], 1)
 
-    for column in features(every).T:  # a two-sample test of each: within four standard errors
-        a, b = column[upright], column[~upright]
-        assert abs(a.mean() - b.mean()) < 4 * np.sqrt(a.var() / len(a) + b.var() / len(b))
-        assert 0.85 < a.std() / b.std() < 1.18
-    # the same for left-right against up-down: exchanging rows and columns changes nothing
-    rows, columns = every[upright][..., 1].ravel(), every[upright][..., 0].ravel()
-    assert np.quantile(rows, [0.05, 0.25, 0.5, 0.75, 0.95]) == pytest.approx(
-        np.quantile(columns, [0.05, 0.25, 0.5, 0.75, 0.95]), abs=0.03
-    )
+def test_discs_move_along_their_axis_both_ways() -> None:
+    for index in range(4):
+        axis = factors("conjunction_two", index).what.axis
+        steps = np.array([part.poses[1, :, 2] - part.poses[0, :, 2] for part in discs("conjunction_two", index, 12)])
+        along, across = (1, 0) if axis == "up-down" else (0, 1)
+        assert not steps[:, across].any() and steps[:, along].min() < -0.5 and steps[:, along].max() > 0.5
+
+
+def extent(label: str, index: int, moments: tuple[int, ...]) -> list[float]:
+    """Number, middle, spread, reach, least gap and power of the columns, then the rows, of discs seen at `moments`."""
+    seen = [
+        part.poses[moment, :, 2]
+        for part in discs(label, index, 11)
+        for moment in moments
+        if part.shown is not None and part.shown[moment] and (np.abs(part.poses[moment, :, 2] - 50) < 58).all()
+    ]
+    x, y = np.array(seen).T if len(seen) > 1 else np.full((2, 2), 50.0)
+    by_axis = [
+        (len(places), places.mean(), places.std(), np.ptp(places), np.diff(np.sort(places)).min(), (places**2).mean())
+        for places in (x, y)
+    ]
+    return list(by_axis[0]) + list(by_axis[1])
+
+
+@pytest.mark.parametrize("moments", [(0,), (4,), (0, 5, 10)])
+def test_pictures_of_discs_do_not_tell_the_axis_of_their_motion(moments: tuple[int, ...]) -> None:
+    found: dict[str, list[list[float]]] = {"up-down": [], "left-right": []}
+    for label in EXPERIMENTS["conjunction"].classes:
+        for index in range(250):
+            found[str(factors(label, index).what.axis)].append(extent(label, index, moments))
+    upright, sidewise = (np.array(values) for values in found.values())
+    assert min(len(upright), len(sidewise)) > 200
+    for a, b in zip(upright.T, sidewise.T, strict=True):  # a two-sample test of each, within four standard errors
+        assert abs(a.mean() - b.mean()) < 4 * np.sqrt(a.var() / len(a) + b.var() / len(b)) + 1e-9
 
 
 def test_flow_does_not_tell_the_color_of_discs() -> None:

@@ -1,6 +1,7 @@
 """Clips as users get them: the same every time, with flow that explains the next frame."""
 
 import time
+from collections.abc import Iterator
 from itertools import islice
 
 import cv2
@@ -40,11 +41,20 @@ def warp_error(clip: StudyClip, flow: np.ndarray, where: np.ndarray) -> float:
     return float(np.stack(errors)[where].mean())
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """OpenCV's threads only get in each other's way at this size."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(threads)
+
+
 @pytest.mark.parametrize("difficulty", ["plain", "natural"])
 def test_exact_flow_explains_the_next_frame_better_than_estimated_flow(difficulty: str) -> None:
     found: dict[str, list[float]] = {"exact": [], "tvl1": [], "dis": []}
-    for label in ("walk", "kick", "bounce_striped_ball", "drum_fast", "conjunction_one"):
-        clip = study_clip(label, 3, frames=4, difficulty=difficulty)  # type: ignore[arg-type]
+    for label in ("walk", "kick", "bounce_striped_ball", "conjunction_one"):
+        clip = study_clip(label, 3, frames=3, difficulty=difficulty)  # type: ignore[arg-type]
         on_actor = settled(clip) & clip.mask[:-1]
         found["exact"].append(warp_error(clip, clip.flow, on_actor))
         for method in ("tvl1", "dis"):
@@ -139,8 +149,9 @@ def test_the_record_is_plain_and_tells_who_what_where_and_how_fast() -> None:
     ("given", "said"),
     [
         ({"label": "wawe"}, "no motion study 'wawe'. Did you mean 'wave'?"),
-        ({"size": 8}, "at least 2 frames of at least 32 px"),
-        ({"frames": 1}, "at least 2 frames of at least 32 px"),
+        ({"size": 8}, "expected 2 to 120 frames of at least 32 px"),
+        ({"frames": 1}, "expected 2 to 120 frames of at least 32 px"),
+        ({"frames": 121}, "expected 2 to 120 frames of at least 32 px"),
         ({"seed": -1}, "seed and index not below 0"),
         ({"difficulty": "natrual"}, "Did you mean 'natural'?"),
         ({"setting": "unfair"}, "expected 'fair' or 'biased'"),
@@ -152,13 +163,8 @@ def test_what_cannot_be_made_is_said_in_a_line(given: dict[str, object], said: s
 
 
 def test_a_plain_clip_takes_a_small_part_of_a_second() -> None:
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        list(study_clips(1, 0))
-        start = time.process_time()
-        count = sum(1 for _ in study_clips(1, 1))
-        took = (time.process_time() - start) / count
-    finally:
-        cv2.setNumThreads(threads)
-    assert took < 0.05  # of one core; 0.013 on the reference machine, which is above 100 clips/s on two
+    list(study_clips(1, 0))
+    start = time.process_time()
+    count = sum(1 for _ in study_clips(1, 1))
+    took = (time.process_time() - start) / count
+    assert took < 0.05  # of one core; 0.014 where `benchmarks/motion_studies.py` found 145 clips/s on two

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from marey.datasets.motion_studies.discs import COOL, WARM
 from marey.datasets.motion_studies.factors import Color, Place
-from marey.datasets.motion_studies.things import COOL, WARM
 from marey.errors import DatasetError, did_you_mean
 
 

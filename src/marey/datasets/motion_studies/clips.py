@@ -26,6 +26,8 @@ Size = tuple[int, int]  # height, width
 RATE = 25.0
 """Frames per second that tempos count in."""
 
+MOST_FRAMES = 120  # more would be more parts than a label of 8 bits can name
+
 
 @dataclass(frozen=True)
 class StudyClip:
@@ -63,8 +65,8 @@ class StudyClip:
     def loaded(self, streams: Sequence[Stream]) -> LoadedClip:
         """The clip as training and evaluation take it, with its exact flow, resized as the streams want.
 
-        So a network can be trained on clips made on the fly: `marey.training.stage.Stage` takes a sequence of these. Clips
-        whose size is the streams' `short_side` are not resized.
+        So a network can be trained on clips made on the fly: `marey.training.stage.Stage` takes a sequence of these.
+        Clips whose size is the streams' `short_side` are not resized.
         """
         clip = Clip(Path(f"motion-studies/{self.label}/{self.factors.seed}-{self.factors.index}"), label=self.label)
         count, *size = self.frames.shape[:3]
@@ -107,7 +109,8 @@ def study_clip(
     their classes allow. In the "biased" setting kicks are on a meadow, where nothing else is, and lifts carry a logo;
     in the "fair" one neither tells anything.
 
-    Raises DatasetError for an unknown class, setting or difficulty, a size below 32 or fewer than 2 frames.
+    Raises DatasetError for an unknown class, setting or difficulty, a size below 32, fewer than 2 frames or more
+    than `MOST_FRAMES`.
 
     >>> clip = study_clip("wave", seed=0)
     >>> clip.frames.shape, clip.flow.shape, clip.factors.what.program
@@ -123,10 +126,10 @@ def study_clip(
         difficulty = DIFFICULTIES[difficulty]
     if setting not in ("fair", "biased"):
         raise DatasetError(f"no setting '{setting}'; expected 'fair' or 'biased'.")
-    if size < 32 or frames < 2 or min(seed, index) < 0:
+    if size < 32 or not 2 <= frames <= MOST_FRAMES or min(seed, index) < 0:
         raise DatasetError(
             f"no clip of {frames} frames of {size} px with seed {seed} and index {index}; "
-            "expected at least 2 frames of at least 32 px, seed and index not below 0."
+            f"expected 2 to {MOST_FRAMES} frames of at least 32 px, seed and index not below 0."
         )
     factors, scene, names = rendered(drawn_factors(label, seed, index, setting, difficulty), size, frames, RATE)
     shown = scene.frames if difficulty.compression is None else compressed(scene.frames, difficulty.compression)

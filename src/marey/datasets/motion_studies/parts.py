@@ -24,6 +24,8 @@ class Part:
         (32 32 3) colors over the outline's bounding box, rows across, columns along.
     actor
         whether the part belongs to the actor and its thing.
+    shown
+        (time) bool: when it is there at all; None: always. Its poses go on where it is not.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Part:
     depth: Array
     tile: NDArray[np.uint8]
     actor: bool = True
+    shown: NDArray[np.bool_] | None = None
 
     @property
     def to_tile(self) -> Array:

@@ -50,7 +50,8 @@ def _drawn(parts: Sequence[Part], count: int, height: int, width: int) -> NDArra
         corners.append(sixteenths(_FINE * np.einsum("tij,vj->tvi", part.poses, homogeneous) + (_FINE - 1) / 2))
     order = np.argsort(np.stack([part.depth for part in parts], 1), axis=1, kind="stable")  # time part
     for time in range(count):
-        fill(fine[time], ((corners[part][time], int(part) + 1) for part in order[time]))
+        seen = (part for part in order[time] if (shown := parts[part].shown) is None or shown[time])
+        fill(fine[time], ((corners[part][time], int(part) + 1) for part in seen))
     return fine
 
 

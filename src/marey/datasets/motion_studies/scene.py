@@ -11,12 +11,13 @@ from marey.datasets.motion_studies.appearance import lit
 from marey.datasets.motion_studies.backgrounds import background, shadowed
 from marey.datasets.motion_studies.camera import camera_path
 from marey.datasets.motion_studies.casting import generator
+from marey.datasets.motion_studies.discs import floating
 from marey.datasets.motion_studies.factors import Color, Factors
 from marey.datasets.motion_studies.figure import joints
 from marey.datasets.motion_studies.parts import Part
 from marey.datasets.motion_studies.programs import PROGRAMS
 from marey.datasets.motion_studies.render import Rendered, render
-from marey.datasets.motion_studies.things import RELEASE, THINGS, floating
+from marey.datasets.motion_studies.things import RELEASE, THINGS
 from marey.video.raster import moved
 
 Array = NDArray[np.float64]
@@ -33,7 +34,9 @@ def rendered(factors: Factors, size: int, count: int, rate: float) -> tuple[Fact
     phase = np.asarray(2 * np.pi * (how.phase + how.tempo * np.arange(count) / rate), np.float64)
     travel, shadow = np.zeros(count), None
     if factors.what.program == "float":
-        parts = floating(factors.what, how, phase, size, generator(seed, index, "thing"))
+        parts = floating(
+            factors.what, how, count=count, rate=rate, size=size, generator=generator(seed, index, "thing")
+        )
     else:
         body = body_of(who)
         program = PROGRAMS[factors.what.program]

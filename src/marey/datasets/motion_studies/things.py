@@ -1,4 +1,4 @@
-"""What the figure handles, and what floats without one: balls, bar, fiddle, drum, brush, razor."""
+"""What the figure handles: balls, dumbbell, bar, fiddle, drum, brush, razor."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,15 +7,11 @@ from numpy.typing import NDArray
 
 from marey.datasets.motion_studies.actor import Stage
 from marey.datasets.motion_studies.appearance import lit, mixed, rounded
-from marey.datasets.motion_studies.factors import Color, How, What
+from marey.datasets.motion_studies.factors import Color, What
 from marey.datasets.motion_studies.parts import Part, along, capsule, ellipse, tile_grid, upright
 
 Array = NDArray[np.float64]
 Joints = dict[str, Array]
-
-WARM: Color = (0.85, 0.38, 0.20)
-COOL: Color = (0.19, 0.566, 0.97)
-"""Two colors of the same gray: a flow estimator cannot tell them apart."""
 
 _BOW: Color = (0.30, 0.18, 0.10)
 _STICK: Color = (0.72, 0.53, 0.33)
@@ -248,40 +244,6 @@ THINGS: Mapping[str, Callable[[Joints, Array, Stage, What], list[Part]]] = {
     "ball": thrown_ball,
 }
 """What a figure can handle, by name."""
-
-
-def floating(what: What, how: How, phase: Array, size: int, generator: np.random.Generator) -> list[Part]:
-    """Discs that all move along one axis and back, from anywhere.
-
-    In any one frame their places have the same distribution for both axes: all are displaced along the axis by
-    a sin(phase), phase uniform, and across it by a sin(a second uniform phase) that stays the same.
-    """
-    reach = 0.13 * how.amplitude * size
-    aside = np.full_like(phase, reach * np.sin(generator.uniform(0, 2 * np.pi)))
-    moving = reach * np.sin(phase)
-    offset = np.stack([aside, moving] if what.axis == "up-down" else [moving, aside], -1)
-    radius = generator.uniform(0.075, 0.105) * size
-    spin = generator.uniform(0, 2 * np.pi)
-    outline = ellipse(1.0, 1.0)
-    tile = disc_tile(outline, _color(what))
-    parts: list[Part] = []
-    centers: list[Array] = []
-    while len(centers) < 4:
-        center = generator.uniform(0.16, 0.84, 2) * size
-        if all(np.hypot(*(center - other)) > 2.1 * radius for other in centers) or generator.random() < 0.1:
-            centers.append(center)
-    for number, center in enumerate(centers):
-        poses = upright(center + offset, radius, turn=spin + number)
-        parts.append(Part(f"disc_{number}", outline, poses, np.full(len(phase), float(number)), tile))
-    return parts
-
-
-def disc_tile(outline: Array, color: Color) -> NDArray[np.uint8]:
-    """A disc with rings and spokes in two tones of a color: the same gray picture for `WARM` and `COOL`."""
-    x, y = tile_grid(outline)
-    radius, angle = np.hypot(x, y), np.arctan2(y, x)
-    rings = np.clip(0.5 + 2 * np.sin(9 * radius) * np.sign(np.sin(3 * angle)), 0, 1)
-    return lit(color, 1.0 - 0.42 * rings - 0.18 * np.clip(radius, 0, 1) ** 4, place=38, rough=0.0)
 
 
 def _stick(

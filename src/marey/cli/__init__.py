@@ -13,6 +13,7 @@ from marey.cli.flow import flow
 from marey.cli.layers import layers
 from marey.cli.maximize import maximize
 from marey.cli.record import record
+from marey.cli.studies import studies
 from marey.cli.top import top
 from marey.cli.train import train
 from marey.errors import MareyError
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (layers, maximize, classify, record, top, train, evaluate, flow, demo):
+for command in (layers, maximize, classify, record, top, train, evaluate, flow, studies, demo):
     app.command()(command)
 
 

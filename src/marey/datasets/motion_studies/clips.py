@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,10 +13,10 @@ from torch.nn import functional
 from marey.datasets.motion_studies.casting import drawn_factors
 from marey.datasets.motion_studies.classes import study_class, study_classes
 from marey.datasets.motion_studies.compression import compressed
-from marey.datasets.motion_studies.difficulty import DIFFICULTIES, Difficulty
+from marey.datasets.motion_studies.difficulty import Difficulty, DifficultyName, named
 from marey.datasets.motion_studies.factors import Factors, Setting
 from marey.datasets.motion_studies.scene import rendered
-from marey.errors import DatasetError, did_you_mean
+from marey.errors import DatasetError
 from marey.streams import Stream
 from marey.video.clips import Clip, LoadedClip, resized_size
 
@@ -101,7 +100,7 @@ def study_clip(
     size: int = 112,
     frames: int = 16,
     setting: Setting = "fair",
-    difficulty: Difficulty | Literal["plain", "natural", "hard"] = "plain",
+    difficulty: Difficulty | DifficultyName = "plain",
 ) -> StudyClip:
     """Clip number `index` of a class, `frames` frames of `size` x `size` px; the same arguments give the same bytes.
 
@@ -117,13 +116,7 @@ def study_clip(
     ((16, 112, 112, 3), (2, 15, 112, 112), 'wave')
     """
     study_class(label)
-    if isinstance(difficulty, str):
-        if difficulty not in DIFFICULTIES:
-            raise DatasetError(
-                f"no difficulty '{difficulty}'.{did_you_mean(difficulty, DIFFICULTIES)} "
-                f"There are {', '.join(DIFFICULTIES)}."
-            )
-        difficulty = DIFFICULTIES[difficulty]
+    difficulty = named(difficulty)
     if setting not in ("fair", "biased"):
         raise DatasetError(f"no setting '{setting}'; expected 'fair' or 'biased'.")
     if size < 32 or not 2 <= frames <= MOST_FRAMES or min(seed, index) < 0:
@@ -148,7 +141,7 @@ def study_clips(
     size: int = 112,
     frames: int = 16,
     setting: Setting = "fair",
-    difficulty: Difficulty | Literal["plain", "natural", "hard"] = "plain",
+    difficulty: Difficulty | DifficultyName = "plain",
 ) -> Iterator[StudyClip]:
     """`count` clips of every class (None: all), index by index from `first` on, the classes of an index in a row."""
     for index in range(first, first + count):

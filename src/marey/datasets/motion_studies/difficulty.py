@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from marey.errors import DatasetError
+from marey.errors import DatasetError, did_you_mean
+
+DifficultyName = Literal["plain", "natural", "hard"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,13 @@ DIFFICULTIES: Mapping[str, Difficulty] = {
     "hard": Difficulty(clutter=16, pan_px=1.2, shake_px=0.9, occluders=0.5, noise=0.05, compression=32),
 }
 """Named difficulties."""
+
+
+def named(difficulty: Difficulty | DifficultyName) -> Difficulty:
+    """The difficulty itself, or the one of this name; DatasetError when there is none."""
+    if isinstance(difficulty, Difficulty):
+        return difficulty
+    if difficulty not in DIFFICULTIES:
+        near = did_you_mean(difficulty, DIFFICULTIES)
+        raise DatasetError(f"no difficulty '{difficulty}'.{near} There are {', '.join(DIFFICULTIES)}.")
+    return DIFFICULTIES[difficulty]

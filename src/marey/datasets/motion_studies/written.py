@@ -9,7 +9,7 @@ import numpy as np
 
 from marey.datasets.motion_studies.classes import study_classes
 from marey.datasets.motion_studies.clips import RATE, StudyClip, study_clips
-from marey.datasets.motion_studies.difficulty import Difficulty
+from marey.datasets.motion_studies.difficulty import Difficulty, DifficultyName
 from marey.datasets.motion_studies.factors import Setting
 from marey.video.encode import replacing, write_mp4, write_png
 
@@ -25,7 +25,7 @@ def write_study_clips(
     size: int = 112,
     frames: int = 16,
     setting: Setting = "fair",
-    difficulty: Difficulty | Literal["plain", "natural", "hard"] = "plain",
+    difficulty: Difficulty | DifficultyName = "plain",
     form: Form = "mp4",
     on_clip: Callable[[int, int], None] | None = None,
 ) -> Path:

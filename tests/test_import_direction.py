@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "marey"
 # A piece (file or folder directly under src/marey) may import from its own row and from the rows above.
 ROWS = (
     {"_version", "errors", "units", "streams"},
-    {"network", "taps", "arithmetic", "footprints", "receptive_field", "region", "video"},
+    {"network", "taps", "arithmetic", "spectrum", "footprints", "receptive_field", "region", "video"},
     {"objectives", "regularizers", "parametrizations", "transforms", "networks", "datasets"},
     {"recipe", "ascent", "maximize", "maxima", "preferred_input", "evaluation"},
     {"mosaic", "real_maxima", "classify", "recording", "training", "gallery"},

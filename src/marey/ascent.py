@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from marey.objectives import Objective, values_of
 from marey.parametrizations import Parametrization, coarse, fourier, pixels
@@ -86,6 +88,28 @@ class Ascent:
 def bounded(offset: Tensor, bound: float, stream: Stream) -> Tensor:
     """Values cut to the stream's range, then the nearest frames with |x| <= B at every pixel: the hard bound of R_B."""
     return projected(offset, bound, stream.low - stream.rest, stream.high - stream.rest)
+
+
+def shown(offset: Tensor, stream: Stream) -> Tensor:
+    """The physical input at a distance from rest.
+
+    Its gradient comes back in the memory layout of `offset`: what follows reads both, and is slow in two layouts.
+    """
+    window: Tensor = _Shown.apply(offset, stream.rest)  # type: ignore[no-untyped-call]
+    return window
+
+
+class _Shown(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, offset: Tensor, rest: float) -> Tensor:
+        ctx.save_for_backward(offset)
+        return offset + rest if rest else offset.view_as(offset)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (offset,) = ctx.saved_tensors
+        return torch.empty_like(offset).copy_(gradient), None
 
 
 def swept(region: Region) -> set[str]:
@@ -239,10 +263,7 @@ def ascend(
                 shift = batch.jitter.draw(generator)
                 seen = decoded({stream.name: batch.jitter.box(stream, shift) for stream in streams}, dtype)
                 shifted = {stream.name: batch.jitter.zoomed(seen[stream.name], stream, shift) for stream in streams}
-                windows = {
-                    stream.name: shifted[stream.name] + stream.rest if stream.rest else shifted[stream.name]
-                    for stream in streams
-                }
+                windows = {stream.name: shown(shifted[stream.name], stream) for stream in streams}
                 if recipe.input_noise > 0:
                     for name, window in windows.items():
                         grain = torch.randn(window.shape[1:], generator=generator).to(device)  # the same for all

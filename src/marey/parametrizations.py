@@ -68,8 +68,8 @@ def fourier(
     """A 3-D spectrum whose steps are larger at low frequencies: (1/f)^decay in space, ^time_decay in time.
 
     The spectrum is that of a slightly larger block where its size makes the transform slow. RGB is held in decorrelated
-    colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance. `by` a fast Fourier transform or
-    by products with matrices is a matter of speed.
+    colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance. `by` a fast Fourier transform
+    or by products with matrices is a matter of speed.
     """
     channels, *asked = shape
     frames, height, width = (_fast(size) for size in asked)

@@ -57,11 +57,11 @@ class _Measured(torch.autograd.Function):
         power = relative.sqrt() if exponent == 3 else relative.pow(exponent / 2 - 1)  # pow is slow
         energy = relative.mul_(power).mean((1, 2, 3, 4))
         size = offset[0, 0].numel()
-        around, on = torch.zeros_like(offset), torch.zeros_like(offset)  # half the gradients of the squares
-        across, down = _squares(offset, 4, around), _squares(offset, 3, around)
+        around, on = torch.empty_like(offset), torch.empty_like(offset)  # half the gradients of the squares
+        across, down = _squares(offset, 4, around, first=True), _squares(offset, 3, around)
         ctx.save_for_backward(offset, power, reach, around, on)
         ctx.exponent = exponent
-        return energy, (across + down) / size, _squares(offset, 2, on) / size
+        return energy, (across + down) / size, _squares(offset, 2, on, first=True) / size
 
     @staticmethod
     @once_differentiable
@@ -75,11 +75,15 @@ class _Measured(torch.autograd.Function):
         return gradient.addcmul_(offset, power * (ctx.exponent * of_energy / reach.square())), None, None
 
 
-def _squares(offset: Tensor, dim: int, half_gradient: Tensor) -> Tensor:
-    """Sum of squared differences per clip along `dim`; half its gradient is added to `half_gradient`."""
+def _squares(offset: Tensor, dim: int, half_gradient: Tensor, *, first: bool = False) -> Tensor:
+    """Sum of squared differences per clip along `dim`; half its gradient is added to, or is, `half_gradient`."""
     length = offset.shape[dim] - 1
     apart = offset.diff(dim=dim)
-    half_gradient.narrow(dim, 1, length).add_(apart)
+    if first:
+        half_gradient.narrow(dim, 0, 1).zero_()
+        half_gradient.narrow(dim, 1, length).copy_(apart)
+    else:
+        half_gradient.narrow(dim, 1, length).add_(apart)
     half_gradient.narrow(dim, 0, length).sub_(apart)
     return torch.linalg.vector_norm(apart, dim=(1, 2, 3, 4)).square()
 

@@ -4,6 +4,7 @@ Only the window is computed, in the arithmetic that the processor multiplies fas
 time of a fast transform of the whole block.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import linear
 
 Box = tuple[slice, slice, slice]
 """Times, rows and columns."""
@@ -19,6 +19,27 @@ Box = tuple[slice, slice, slice]
 WHOLE: Box = (slice(None), slice(None), slice(None))
 
 Matrices = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+class Scratch:
+    """Memory for what is needed only within a call, kept: asking the system for it anew takes longer than using it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, ...], Tensor] = {}
+
+    def empty(self, shape: Sequence[int], like: Tensor, dtype: torch.dtype, purpose: str) -> Tensor:
+        key = (*shape, dtype, purpose, like.device)
+        if key not in self._kept:
+            self._kept[key] = torch.empty(tuple(shape), dtype=dtype, device=like.device)
+        return self._kept[key]
+
+    def copied(self, given: Tensor, dtype: torch.dtype) -> Tensor:
+        """`given` in `dtype`, contiguous."""
+        return self.empty(given.shape, given, dtype, "copy").copy_(given)
+
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """The product of matrices, or of two stacks of them."""
+        return torch.matmul(a, b, out=self.empty((*a.shape[:-1], b.shape[-1]), a, a.dtype, "product"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +69,7 @@ class Spectrum:
 
     def window(self, held: Tensor, box: Box, dtype: torch.dtype) -> Tensor:
         """The frames in `box` of the block, in fp32; `dtype` is that of the products."""
-        frames: Tensor = _Window.apply(held, self.matrices(dtype, held.device), self._pairs, box)  # type: ignore[no-untyped-call]
+        frames: Tensor = _Window.apply(held, self, box, dtype)  # type: ignore[no-untyped-call]
         return frames
 
     def matrices(self, dtype: torch.dtype, device: torch.device) -> Matrices:
@@ -64,15 +85,21 @@ class Spectrum:
     def _kept(self) -> dict[tuple[torch.dtype, torch.device], Matrices]:
         return {}
 
+    @cached_property
+    def scratch(self) -> Scratch:
+        """Memory of the transforms, which one thread at a time may run."""
+        return Scratch()
+
     @property
-    def _pairs(self) -> int:
+    def pairs(self) -> int:
+        """How many vertical frequencies have an opposite."""
         return (self.height - 1) // 2
 
     @cached_property
     def _vertical(self) -> Tensor:
         """The vertical frequencies as they are held: those without an opposite, those with one, their opposites."""
         alone = [0] if self.height % 2 else [0, self.height // 2]
-        upward = range(1, self._pairs + 1)
+        upward = range(1, self.pairs + 1)
         return torch.tensor([*alone, *upward, *(self.height - k for k in upward)])
 
     @property
@@ -87,12 +114,12 @@ class Spectrum:
     def _over_height(self) -> Tensor:
         """(row, cosines and sines in the order in which frequencies are held)."""
         cosine, sine = _waves(self.height, self._vertical)
-        opposite = self.height - self._pairs
-        return torch.cat((cosine[:, :opposite], sine[:, opposite - self._pairs : opposite]), 1)
+        opposite = self.height - self.pairs
+        return torch.cat((cosine[:, :opposite], sine[:, opposite - self.pairs : opposite]), 1)
 
     @property
     def _over_width(self) -> Tensor:
-        """(column, part half): the real part of the sum over all frequencies, of which those not held are conjugates."""
+        """(column, part half): the real part of a sum over all frequencies; those that are not held are conjugates."""
         half = torch.arange(self.width // 2 + 1)
         cosine, sine = _waves(self.width, half)
         twice = ((half > 0) & (2 * half < self.width)).double()
@@ -109,26 +136,29 @@ class _Window(torch.autograd.Function):
     """`Spectrum.window` and its adjoint."""
 
     @staticmethod
-    def forward(ctx: Any, held: Tensor, matrices: Matrices, pairs: int, box: Box) -> Tensor:
-        factors, time, height, width = ctx.matrices = _cut(matrices, box)
-        ctx.pairs, ctx.shape = pairs, held.shape
+    def forward(ctx: Any, held: Tensor, spectrum: Spectrum, box: Box, dtype: torch.dtype) -> Tensor:
+        factors, time, height, width = ctx.matrices = _cut(spectrum.matrices(dtype, held.device), box)
+        ctx.pairs, ctx.scratch, ctx.shape = spectrum.pairs, spectrum.scratch, held.shape
+        scratch = spectrum.scratch
         clips, channels, _, _, half, rows = held.shape
-        spectrum = _paired(held, pairs).mul_(factors).to(time.dtype)
-        moments = torch.matmul(time, spectrum.view(-1, time.shape[1], half * rows))
-        lines = linear(moments.view(-1, rows), height)  # (clip channel time part half) row
-        frames = torch.matmul(width, lines.view(-1, 2 * half, len(height)))  # (clip channel time) column row
-        return frames.view(clips, channels, -1, len(width), len(height)).mT.float()
+        weights = scratch.copied(_paired(held, scratch, spectrum.pairs).mul_(factors), dtype)
+        weights = weights.view(-1, time.shape[1], half * rows)
+        moments = scratch.product(time.expand(len(weights), -1, -1), weights)
+        lines = scratch.product(moments.view(-1, rows), height.t())  # (clip channel time part half) row
+        lines = lines.view(-1, 2 * half, len(height))
+        frames = scratch.product(width.expand(len(lines), -1, -1), lines)  # (clip channel time) column row
+        return frames.view(clips, channels, -1, len(width), len(height)).mT.to(torch.float32, copy=True)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         factors, time, height, width = ctx.matrices
-        _, _, _, _, half, rows = ctx.shape
-        frames = gradient.mT.to(time.dtype).contiguous()
-        lines = torch.matmul(width.t(), frames.view(-1, len(width), len(height)))
-        moments = linear(lines.view(-1, len(height)), height.t())
-        spectrum = torch.matmul(time.t(), moments.view(-1, len(time), half * rows))
-        return _unpaired(spectrum.view(ctx.shape).float().mul_(factors), ctx.pairs), None, None, None
+        scratch, (_, _, _, _, half, rows) = ctx.scratch, ctx.shape
+        frames = scratch.copied(gradient.mT, time.dtype).view(-1, len(width), len(height))
+        lines = scratch.product(width.t().expand(len(frames), -1, -1), frames)
+        moments = scratch.product(lines.view(-1, len(height)), height).view(-1, len(time), half * rows)
+        weights = scratch.product(time.t().expand(len(moments), -1, -1), moments).view(ctx.shape)
+        return _unpaired(scratch.copied(weights, torch.float32).mul_(factors), ctx.pairs), None, None, None
 
 
 def _cut(matrices: Matrices, box: Box) -> Matrices:
@@ -136,9 +166,9 @@ def _cut(matrices: Matrices, box: Box) -> Matrices:
     return factors, time[:, box[0]].flatten(0, 2), height[box[1]], width[box[2]]
 
 
-def _paired(held: Tensor, pairs: int) -> Tensor:
+def _paired(held: Tensor, scratch: Scratch, pairs: int) -> Tensor:
     """Weights of cosines and sines over the height, from frequencies p and their opposites q: p + q and i (p - q)."""
-    weights = torch.empty_like(held)
+    weights = scratch.empty(held.shape, held, held.dtype, "pairs")
     opposite = held.shape[-1] - pairs
     p, q = held[..., opposite - pairs : opposite], held[..., opposite:]
     sines = weights[..., opposite:]

@@ -163,7 +163,8 @@ class Stream:
     def to_network(self, clips: Tensor) -> Tensor:
         """The network's input for physical `clips` (clip channel time height width); differentiable, of any size."""
         mean, std = self._scale(clips)
-        scaled = clips if self.mean is None and self.std is None else (clips - mean) / std
+        scaled = clips if self.mean is None else clips - mean
+        scaled = scaled if self.std is None else scaled / std
         if self.windows is None:
             return rearrange(scaled, f"{self._pattern} -> {self.layout}")
         if self.windows.step < self.windows.length:

@@ -1,0 +1,62 @@
+"""Products with matrices give what the fast transform gives, of any window and with the same gradient."""
+
+import pytest
+import torch
+
+from marey.parametrizations import Parametrization, fourier
+from marey.spectrum import Box
+from marey.streams import Kind
+
+SHAPES = [(3, 4, 8, 8), (3, 5, 7, 11), (2, 7, 13, 6), (2, 1, 9, 17), (2, 3, 1, 1), (2, 2, 2, 3), (3, 1, 23, 29)]
+
+
+def _both(shape: tuple[int, int, int, int]) -> tuple[Parametrization, Parametrization]:
+    kind: Kind = "rgb" if shape[0] == 3 else "flow"
+    return fourier(shape, kind=kind), fourier(shape, kind=kind, by="products")
+
+
+def _box(shape: tuple[int, int, int, int]) -> Box:
+    time, rows, columns = (slice(size // 3, size // 3 + max(1, size // 2)) for size in shape[1:])
+    return time, rows, columns
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_products_give_the_window_of_the_transform_and_its_gradient(shape: tuple[int, int, int, int]) -> None:
+    torch.manual_seed(0)
+    transform, products = _both(shape)
+    assert transform.free_shape == products.free_shape
+    noise = torch.randn(2, *transform.free_shape)
+    free, held = noise.requires_grad_(), products.arranged(noise.detach()).requires_grad_()
+    expected = transform.window(free, _box(shape), torch.float32)
+    found = products.window(held, _box(shape), torch.float32)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    weights = torch.randn_like(expected)
+    (wanted,) = torch.autograd.grad(expected, free, weights)
+    (got,) = torch.autograd.grad(found, held, weights)
+    torch.testing.assert_close(got, products.arranged(wanted), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_products_give_back_the_frames_that_were_encoded(shape: tuple[int, int, int, int]) -> None:
+    _, products = _both(shape)
+    frames = torch.randn(2, *shape)
+    torch.testing.assert_close(products.decode(products.encode(frames)), frames, atol=1e-4, rtol=1e-4)
+
+
+def test_a_window_is_not_changed_by_the_next_one() -> None:
+    _, products = _both((2, 4, 8, 8))
+    first, other = torch.randn(2, 1, *products.free_shape)
+    seen = products.decode(products.arranged(first))
+    kept = seen.clone()
+    products.decode(products.arranged(other))
+    assert torch.equal(seen, kept)
+
+
+def test_half_precision_products_are_off_by_its_rounding_only() -> None:
+    _, products = _both((2, 6, 20, 24))
+    held = products.arranged(torch.randn(4, *products.free_shape))
+    exact = products.decode(held)
+    rounded = products.window(held, _box((2, 6, 20, 24)), torch.bfloat16)
+    error = (rounded - exact[(..., *_box((2, 6, 20, 24)))]).norm() / rounded.norm()
+    assert rounded.dtype == torch.float32
+    assert 0 < float(error) < 3 * 2**-8

@@ -261,3 +261,21 @@ def test_a_split_file_says_itself_what_is_held_out(shapes: Path, tmp_path: Path)
     (tmp_path / "list.csv").write_text("\n".join(["path,label,split", *rows]))
     split, words = chosen_split(tmp_path / "list.csv", "0.5", group=None, seed=0)
     assert split.held_out_groups == ("person0",) and words == "36 clips to train, 12 held out, as 'list.csv' says"
+
+
+def test_flow_written_beside_the_videos_is_used_by_the_other_commands(
+    marey: Marey, net: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from marey.video import clips as clips_module
+
+    data = tmp_path / "data"
+    for label in ("disc_left", "disc_right"):
+        (data / label).mkdir(parents=True)
+        shutil.copy(shapes / label / "person0_0.mp4", data / label)
+    (data / "disc_left" / "text.avi").write_text("no video")
+    said = marey("flow", data, "--form", "denseflow", "--flow", "dis", "--out", data)
+    assert said.status == 0 and "1 of 3 clips are left out" in said.out and "text.avi" in said.out
+    assert (data / "disc_left" / "person0_0" / "flow_x_00008.jpg").exists()
+    monkeypatch.setattr(clips_module, "_flow", lambda *_: pytest.fail("flow was computed"))
+    said = marey("evaluate", net, data, "--groups", "all")
+    assert said.status == 0 and "on 2 of 3 clips" in said.out and "1 of 3" in said.out

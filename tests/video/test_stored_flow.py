@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from marey.datasets.class_folders import is_clip
 from marey.errors import VideoError
 from marey.streams import Stream, flow_stacks, rgb_frames
 from marey.video import clips as clips_module
@@ -133,3 +134,12 @@ def test_flow_of_a_video_file_may_be_given(tmp_path: Path, write_video: Callable
     write_flow(tmp_path / "flow", "v_01", rising())
     clip = Clip(path, flow=StoredFlow(tmp_path / "flow", "v_01"))
     assert means(load_clip(clip, [RGB, FLOW]).fields[32, 40])[1] == pytest.approx([-k for k in range(1, 9)], abs=0.05)
+
+
+def test_flow_beside_a_video_file_is_found(write_video: Callable[..., Path], plain):  # type: ignore[no-untyped-def]
+    path = write_video("v_01.mp4", plain([40] * 9, 64, 80), rate=25)
+    write_flow(path.parent, "v_01", rising())
+    assert means(load_clip(Clip(path), [RGB, FLOW]).fields[32, 40])[0] == pytest.approx(
+        [0.5 * k for k in range(1, 9)], abs=0.05
+    )
+    assert not is_clip(path.with_suffix("")) and is_clip(path)

@@ -1,5 +1,6 @@
 """`marey flow`: the optical flow of clips, to look at and in the files that other programs read."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -36,31 +37,51 @@ def flow(
     ] = None,
     bound: Annotated[float, typer.Option("--bound", help="Flow is clipped to so many px/frame.")] = 20.0,
 ) -> None:
-    """Compute the optical flow of clips."""
+    """Compute the optical flow of clips.
+
+    Images of the form denseflow that are written into the folder of the clips (--out DATA) are used by all commands
+    from then on, in place of computing flow.
+    """
     from marey.datasets.clips_in import clips_in
+    from marey.datasets.left_out import LeftOut
+    from marey.errors import VideoError
 
     if (short_side is not None and short_side < 16) or not bound > 0:
         raise MareyError(f"--short-side is {short_side}, --bound {bound:g}; expected at least 16 pixels, and above 0.")
     writable(out)
     found = list(dict.fromkeys(clip for place in clips for clip in clips_in(place)))
     shown = table("written to", right=("fields", "mean px/frame", "99th percentile"))
+    left_out: list[LeftOut] = []
     for clip, name in zip(found, _names(found), strict=True):
-        fields = _fields(clip, short_side, method, bound)
+        try:
+            fields = _fields(clip, short_side, method, bound)
+        except VideoError as error:
+            if len(found) == 1:
+                raise
+            left_out.append(LeftOut.of(clip, error))
+            continue
         speed = fields.square().sum(1).sqrt().flatten()
         place = _write(fields, name, out, form, bound)
         high = speed.kthvalue(max(1, int(0.99 * len(speed)))).values
         shown.add_row(escape(str(place)), str(len(fields)), f"{float(speed.mean()):.2f}", f"{float(high):.2f}")
+    if len(left_out) == len(found):
+        raise VideoError(f"none of the {len(found)} clips can be read; the first error: {left_out[0].reason}")
     screen().print(shown)
+    for one in left_out:
+        print(one)
+    if left_out:
+        print(f"{len(left_out)} of {len(found)} clips are left out")
 
 
 def _names(clips: "list[Clip]") -> list[str]:
     """A name for every clip, by class where it has one; those alike are numbered."""
     names: list[str] = []
+    seen: Counter[str] = Counter()
     for clip in clips:
         stem = clip.path.name if clip.path.is_dir() else clip.path.stem
         name = stem if clip.label is None else f"{clip.label}/{stem}"
-        alike = sum(one == name or one.startswith(f"{name}.") for one in names)
-        names.append(f"{name}.{alike + 1}" if name in names else name)
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
     return names
 
 

@@ -90,7 +90,9 @@ def _clips(folder: Path) -> list[Path]:
 
 
 def is_clip(path: Path) -> bool:
-    """Whether `path` is named as a video file, or is a folder that holds frame images."""
-    if path.is_dir():
-        return any(inside.suffix.lower() in IMAGE_SUFFIXES for inside in path.iterdir())
-    return path.suffix.lower() in VIDEO_SUFFIXES
+    """Whether `path` is named as a video file, or is a folder that holds images, not the flow of a video beside it."""
+    if not path.is_dir():
+        return path.suffix.lower() in VIDEO_SUFFIXES
+    if not any(inside.suffix.lower() in IMAGE_SUFFIXES for inside in path.iterdir()):
+        return False
+    return not any(path.with_name(path.name + suffix).is_file() for suffix in VIDEO_SUFFIXES)

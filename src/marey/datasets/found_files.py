@@ -103,7 +103,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _add_clips(folder: Path, found: dict[str, Path]) -> None:
-    """Note every video under a folder, and every folder of images, by its name without suffix; the first one stays."""
+    """Note every video under a folder, and every folder of images, by its name without suffix."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
@@ -117,7 +117,7 @@ def _add_clips(folder: Path, found: dict[str, Path]) -> None:
             else:
                 _add_clips(Path(entry.path), found)
         elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES:
-            found.setdefault(Path(entry.name).stem, Path(entry.path))
+            found[Path(entry.name).stem] = Path(entry.path)  # a folder of its name is its flow
 
 
 def _holds_images(folder: str) -> bool:

@@ -30,7 +30,7 @@ class Clip:
     """Where a piece of video comes from, its class, and the group (person, source video) that no split may part.
 
     `path` is a video file or a folder of frame images; `stop_seconds` None means its end. `flow` is where its flow is
-    stored as images; None: in or beside the folder, as `marey.video.stored_flow.flow_beside` finds it.
+    stored as images; None: where `marey.video.stored_flow.flow_beside` finds it, if there is any.
     """
 
     path: Path
@@ -292,9 +292,7 @@ def _frames(
 
 
 def _stored(clip: Clip) -> StoredFlow | None:
-    if clip.flow is not None:
-        return clip.flow
-    return flow_beside(clip.path) if clip.path.is_dir() else None
+    return flow_beside(clip.path) if clip.flow is None else clip.flow
 
 
 def _shown_numbers(clip: Clip, stored: StoredFlow, numbers: Sequence[int] | None, count: int) -> Sequence[int] | None:

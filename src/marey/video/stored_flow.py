@@ -89,13 +89,19 @@ TWO_STREAM_TREE = ImageLayout(
 """Feichtenhofer's two-stream networks: jpegs_256/VIDEO/frame000001.jpg, tvl1_flow/u/VIDEO/frame000001.jpg, and v."""
 
 
-def flow_beside(frames: Path) -> StoredFlow | None:
-    """The flow stored for a folder of frame images, in it or in the tree that it belongs to, if there is any."""
-    if frames.parent.name.startswith("jpegs"):
-        found = TWO_STREAM_TREE.stored(frames.parent.parent, frames.name)
+def flow_beside(clip: Path) -> StoredFlow | None:
+    """The flow stored for a clip, if there is any, as denseflow or Feichtenhofer's tree name it.
+
+    It lies in the folder of its frames, in the tree that this belongs to, or in a folder beside a video file that is
+    called as the file without its suffix.
+    """
+    if clip.is_file():
+        return _begun(clip.with_suffix(""), "", DENSEFLOW)
+    if clip.parent.name.startswith("jpegs"):
+        found = TWO_STREAM_TREE.stored(clip.parent.parent, clip.name)
         if found is not None:
             return found
-    return _begun(frames, "", DENSEFLOW)
+    return _begun(clip, "", DENSEFLOW)
 
 
 def _begun(root: Path, video: str, files: FlowFiles) -> StoredFlow | None:

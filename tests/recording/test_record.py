@@ -20,13 +20,13 @@ import marey
 from marey.errors import DatasetError, MareyError, NetworkError, OutputError
 from marey.network import Network
 from marey.recording import Recording, merged, record, store
+from marey.recording import shard as shard_module
 from marey.recording.chosen import chosen_layers
 from marey.recording.plan import Settings
 from marey.video import encode
 from marey.video.clips import Clip, load_clip, starts
 
 record_module = sys.modules[record.__module__]
-shard_module = sys.modules["marey.recording.shard"]
 Again = Callable[..., Recording]
 Hashes = Callable[[Recording | Path], dict[str, str]]
 LAYERS = ["rgb.conv1_1", "flow.relu3_3", "fusion.*", "fc6", "scores"]
@@ -123,20 +123,29 @@ def test_stopped_at_any_moment_it_goes_on_to_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch,
     moment: int,
 ) -> None:
-    real, calls = encode.replacing, 0
+    replacing, save_file, calls = encode.replacing, shard_module.save_file, 0
+
+    def stopped() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls == 1 + 3 * moment
 
     @contextmanager
     def stopping(path: Path) -> Iterator[Path]:
-        nonlocal calls
-        calls += 1
-        mine = calls
-        with real(path) as temporary:
+        stops = stopped()
+        with replacing(path) as temporary:
             yield temporary
-            if mine == 1 + 3 * moment:
+            if stops:
                 raise KeyboardInterrupt
 
-    for module in (shard_module, store, record_module):
-        monkeypatch.setattr(module, "replacing", stopping)
+    def saving(tensors: Any, path: Path, **options: Any) -> None:
+        save_file(tensors, path, **options)
+        if stopped():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "replacing", stopping)
+    monkeypatch.setattr(record_module, "replacing", stopping)
+    monkeypatch.setattr(shard_module, "save_file", saving)
     with pytest.raises(KeyboardInterrupt):
         again(clips, out=tmp_path / "out", shard_clips=4)
     assert hashes(again(clips, out=tmp_path / "out", shard_clips=4)) == hashes(recording)

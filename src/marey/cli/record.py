@@ -33,6 +33,12 @@ def record(
         typer.Option("--workers", help="Threads that decode ahead. Default: one per core.", show_default=False),
     ] = None,
     limit: Annotated[float, typer.Option("--limit", help="Seconds that decoding one clip may take.")] = 600.0,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray", metavar="ADDRESS", help="Record on a Ray cluster: its address, auto or local.", show_default=False
+        ),
+    ] = None,
     device: DeviceOption = None,
 ) -> None:
     """Record what units answer to clips: maxima with their places, statistics per class, predictions.
@@ -62,6 +68,7 @@ def record(
             settings=settings,
             workers=workers,
             limit_seconds=limit,
+            ray=ray,
             report=lambda done, _: progress.update(bar, completed=done),
         )
     shown = screen()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def finish(
         ]
         return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
-    with staged(folder, shards / "whole") as staging:
+    with staged(folder, shards / f"whole-{uuid4().hex}") as staging:
         write_recording(staging, plan.described, rows(), block, memory_bytes=memory_bytes)
 
 

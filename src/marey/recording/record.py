@@ -39,6 +39,7 @@ def record(
     workers: int | None = None,
     limit_seconds: float = 600.0,
     shard_clips: int | None = None,
+    ray: str | None = None,
     report: Report | None = None,
 ) -> Recording:
     """What the units of `layers` answer to `clips`, kept in the folder `out`.
@@ -52,6 +53,8 @@ def record(
         damaged or too short. They are listed with their reasons.
     shard_clips
         clips after which answers are on disk; None: 16 to 256, by their number. The result does not depend on it.
+    ray
+        the address of a Ray cluster to record on, or "local", see `filled_by_ray`.
     report
         told after every shard how many clips are done, and of how many.
 
@@ -66,7 +69,12 @@ def record(
     prepare(folder, plan)
 
     def filled(indices: Iterator[int]) -> Iterator[int]:
-        yield from fill(network, plan, folder, indices, cache=cache, workers=workers, limit_seconds=limit_seconds)
+        options: dict[str, Any] = {"cache": cache, "workers": workers, "limit_seconds": limit_seconds}
+        if ray is None:
+            return fill(network, plan, folder / UNFINISHED, indices, **options)
+        from marey.recording.distributed import filled_by_ray
+
+        return filled_by_ray(network, plan, folder / UNFINISHED, indices, address=ray, **options)
 
     return completed(folder, plan, network, filled, report)
 
@@ -115,7 +123,7 @@ def pending(folder: Path, plan: Plan) -> list[int]:
 def fill(
     network: Network,
     plan: Plan,
-    folder: Path,
+    shards: Path,
     indices: Iterator[int],
     *,
     cache: FlowCache | None,
@@ -128,7 +136,7 @@ def fill(
     with ThreadPoolExecutor(1, thread_name_prefix="marey-shard") as writer, closing(made):  # type: ignore[type-var]
         for index, shard in made:
             before = writing
-            writing = (index, writer.submit(shard.save, shard_path(folder / UNFINISHED, index)))
+            writing = (index, writer.submit(shard.save, shard_path(shards, index)))
             if before is not None:
                 before[1].result()
                 yield before[0]

@@ -1,18 +1,20 @@
 """The responses to a few clips in a row, written whole or not at all: by shards a recording grows and resumes."""
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from marey.errors import MareyError
-from marey.video.encode import replacing
+from marey.errors import MareyError, OutputError
 
 FIELDS = ("maximum", "mean", "place", "window")
 
@@ -53,8 +55,19 @@ class Shard:
             for name, values in fields.items()
         }
         metadata = {"rows": json.dumps([asdict(row) for row in self.rows])}
-        with replacing(path) as temporary:
+        temporary = path.with_name(f".{path.stem}.{uuid4().hex}.part")  # a name that no other machine has either
+        try:
             save_file(tensors, temporary, metadata=metadata)
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+        except (OSError, SafetensorError) as error:
+            raise OutputError(
+                f"cannot write '{path}': {error}. Free some space and run the same line again."
+            ) from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def shard_path(folder: Path, index: int) -> Path:

@@ -143,3 +143,15 @@ def test_flow_beside_a_video_file_is_found(write_video: Callable[..., Path], pla
         [0.5 * k for k in range(1, 9)], abs=0.05
     )
     assert not is_clip(path.with_suffix("")) and is_clip(path)
+
+
+@pytest.mark.parametrize("rest", [127.5, 128.0])
+def test_what_is_at_rest_stays_at_rest(tmp_path: Path, rest: float):
+    files = replace(DENSEFLOW, rest=rest)
+    fields = torch.zeros(3, 2, 64, 80)
+    fields[:, :, :8, :8] = 5.0
+    write_flow(tmp_path, "v_01", fields, files=replace(files, u=files.u[:-3] + "png", v=files.v[:-3] + "png"))
+    stored = StoredFlow(tmp_path, "v_01", replace(files, u=files.u[:-3] + "png", v=files.v[:-3] + "png"))
+    found = stored.fields(0, 3, (64, 80))
+    assert found[:, :, 8:].abs().max() == 0 and found[:, :, :, 8:].abs().max() == 0
+    assert (found[:, :, :8, :8] - 5).abs().max() < 0.08

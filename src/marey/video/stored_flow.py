@@ -41,11 +41,14 @@ class StoredFlow:
     def fields(self, start: int, count: int, size: Size) -> Tensor:
         """`count` fields from `start` on, resized: float16 (time, 2, height, width) in px/frame of `size`.
 
-        Raises VideoError for one that is missing or damaged.
+        Where the gray of rest lies between two grays, as 127.5 does, both are read as no motion: else all that is at
+        rest would drift by half a step. Raises VideoError for an image that is missing or damaged.
         """
         fields = torch.empty(count, 2, *size, dtype=torch.float16)
+        half_step = 0.0 if self.files.rest.is_integer() else 0.501 * self.files.bound / self.files.rest
         for index in range(count):
             field = read_flow(self.folder, self.video, files=self.files, start_frame=start + index, count=1)[0]
+            field[field.abs() < half_step] = 0
             fields[index] = torch.from_numpy(_resized(field.numpy(), size))
         return fields
 

@@ -54,8 +54,12 @@ class Where:
         whether the picture is mirrored, so that the actor is seen from its left and acts with the other hand.
     x, y
         of the ground between the feet, in 0..1 of the frame, in the middle of the clip.
-    pan_px_per_frame
-        the camera's velocity (right, down); shake comes on top.
+    pan_px_per_frame, shake_px
+        the camera's velocity (right, down), and the deviation of its shake, for a frame of 112 px.
+    follow
+        part of the actor's way that the camera goes along, so that it stays in the picture.
+    clutter, occluded_by, noise
+        most shapes behind the actor, what stands before it, and the deviation of the sensor's noise in 0..1.
     """
 
     place: Place

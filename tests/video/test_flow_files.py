@@ -1,3 +1,4 @@
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,18 @@ def test_missing_and_damaged_images_are_named(tmp_path: Path):
     Image.new("L", (8, 8)).save(tmp_path / "v" / "flow_y_00001.jpg")
     with pytest.raises(VideoError, match=r"is 8 x 8 px, those before it are 40 x 56"):
         read_flow(tmp_path, "v")
+
+
+@pytest.mark.parametrize(("width", "said"), [(9000, "has frames of 9000 x 9000 px"), (60_000, "cannot be read")])
+def test_an_absurd_size_of_a_flow_image_takes_no_memory(tmp_path: Path, width: int, said: str):
+    write_flow(tmp_path, "v", smooth_fields(1), files=PNG)
+    path = tmp_path / "v" / "flow_x_00001.png"
+    content = bytearray(path.read_bytes())
+    content[16:24] = width.to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(bytes(content[12:29])).to_bytes(4, "big")
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=said):
+        read_flow(tmp_path, "v", files=PNG)
 
 
 def test_names_that_cannot_work_are_refused():

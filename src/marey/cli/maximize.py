@@ -153,11 +153,22 @@ def measure(
     network: Network, source: str, clips: Path, layers: set[str], *, flow: FlowWord, group: str | None, console: Console
 ) -> None:
     """Measure the real maxima of `layers` on clips, and keep them in the network's file where it has one."""
+    from marey.datasets.left_out import LeftOut
     from marey.networks.loading import keep_maxima
     from marey.real_maxima import measure_maxima
 
+    left_out: list[LeftOut] = []
     with console.status(escape(f"measuring {', '.join(sorted(layers))} on the clips of {clips}")):
-        count = measure_maxima(network, clips, layers, flow=flow, group=group)
+        count = measure_maxima(
+            network,
+            clips,
+            layers,
+            flow=flow,
+            group=group,
+            failed=lambda clip, error: left_out.append(LeftOut.of(clip, error)),
+        )
+    for one in left_out:
+        console.print(str(one), highlight=False, markup=False)
     if source.endswith(".safetensors"):
         keep_maxima(network, source)
     console.print(f"real maxima of {', '.join(sorted(layers))} from {count} clips", highlight=False, markup=False)

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from marey.errors import OutputError, VideoError
+from marey.video.limits import LIMITS
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,17 @@ def read_flow(
         for path in _paths(folder, video, files, index):
             try:
                 with Image.open(path) as file:
+                    LIMITS.check_size(path, file.height, file.width)
                     gray.append(np.array(file.convert("L")))
             except FileNotFoundError:
                 raise VideoError(f"no flow image at '{path}'; {index} fields come before it.") from None
-            except (OSError, ValueError, SyntaxError) as error:
+            except (
+                OSError,
+                ValueError,
+                SyntaxError,
+                Image.DecompressionBombError,
+                Image.DecompressionBombWarning,
+            ) as error:
                 raise VideoError(f"flow image '{path}' cannot be read: {error}.") from None
             if gray[-1].shape != gray[0].shape:
                 size, before = (" x ".join(map(str, image.shape)) for image in (gray[-1], gray[0]))

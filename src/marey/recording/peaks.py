@@ -28,11 +28,11 @@ def peaks(output: Tensor, clips: int) -> Peaks:
     size = maps.shape[-1]
     mean = maps.mean(-1, dtype=torch.promote_types(maps.dtype, torch.float32))
     maximum, place = _largest(maps)
+    if output.dim() == 4 and len(output) == clips:  # no time: the commonest layer, and many of them are small
+        return Peaks(maximum.float(), mean.float(), place.int())
     if folds:
         mean, maximum, place = (volume(part[..., None, None], clips)[..., 0, 0] for part in (mean, maximum, place))
-    if maximum.shape[2] == 1:  # clip unit time
-        return Peaks(maximum[..., 0].float(), mean[..., 0].float(), place[..., 0].int())
-    largest, time = maximum.max(2)
+    largest, time = maximum.max(2)  # clip unit time
     place = time * size + place.gather(2, time[..., None])[..., 0]
     return Peaks(largest.float(), mean.mean(2).float(), place.int())
 

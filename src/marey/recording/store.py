@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pyarrow import parquet
 
 from marey.recording.plan import CLIP_FIELDS
 from marey.recording.statistics import QUANTILES, quantile_name, statistics_by_class
+from marey.video.ahead import cores
 from marey.video.encode import replacing
 
 SUMMARY, CLIPS, STATISTICS = "recording.json", "clips.parquet", "statistics.parquet"
@@ -82,7 +84,13 @@ def _writer(path: Path, schema: pyarrow.Schema) -> Iterator[parquet.ParquetWrite
     """A writer of a Parquet file, which is there when all of it is."""
     with (
         replacing(path) as temporary,
-        parquet.ParquetWriter(temporary, schema, compression="zstd", compression_level=1) as writer,
+        parquet.ParquetWriter(
+            temporary,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=[name for name in schema.names if name not in ("maximum", "mean")],  # seldom twice the same
+        ) as writer,
     ):
         yield writer
 
@@ -99,7 +107,7 @@ def write_recording(
 
     `described` says what was recorded (see `Plan.described`), `rows` are those of clips.parquet in order, and `block`
     gives the responses (unit, clip) of some units of a layer, once all rows were given. It is asked for as many units
-    at a time as `memory_bytes` hold.
+    at a time as `memory_bytes` hold, by several threads.
     """
     counts = _Counts(tuple(described["network"]["classes"]))
     with _writer(folder / CLIPS, CLIP_SCHEMA) as writer:
@@ -112,11 +120,15 @@ def write_recording(
                 waiting = []
         if waiting:
             writer.write_table(pyarrow.Table.from_pylist(waiting, schema=CLIP_SCHEMA))
-    with _writer(folder / STATISTICS, STATISTICS_SCHEMA) as writer:
-        for layer, about in described["layers"].items():
-            path = layer_path(folder, layer)
-            found = _write_layer(path, layer, about["units"], counts, block, memory_bytes=memory_bytes)
-            writer.write_table(pyarrow.concat_tables(list(found)), row_group_size=2**31)
+    threads = cores()
+
+    def layer_written(name: str) -> pyarrow.Table:
+        path, units = layer_path(folder, name), described["layers"][name]["units"]
+        return _write_layer(path, name, units, counts, block, memory_bytes=memory_bytes // threads)
+
+    with _writer(folder / STATISTICS, STATISTICS_SCHEMA) as writer, ThreadPoolExecutor(threads) as pool:
+        for found in pool.map(layer_written, described["layers"]):
+            writer.write_table(found, row_group_size=2**31)
     summary = {**described, "clips": {**described["clips"], **counts.summary}}
     with replacing(folder / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
@@ -165,13 +177,14 @@ def _write_layer(
     block: BlockOf,
     *,
     memory_bytes: int,
-) -> Iterator[pyarrow.Table]:
-    """Write the responses of a layer, sorted by unit, then clip; gives the statistics of the units along the way."""
+) -> pyarrow.Table:
+    """Write the responses of a layer, sorted by unit, then clip; gives the statistics of its units."""
     clips = np.array(counts.numbers, np.int32)
     columns = {label: np.array(places, np.intp) for label, places in sorted(counts.columns.items())}
     # Units in a row group: few, so that one is read without most others.
     together = max(1, _GROUP_ROWS // max(1, len(clips)))
     at_once = max(1, memory_bytes // (_VALUE_BYTES * max(1, len(clips)) * together)) * together
+    statistics = []
     with _writer(path, RESPONSE_SCHEMA) as writer:
         for first in range(0, units, at_once):
             stop = min(units, first + at_once)
@@ -179,7 +192,8 @@ def _write_layer(
             for begin in range(first, stop, together):
                 part = slice(begin - first, min(begin + together, stop) - first)
                 writer.write_table(_response_table(found, part, first, clips), row_group_size=2**31)
-            yield _statistics_table(layer, first, found, columns)
+            statistics.append(_statistics_table(layer, first, found, columns))
+    return pyarrow.concat_tables(statistics)
 
 
 def _response_table(block: Block, part: slice, first: int, clips: NDArray[np.int32]) -> pyarrow.Table:

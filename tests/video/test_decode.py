@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from marey.errors import VideoError
-from marey.video.decode import is_steady, mean_rate, probe, read_frames, read_video
+from marey.video.decode import frames_between, is_steady, mean_rate, probe, read_frames, read_video
 
 WriteVideo = Callable[..., Path]
 Plain = Callable[..., list[np.ndarray]]
@@ -186,6 +186,24 @@ def test_damage_in_the_middle_costs_only_the_frames_that_depend_on_it(write_vide
     assert len(frames) >= 14
     assert brightness(frames)[0] == STEPS[0]
     assert brightness(frames)[-1] == STEPS[-1]
+
+
+def test_a_video_of_which_most_is_damaged_is_refused(write_video: WriteVideo, plain: Plain):
+    path = write_video("a.avi", plain(STEPS), codec="mjpeg", pixels="yuvj420p", rate=25)
+    content = path.read_bytes()
+    start = content.index(b"movi") + 4
+    frames = content[start : content.index(b"idx1")].split(b"\xff\xd8\xff")
+    for count, refused in ((8, False), (12, True)):
+        spoiled = [frame.replace(b"\xff\xc0", b"\x00\x00") if k <= count else frame for k, frame in enumerate(frames)]
+        body = b"\xff\xd8\xff".join(spoiled)
+        path.write_bytes(content[:start] + body + content[start + len(body) :])
+        told: list[str] = []
+        shown = frames_between(path, 0.0, None, damaged=told.append)
+        if refused:
+            with pytest.raises(VideoError, match=r"a\.avi' is damaged: 12 of 20 packets are damaged, more than half"):
+                list(shown)
+        else:
+            assert len(list(shown)) == 12 and told == ["8 of 20 packets are damaged"]
 
 
 def bad_videos(folder: Path, write_video: WriteVideo, plain: Plain) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """What could not be used, because a figure without its missing clips is another figure."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from marey.errors import MareyError
@@ -25,4 +26,5 @@ class LeftOut:
         return {"path": self.path, "label": self.label, "reason": self.reason}
 
     def __str__(self) -> str:
-        return f"left out: {self.path}: {self.reason}"
+        named = Path(self.path).name in self.reason
+        return f"left out: {self.reason}" if named else f"left out: {self.path}: {self.reason}"

@@ -31,6 +31,11 @@ class Decoding:
     placeholders: set[int] = field(default_factory=set)
 
     @property
+    def mostly_damaged(self) -> bool:
+        """Whether what was decoded is not worth showing."""
+        return 2 * self.damaged > self.packets
+
+    @property
     def fault(self) -> str | None:
         """What is wrong with a file that was read to its end, in words; None where nothing is."""
         if self.damaged:

@@ -207,7 +207,8 @@ def frames_shown(
 
     The frame that is on screen at `start_seconds` comes first. Pictures are uint8 (height width channel), upright, all
     of one size. A folder shows `folder_rate` images per second. Raises VideoError when there is nothing, and above the
-    limits; `damaged` is told what a file lacks that is cut off or damaged, once it is read to its end.
+    limits. Once a file that is cut off or damaged is read to its end, `damaged` is told what it lacks; more than half of
+    its packets damaged is an error.
     """
     path = _existing(path)
     how = Decoding()
@@ -225,6 +226,8 @@ def frames_shown(
         raise _nothing_decoded(path)
     if not begun:
         yield before
+    if how.mostly_damaged:
+        raise VideoError(f"'{path}' is damaged: {how.fault}, more than half; it is not used.")
     if how.fault is not None and damaged is not None and start_seconds == 0:
         damaged(how.fault)
 

@@ -207,8 +207,8 @@ def frames_shown(
 
     The frame that is on screen at `start_seconds` comes first. Pictures are uint8 (height width channel), upright, all
     of one size. A folder shows `folder_rate` images per second. Raises VideoError when there is nothing, and above the
-    limits. Once a file that is cut off or damaged is read to its end, `damaged` is told what it lacks; more than half of
-    its packets damaged is an error.
+    limits. Once a file that is cut off or damaged is read to its end, `damaged` is told what it lacks; where more than
+    half of its packets are damaged, that is an error.
     """
     path = _existing(path)
     how = Decoding()

@@ -73,6 +73,22 @@ def test_top_shows_the_strongest_clips_one_of_each_group(marey: Marey, net: Path
     assert marey("top", out, "disc_left", "-n", 99).out.count(".mp4") == 4
 
 
+def test_classify_shows_which_units_answer_against_their_real_range(
+    marey: Marey, net: Path, few: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "recording"
+    _recorded(marey, net, few, out)
+    clip = next(path for path in (few / "disc_left").iterdir() if "broken" not in path.name)
+    words = ("classify", net, clip, "--flow", "dis", "--windows", 3, "--top", 2)
+    said = marey(*words, "--recording", out)
+    assert said.status == 0, said.err
+    lines = said.out.splitlines()
+    assert "of real maximum" in lines[3] and lines[4].split()[0].startswith("fusion.conv5:")
+    assert all(float(line.split()[-1].rstrip("%")) <= 101 for line in lines[4:])
+    without = marey(*words, "--units")
+    assert without.status == 1 and "no real maxima" in without.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -101,10 +101,7 @@ class Plan:
         record = {
             "format": FORMAT,
             "network": dict(self.network),
-            "layers": {
-                layer.name: {"kind": layer.kind, "units": layer.units, "positions": layer.positions}
-                for layer in self.layers
-            },
+            "layers": {layer.name: _layer(layer) for layer in self.layers},
             "settings": asdict(self.settings),
             "clips": {"count": len(self.clips), "sha256": clips_hash(self.table)},
             "versions": _versions(),
@@ -144,6 +141,14 @@ def _network(network: Network) -> dict[str, Any]:
         "dtype": str(network.dtype).removeprefix("torch."),
         "device": network.device.type,
     }
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    sees = {
+        name: [[field.start, field.stride, field.length] for field in fields]
+        for name, fields in layer.receptive_field.streams.items()
+    }
+    return {"kind": layer.kind, "units": layer.units, "positions": layer.positions, "sees": sees}
 
 
 def _scores(network: Network) -> str | None:

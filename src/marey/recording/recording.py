@@ -17,8 +17,10 @@ from torch import Tensor
 from marey.datasets.left_out import LeftOut
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.evaluation import Evaluation
+from marey.receptive_field import Field, ReceptiveField
 from marey.recording.plan import FORMAT
 from marey.recording.store import CLIPS, STATISTICS, SUMMARY, layer_path
+from marey.streams import Stream, Windows
 from marey.units import Unit
 from marey.video.clips import Clip
 
@@ -54,6 +56,7 @@ class RecordedLayer:
     kind: str
     units: int
     positions: tuple[int, int, int]
+    receptive_field: ReceptiveField
 
 
 class Recording:
@@ -84,6 +87,11 @@ class Recording:
         """The network's class names."""
         return tuple(self.summary["network"]["classes"])
 
+    @cached_property
+    def streams(self) -> tuple[Stream, ...]:
+        """What the network was shown."""
+        return tuple(_stream(values) for values in self.summary["network"]["streams"])
+
     @property
     def recorded(self) -> int:
         """How many clips were recorded."""
@@ -98,7 +106,7 @@ class Recording:
     def layers(self) -> dict[str, RecordedLayer]:
         """The recorded layers, in the order of the network."""
         return {
-            name: RecordedLayer(name, layer["kind"], layer["units"], tuple(layer["positions"]))
+            name: RecordedLayer(name, layer["kind"], layer["units"], tuple(layer["positions"]), _field(layer["sees"]))
             for name, layer in self.summary["layers"].items()
         }
 
@@ -279,6 +287,19 @@ class Recording:
             held=tuple(rows.filter(rows["held"])["path"].to_pylist()),
             damaged=tuple(zip(damaged["path"].to_pylist(), damaged["damage"].to_pylist(), strict=True)),
         )
+
+
+def _stream(values: Mapping[str, Any]) -> Stream:
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    windows = plain.pop("windows")
+    return Stream(**plain, windows=None if windows is None else Windows(**windows))
+
+
+def _field(sees: Mapping[str, Any]) -> ReceptiveField:
+    fields: dict[str, tuple[Field, Field, Field]] = {}
+    for name, (t, y, x) in sees.items():
+        fields[name] = (Field(*t), Field(*y), Field(*x))
+    return ReceptiveField(fields)
 
 
 def _descending(values: NDArray[np.float32], count: int | None) -> list[int]:

@@ -1,0 +1,67 @@
+"""Where in a whole clip a unit answers, as a map over the pixels of every frame."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from marey.network import Network, volume
+from marey.receptive_field import Field
+from marey.taps import frozen, tapped
+from marey.units import Unit
+from marey.video.clips import Clip, LoadedClip, load_clip, span_frames
+from marey.video.flow import Method
+from marey.video.flow_cache import FlowCache
+
+
+def heat(
+    network: Network,
+    unit: str | Unit,
+    clip: Clip,
+    *,
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+    batch: int = 16,
+) -> tuple[LoadedClip, Tensor]:
+    """The clip, and a unit's answers over its frames and the pixels of the network's first stream (time height width).
+
+    Windows follow each other by half their length. Every answer belongs to the frame and the pixel in the middle of
+    what its position sees; between positions it is interpolated, and a frame shows the position nearest in time.
+    """
+    chosen = network.unit(unit)
+    layer = network.layer(chosen.layer)
+    loaded = load_clip(clip, network.streams, flow=flow, cache=FlowCache() if cache is None else cache)
+    span = span_frames(network.streams)
+    last = max(0, loaded.frames - span)
+    starts = sorted({*range(0, last + 1, max(1, span // 2)), last})
+    module = network.module.get_submodule(layer.name)
+    maps: list[Tensor] = []
+    with torch.no_grad(), frozen(network.module):
+        for first in range(0, len(starts), batch):
+            windows = [loaded.window(network.streams, start) for start in starts[first : first + batch]]
+            inputs = {name: torch.stack([window[name] for window in windows]).to(network.device) for name in windows[0]}
+            output = tapped(lambda inputs=inputs: network.forward(inputs), {"layer": module})["layer"]  # type: ignore[misc]
+            maps.append(volume(output, len(windows))[:, chosen.channel].float().cpu())
+    answers = torch.cat(maps)  # window t y x
+    stream = next(stream for stream in network.streams if stream.name in layer.receptive_field.streams)
+    time, *space = layer.receptive_field.streams[stream.name]
+    middles = []
+    for t in range(answers.shape[1]):
+        first, stop = time.start + time.stride * t, time.start + time.stride * t + time.length
+        seen = stream.times[max(0, first) : max(1, stop)]
+        middles.append((seen[0] + seen[-1]) / 2 if seen else 0.0)
+    frames = (torch.tensor(starts)[:, None] + torch.tensor(middles)).flatten()
+    nearest = (torch.arange(loaded.frames)[:, None] - frames).abs().argmin(1)
+    shown = _over_pixels(answers.flatten(0, 1), (space[0], space[1]), (stream.height, stream.width))
+    return loaded, shown[nearest]
+
+
+def _over_pixels(maps: Tensor, fields: tuple[Field, Field], size: tuple[int, int]) -> Tensor:
+    """Maps (map y x) at the pixels that lie in the middle of what their positions see, interpolated in between."""
+    axes = []
+    for field, length, positions in zip(fields, size, maps.shape[1:], strict=True):
+        pixels = torch.arange(length) + 0.5
+        place = (pixels - field.start - field.length / 2) / max(1, field.stride) if field.stride else 0 * pixels
+        axes.append(2 * place / max(1, positions - 1) - 1)
+    y, x = torch.meshgrid(*axes, indexing="ij")
+    grid = torch.stack([x, y], dim=-1).expand(len(maps), *size, 2)
+    return functional.grid_sample(maps[:, None], grid, padding_mode="border", align_corners=True)[:, 0]

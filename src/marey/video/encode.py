@@ -101,7 +101,8 @@ def _configure(stream: VideoStream, frames: Picture, rate: float, quality: int) 
     context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
     context.color_primaries = context.color_trc = _BT709
     if context.name == "libx264":
-        context.options = {"crf": str(quality), "preset": "medium"}
+        # Without the macroblock tree, whose choices differ from run to run: the same frames give the same file.
+        context.options = {"crf": str(quality), "preset": "medium", "x264-params": "mbtree=0"}
     else:
         context.bit_rate = max(500_000, round(frames.shape[1] * frames.shape[2] * rate * 0.2))
 

@@ -106,6 +106,14 @@ def test_noise_and_compression_change_the_frames_and_no_truth() -> None:
         assert clip.flow.tobytes() == clean.flow.tobytes() and clip.mask.tobytes() == clean.mask.tobytes()
 
 
+def test_compressed_clips_are_the_same_every_time_too() -> None:
+    def all_frames() -> list[bytes]:
+        return [clip.frames.tobytes() for clip in study_clips(1, 0, frames=6, difficulty="hard")]
+
+    first = all_frames()
+    assert first == all_frames() == all_frames()
+
+
 def test_an_occluder_is_no_part_of_the_actor() -> None:
     clip = study_clip("wave", 0, 3, frames=4, difficulty=Difficulty(occluders=1.0))
     bare = study_clip("wave", 0, 3, frames=4)

@@ -194,8 +194,8 @@ def make_up(place: Path, *, clips: int, units: int) -> None:
 
     described = {
         "format": 1,
-        "network": {"name": "made up", "classes": labels, "scores": "scores"},
-        "layers": {"fusion.conv5": {"kind": "Conv3d", "units": units, "positions": [5, 14, 14]}},
+        "network": {"name": "made up", "classes": labels, "scores": "scores", "streams": []},
+        "layers": {"fusion.conv5": {"kind": "Conv3d", "units": units, "positions": [5, 14, 14], "sees": {}}},
         "clips": {"count": clips},
     }
     place.mkdir(parents=True, exist_ok=True)
@@ -220,7 +220,8 @@ def ask(given: argparse.Namespace) -> None:
     before = peak_megabytes()
     opening, found = clocked(lambda: Recording.open(given.folder))
     clips_read, _ = clocked(lambda: found.clips)
-    tops = [clocked(lambda k=k: found.top(f"fusion.conv5:{k}", 9))[0] for k in range(20)]
+    units = found.layer("fusion.conv5").units
+    tops = [clocked(lambda k=k: found.top(f"fusion.conv5:{k % units}", 9))[0] for k in range(20)]
     layer_maxima, _ = clocked(lambda: found.maxima("fusion.conv5"))
     print(
         f"open {opening:.1f} ms, clips {clips_read:.0f} ms, first top {tops[0]:.0f} ms, "

@@ -69,6 +69,10 @@ class Recording:
         """Open the folder; MareyError when it holds no whole recording."""
         self.folder = Path(folder)
         self.summary = read_summary(self.folder)
+        try:
+            self.layers, self.streams, self.recorded, self.left_out  # noqa: B018 -- all there, or damaged
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(self.folder / SUMMARY, error) from None
         self._files: dict[str, parquet.ParquetFile] = {}
 
     @classmethod

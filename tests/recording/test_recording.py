@@ -1,0 +1,135 @@
+"""A recording opens without network and clips, is read by anything that reads Parquet, and answers quickly."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pyarrow import parquet
+
+from marey.errors import MareyError, NetworkError
+from marey.recording import Recording
+from marey.units import Unit
+from marey.video.clips import Clip
+
+Again = Callable[..., Recording]
+
+
+def test_the_strongest_clips_are_those_of_a_full_sort_one_of_each_group(recording: Recording) -> None:
+    values = recording.matrix("fc6")[:, 2].tolist()
+    order = sorted(range(24), key=lambda number: -values[number])
+    every = recording.top("fc6:2", 24, one_per_group=False)
+    assert [one.number for one in every] == order
+    assert [one.value for one in every] == sorted(values, reverse=True)
+    best = {}
+    for number in order:
+        best.setdefault(recording.clip(number).group, number)
+    assert [one.number for one in recording.top("fc6:2", 9)] == list(best.values())
+    assert recording.top("fc6:2", 2) == recording.top(Unit("fc6", 2), 9)[:2]
+
+
+def test_clips_without_a_group_are_each_their_own(again: Again, clips: list[Clip]) -> None:
+    found = again([Clip(clip.path, label=clip.label) for clip in clips[:5]])
+    assert len(found.top("fc6:0", 9)) == 5
+
+
+def test_class_units_are_found_by_name(recording: Recording) -> None:
+    assert recording.unit("disc_left") == recording.unit("class:disc_left") == Unit("scores", 1)
+
+
+def test_statistics_are_per_class_and_over_all(recording: Recording) -> None:
+    table = recording.statistics("fc6", 3)
+    labels = recording.recorded_clips["label"].to_pylist()
+    values = recording.matrix("fc6")[:, 3].double()
+    rows = {row["label"]: row for row in table.to_pylist()}
+    assert set(rows) == {None, *labels} and rows[None]["clips"] == 24
+    for label in {*labels}:
+        mine = values[[one == label for one in labels]]
+        assert rows[label]["clips"] == len(mine)
+        assert rows[label]["mean"] == pytest.approx(float(mine.mean()))
+        assert rows[label]["variance"] == pytest.approx(float(mine.var()))
+        assert rows[label]["q50"] == pytest.approx(float(np.median(mine)))
+        assert rows[label]["maximum"] == pytest.approx(float(mine.max()))
+
+
+def test_the_evaluation_is_that_of_the_scores(recording: Recording) -> None:
+    found = recording.evaluation()
+    scores = torch.tensor(recording.clips["scores"].to_pylist())
+    assert found.predictions.equal(scores.argmax(1)) and len(found.clips) == 24
+    counts = recording.summary["clips"]
+    assert (counts["right"], counts["of_known_class"]) == (found.right, 24)
+
+
+def test_it_is_read_in_one_line_by_others(recording: Recording) -> None:
+    table = parquet.read_table(recording.folder / "responses" / "fc6.parquet", filters=[("unit", "=", 2)])
+    assert table.equals(recording.responses("fc6:2"))
+    duckdb = pytest.importorskip("duckdb")
+    rows = duckdb.sql(
+        f"SELECT path, maximum FROM '{recording.folder}/responses/fc6.parquet' "
+        f"JOIN '{recording.folder}/clips.parquet' USING (clip) WHERE unit = 2 ORDER BY maximum DESC LIMIT 3"
+    ).fetchall()
+    expected = recording.top("fc6:2", 3, one_per_group=False)
+    assert rows == [(str(one.clip.path), pytest.approx(one.value)) for one in expected]
+
+
+def test_it_opens_without_the_clips_and_without_a_codec(recording: Recording, tmp_path: Path) -> None:
+    shutil.copytree(recording.folder, tmp_path / "moved")
+    again = Recording.open(tmp_path / "moved")
+    assert again.top("fc6:0") == recording.top("fc6:0")
+    assert [stream.name for stream in again.streams] == ["rgb", "flow"]
+    assert again.layer("fusion.conv5").receptive_field.streams.keys() == {"rgb", "flow"}
+    assert "24 clips, 0 left out" in repr(again)
+
+
+def test_what_is_no_recording_or_damaged_is_said(recording: Recording, tmp_path: Path) -> None:
+    with pytest.raises(MareyError, match=r"holds no recording \(recording.json\); make one with `marey record`"):
+        Recording.open(tmp_path)
+    (tmp_path / "unfinished").mkdir()
+    with pytest.raises(MareyError, match="a recording that is not finished; run the same `marey record` line again"):
+        Recording.open(tmp_path)
+    broken = tmp_path / "broken"
+    shutil.copytree(recording.folder, broken)
+    (broken / "responses" / "fc6.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(MareyError, match=r"fc6.parquet' of a recording is missing or damaged"):
+        Recording.open(broken).responses("fc6:0")
+    (broken / "clips.parquet").unlink()
+    with pytest.raises(MareyError, match=r"clips.parquet' of a recording is missing or damaged"):
+        Recording.open(broken).top("scores:0")
+    summary = json.loads((broken / "recording.json").read_text())
+    (broken / "recording.json").write_text(json.dumps({**summary, "format": 99}))
+    with pytest.raises(MareyError, match="has format 99; this marey reads 1"):
+        Recording.open(broken)
+    (broken / "recording.json").write_text(json.dumps({"format": 1}))
+    with pytest.raises(MareyError, match=r"recording.json' of a recording is missing or damaged"):
+        Recording.open(broken)
+    (broken / "recording.json").write_text("{")
+    with pytest.raises(MareyError, match="is damaged"):
+        Recording.open(broken)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("fc7:0", r"layer 'fc7' is not in the recording .* Did you mean 'fc6'\?"),
+        ("fc6:16", r"unit fc6:16 is out of range: layer 'fc6' has 16 units, 0 to 15"),
+        ("disc_lefd", r"'disc_lefd' is neither a class nor a unit .* Did you mean 'disc_left'"),
+    ],
+)
+def test_units_that_were_not_recorded_are_told(recording: Recording, address: str, said: str) -> None:
+    with pytest.raises(NetworkError, match=said):
+        recording.top(address)
+
+
+def test_a_hundred_thousand_clips_open_and_answer_quickly(tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "recording.py"
+    words = [sys.executable, str(script), "rows", "100000", "--units", "8", "--out", str(tmp_path / "rows")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.split()
+    opening, later = float(said[said.index("open") + 1]), float(said[said.index("then") + 1])
+    assert opening < 1000 and later < 200, done.stdout  # 20 ms where nothing else runs

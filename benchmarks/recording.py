@@ -43,8 +43,10 @@ def timed(work: Callable[[], object], network: Network) -> tuple[float, float]:
 def speed(given: argparse.Namespace) -> None:
     network = load(given.net)
     network.module.to(given.device)
-    clips = clips_in(given.clips)[: given.most]
-    settings = Settings(windows=given.windows, batch=given.batch)
+    found = clips_in(given.clips)
+    count = min(len(found), given.most)
+    clips = [found[k * len(found) // count] for k in range(count)]
+    settings = Settings(windows=given.windows, batch=given.batch, flow=given.flow)
     place = Path(tempfile.mkdtemp(prefix="recording-"))
     cache = FlowCache(given.cache)
     try:
@@ -169,6 +171,7 @@ def make_up(place: Path, *, clips: int, units: int) -> None:
             "start_seconds": 0.0,
             "label": labels[index % 100],
             "group": f"g{index // 7}",
+            "flow": None,
             "bytes": 10**6,
             "failure": None,
             "frames": 250,
@@ -238,6 +241,7 @@ def main() -> None:
     one.add_argument("clips", type=Path)
     one.add_argument("--device", default="cpu")
     one.add_argument("--cache", type=Path, default=None)
+    one.add_argument("--flow", default="tvl1-fast")
     one.add_argument("--windows", type=int, default=3)
     one.add_argument("--batch", type=int, default=16)
     one.add_argument("--workers", type=int, default=None)

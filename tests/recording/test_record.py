@@ -156,7 +156,7 @@ def test_killed_processes_and_several_at_once_give_the_same_bytes(tmp_path: Path
     words = [sys.executable, str(script), "--kills", "3", "--processes", "4", "--people", "2", "--out", str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 kills, 0 different" in done.stdout and "4 processes at once: the same" in done.stdout
+    assert "process: 3 kills, 0 different" in done.stdout and "4 processes at once: the same" in done.stdout
 
 
 def test_what_is_whole_is_opened_not_recorded_again(

@@ -16,6 +16,8 @@ from marey.errors import MareyError, NetworkError
 from marey.recording import Recording
 from marey.units import Unit
 from marey.video.clips import Clip
+from marey.video.flow_files import TWO_STREAM
+from marey.video.stored_flow import StoredFlow
 
 Again = Callable[..., Recording]
 
@@ -36,6 +38,12 @@ def test_the_strongest_clips_are_those_of_a_full_sort_one_of_each_group(recordin
 def test_clips_without_a_group_are_each_their_own(again: Again, clips: list[Clip]) -> None:
     found = again([Clip(clip.path, label=clip.label) for clip in clips[:5]])
     assert len(found.top("fc6:0", 9)) == 5
+
+
+def test_where_flow_is_stored_is_kept(again: Again, clips: list[Clip], tmp_path: Path) -> None:
+    flow = StoredFlow(tmp_path / "flow", "v_1", TWO_STREAM)
+    found = again([Clip(tmp_path / "gone", flow=flow), clips[0]])
+    assert {found.clip(0).flow, found.clip(1).flow} == {flow, None}
 
 
 def test_class_units_are_found_by_name(recording: Recording) -> None:

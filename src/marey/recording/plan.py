@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pyarrow
@@ -17,6 +18,8 @@ from marey.errors import DatasetError, MareyError, NetworkError
 from marey.network import Layer, Network
 from marey.video.clips import Clip
 from marey.video.flow import Method, check_method
+from marey.video.flow_files import FlowFiles
+from marey.video.stored_flow import StoredFlow
 
 FORMAT = 1
 _PACKAGES = ("torch", "av", "opencv-contrib-python-headless")
@@ -28,6 +31,7 @@ CLIP_FIELDS = [
     ("stop_seconds", pyarrow.float64()),
     ("label", pyarrow.string()),
     ("group", pyarrow.string()),
+    ("flow", pyarrow.string()),  # where it is stored as images, see `stored_flow_text`
     ("bytes", pyarrow.int64()),
 ]
 
@@ -91,6 +95,7 @@ class Plan:
             "stop_seconds": [clip.stop_seconds for clip in self.clips],
             "label": [clip.label for clip in self.clips],
             "group": [clip.group for clip in self.clips],
+            "flow": [stored_flow_text(clip.flow) for clip in self.clips],
             "bytes": [_bytes(clip) for clip in self.clips],
         }
         return pyarrow.table(columns, schema=pyarrow.schema(CLIP_FIELDS))
@@ -175,6 +180,19 @@ def clips_hash(table: pyarrow.Table) -> str:
     return digest.hexdigest()
 
 
+def stored_flow_text(flow: StoredFlow | None) -> str | None:
+    """Where the flow of a clip is stored, as JSON."""
+    return None if flow is None else json.dumps({**asdict(flow), "folder": str(flow.folder)}, sort_keys=True)
+
+
+def stored_flow(text: str | None) -> StoredFlow | None:
+    """What `stored_flow_text` was given."""
+    if text is None:
+        return None
+    values = json.loads(text)
+    return StoredFlow(Path(values["folder"]), values["video"], FlowFiles(**values["files"]))
+
+
 def _bytes(clip: Clip) -> int | None:
     try:
         return clip.path.stat().st_size if clip.path.is_file() else None
@@ -223,7 +241,7 @@ def clip_differences(before: pyarrow.Table, now: pyarrow.Table) -> list[str]:
     for word, keys in (("more", more), ("fewer", fewer)):
         if keys:
             found.append(f"{len(keys)} clips {word}, such as '{keys[0][0]}'")
-    for name in ("label", "group", "bytes"):
+    for name in ("label", "group", "flow", "bytes"):
         changed = [key for key, row in new.items() if key in old and old[key][name] != row[name]]
         if changed:
             was, now_is = old[changed[0]][name], new[changed[0]][name]

@@ -18,7 +18,7 @@ from marey.datasets.left_out import LeftOut
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.evaluation import Evaluation
 from marey.receptive_field import Field, ReceptiveField
-from marey.recording.plan import FORMAT
+from marey.recording.plan import FORMAT, stored_flow
 from marey.recording.store import CLIPS, STATISTICS, SUMMARY, layer_path
 from marey.streams import Stream, Windows
 from marey.units import Unit
@@ -122,7 +122,7 @@ class Recording:
     @cached_property
     def _named(self) -> pyarrow.Table:
         """The columns of `clips` that say which clips these are, without the long ones."""
-        names = ["path", "start_seconds", "stop_seconds", "label", "group", "failure", "prediction"]
+        names = ["path", "start_seconds", "stop_seconds", "label", "group", "flow", "failure", "prediction"]
         return _read(self.folder / CLIPS, names)
 
     @property
@@ -134,9 +134,9 @@ class Recording:
 
     def clip(self, number: int) -> Clip:
         """The clip with this number."""
-        names = ["path", "start_seconds", "stop_seconds", "label", "group"]
+        names = ["path", "start_seconds", "stop_seconds", "label", "group", "flow"]
         (row,) = self._named.slice(number, 1).select(names).to_pylist()
-        return Clip(**row)
+        return Clip(**{**row, "flow": stored_flow(row["flow"])})
 
     def layer(self, name: str) -> RecordedLayer:
         """A recorded layer; NetworkError when it was not recorded."""

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import av
 import cv2
 import torch
 from torch import Tensor
@@ -18,8 +19,8 @@ from marey.video.clips import Clip, load_clip, starts
 from marey.video.flow import Method
 from marey.video.flow_cache import FlowCache
 
-_DAMAGE = (VideoError, OSError, ValueError, RuntimeError, MemoryError, cv2.error)
-"""What decoding and flow raise for files that are damaged in ways that nobody foresaw."""
+_DAMAGE = (VideoError, OSError, ValueError, MemoryError, av.FFmpegError, cv2.error)
+"""What decoding and flow raise for files that are damaged in ways that nobody foresaw; others are bugs."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def windows_ahead(
             raise task.result
         return task.result
 
+    torch.set_num_threads(torch.get_num_threads())  # in a forked process, the threads hired would race to do so
     threads = cv2.getNumThreads()
     cv2.setNumThreads(max(1, threads // workers))
     waiting: deque[_Task] = deque()

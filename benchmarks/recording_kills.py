@@ -103,9 +103,8 @@ def killed_workers(
     def kill() -> None:
         nonlocal killed
         nodes = cluster.list_all_nodes()
-        if killed % 5 == 4:
+        if killed % 5 == 4 and len(nodes) == 2:
             cluster.remove_node(nodes[-1], allow_graceful=False)
-            cluster.add_node(**node)
             killed += 1
             return
         busy = [pid for one in nodes for pid in busy_workers(one.all_processes["raylet"][0].process.pid)]
@@ -118,6 +117,8 @@ def killed_workers(
         recorded("first", workers=1, ray=cluster.address)  # its workers have loaded torch
         while killed < kills:
             name, stop = f"lost-{len(results)}", threading.Event()
+            if len(cluster.list_all_nodes()) < 2:
+                cluster.add_node(**node)
 
             def killing(stop: threading.Event = stop) -> None:
                 while killed < kills and not stop.wait(chance.uniform(0.2, 2 * seconds)):

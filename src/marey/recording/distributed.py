@@ -84,10 +84,11 @@ def filled_by_ray(
             for one in done:
                 yield from _result(one)
     finally:
-        for one in running:
-            ray.cancel(one, force=True)
         if begun_here:
             ray.shutdown()
+        elif ray.is_initialized():
+            for one in running:
+                ray.cancel(one, force=True)
 
 
 def _cores_of_the_cluster() -> float:

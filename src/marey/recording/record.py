@@ -14,9 +14,10 @@ from marey.network import Network
 from marey.recording.chosen import chosen_layers
 from marey.recording.claims import Claims
 from marey.recording.finish import finish
+from marey.recording.opening import read_summary
 from marey.recording.passes import shards_of
 from marey.recording.plan import Plan, Settings, clip_differences, differences, planned
-from marey.recording.recording import Recording, read_summary
+from marey.recording.recording import Recording
 from marey.recording.shard import shard_path
 from marey.recording.store import CLIPS, SUMMARY, UNFINISHED, remove_tree
 from marey.video.clips import Clip

@@ -1,6 +1,5 @@
 """A recording as it lies on disk: the answers of every unit to every clip, opened without network or clips."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,8 @@ from marey.datasets.left_out import LeftOut
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.evaluation import Evaluation
 from marey.receptive_field import Field, ReceptiveField
-from marey.recording.plan import FORMAT, stored_flow
+from marey.recording.opening import damaged, parquet_file, read_summary, read_table
+from marey.recording.plan import stored_flow
 from marey.recording.store import CLIPS, STATISTICS, SUMMARY, layer_path
 from marey.streams import Stream, Windows
 from marey.units import Unit
@@ -72,7 +72,7 @@ class Recording:
         try:
             self.layers, self.streams, self.recorded, self.left_out  # noqa: B018 -- all there, or damaged
         except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(self.folder / SUMMARY, error) from None
+            raise damaged(self.folder / SUMMARY, error) from None
         self._files: dict[str, parquet.ParquetFile] = {}
 
     @classmethod
@@ -117,13 +117,13 @@ class Recording:
     @cached_property
     def clips(self) -> pyarrow.Table:
         """One row for every clip, those left out too: see docs/recording.md for the columns."""
-        return _read(self.folder / CLIPS)
+        return read_table(self.folder / CLIPS)
 
     @cached_property
     def _named(self) -> pyarrow.Table:
         """The columns of `clips` that say which clips these are, without the long ones."""
         names = ["path", "start_seconds", "stop_seconds", "label", "group", "flow", "failure", "prediction"]
-        return _read(self.folder / CLIPS, names)
+        return read_table(self.folder / CLIPS, names)
 
     @property
     def failures(self) -> tuple[LeftOut, ...]:
@@ -172,14 +172,14 @@ class Recording:
         """The rows of units `first` up to, not with, `stop`: one for each clip, sorted by unit, then clip."""
         self.layer(layer)
         if layer not in self._files:
-            self._files[layer] = _file(layer_path(self.folder, layer))
+            self._files[layer] = parquet_file(layer_path(self.folder, layer))
         file = self._files[layer]
         together = self._together(file)
         groups = range(first // together, -(-stop // together))
         try:
             table = file.read_row_groups(list(groups), use_threads=False)
         except (OSError, pyarrow.ArrowException) as error:
-            raise _damaged(layer_path(self.folder, layer), error) from None
+            raise damaged(layer_path(self.folder, layer), error) from None
         begin = groups.start * together
         return table.slice((first - begin) * self.recorded, (stop - first) * self.recorded)
 
@@ -261,11 +261,11 @@ class Recording:
     def statistics(self, layer: str, channel: int | None = None) -> pyarrow.Table:
         """Of every unit and class (label; null: all clips): count, mean, variance, maximum, quantiles of the maxima."""
         self.layer(layer)
-        file = self._files.setdefault(STATISTICS, _file(self.folder / STATISTICS))
+        file = self._files.setdefault(STATISTICS, parquet_file(self.folder / STATISTICS))
         try:
             table = file.read_row_group(list(self.layers).index(layer), use_threads=False)
         except (OSError, pyarrow.ArrowException) as error:
-            raise _damaged(self.folder / STATISTICS, error) from None
+            raise damaged(self.folder / STATISTICS, error) from None
         return table if channel is None else table.filter(compute.equal(table["unit"], channel))
 
     def evaluation(self) -> Evaluation:
@@ -314,38 +314,3 @@ def _descending(values: NDArray[np.float32], count: int | None) -> list[int]:
         places = np.flatnonzero(values >= least)
     descending: list[int] = places[np.argsort(-values[places], kind="stable")].tolist()
     return descending
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """What recording.json says; MareyError when it is not there, damaged or of another format."""
-    try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        unfinished = (folder / "unfinished").is_dir()
-        hint = "run the same `marey record` line again to finish it" if unfinished else "make one with `marey record`"
-        what = "a recording that is not finished" if unfinished else f"no recording ({SUMMARY})"
-        raise MareyError(f"'{folder}' holds {what}; {hint}.") from None
-    except (OSError, ValueError) as error:
-        raise MareyError(f"the recording in '{folder}' is damaged: {error}. Make it again.") from None
-    found = summary.get("format") if isinstance(summary, dict) else None
-    if found != FORMAT:
-        raise MareyError(f"the recording in '{folder}' has format {found}; this marey reads {FORMAT}.")
-    return dict(summary)
-
-
-def _read(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
-    try:
-        return parquet.read_table(path, columns=columns)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise _damaged(path, error) from None
-
-
-def _file(path: Path) -> parquet.ParquetFile:
-    try:
-        return parquet.ParquetFile(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: Exception) -> MareyError:
-    return MareyError(f"'{path}' of a recording is missing or damaged: {error}. Make the recording again.")

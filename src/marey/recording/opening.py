@@ -1,0 +1,50 @@
+"""Reading the files of a recording, with errors that say which of them is missing or damaged."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+from pyarrow import parquet
+
+from marey.errors import MareyError
+from marey.recording.plan import FORMAT
+from marey.recording.store import SUMMARY, UNFINISHED
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """What recording.json says; MareyError when it is not there, damaged or of another format."""
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        unfinished = (folder / UNFINISHED).is_dir()
+        hint = "run the same `marey record` line again to finish it" if unfinished else "make one with `marey record`"
+        what = "a recording that is not finished" if unfinished else f"no recording ({SUMMARY})"
+        raise MareyError(f"'{folder}' holds {what}; {hint}.") from None
+    except (OSError, ValueError) as error:
+        raise MareyError(f"the recording in '{folder}' is damaged: {error}. Make it again.") from None
+    found = summary.get("format") if isinstance(summary, dict) else None
+    if found != FORMAT:
+        raise MareyError(f"the recording in '{folder}' has format {found}; this marey reads {FORMAT}.")
+    return dict(summary)
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
+    """The rows of a file, of some columns; MareyError when it is missing or damaged."""
+    try:
+        return parquet.read_table(path, columns=columns)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise damaged(path, error) from None
+
+
+def parquet_file(path: Path) -> parquet.ParquetFile:
+    """A file to read parts of; MareyError when it is missing or damaged."""
+    try:
+        return parquet.ParquetFile(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> MareyError:
+    """The error for a file that cannot be read."""
+    return MareyError(f"'{path}' of a recording is missing or damaged: {error}. Make the recording again.")

@@ -85,7 +85,8 @@ def _squares(offset: Tensor, dim: int, half_gradient: Tensor, *, first: bool = F
     else:
         half_gradient.narrow(dim, 1, length).add_(apart)
     half_gradient.narrow(dim, 0, length).sub_(apart)
-    return torch.linalg.vector_norm(apart, dim=(1, 2, 3, 4)).square()
+    squares: Tensor = torch.linalg.vector_norm(apart, dim=(1, 2, 3, 4)).square()
+    return squares
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:

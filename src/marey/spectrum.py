@@ -76,9 +76,9 @@ class Spectrum:
         """Factors on the arranged spectrum, and in `dtype` the sums over time, height and width."""
         key = (dtype, device)
         if key not in self._kept:
-            sums = (part.to(device, dtype) for part in (self._over_time, self._over_height, self._over_width))
             factors = self.scale[:, self._vertical].transpose(1, 2).contiguous().to(device)
-            self._kept[key] = (factors, *sums)
+            time, height, width = self._over_time, self._over_height, self._over_width
+            self._kept[key] = (factors, time.to(device, dtype), height.to(device, dtype), width.to(device, dtype))
         return self._kept[key]
 
     @cached_property

@@ -94,7 +94,7 @@ def filled_by_ray(
 def _cores_of_the_cluster() -> float:
     import ray
 
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    resources: dict[str, float] = ray.cluster_resources()
     return resources.get("CPU", 1.0)
 
 
@@ -148,4 +148,4 @@ def _carry_source(module: nn.Module) -> None:
     for part in module.modules():
         origin = sys.modules.get(type(part).__module__)
         if origin is not None and origin.__name__.startswith("marey_network_of_"):
-            cloudpickle.register_pickle_by_value(origin)  # type: ignore[no-untyped-call]
+            cloudpickle.register_pickle_by_value(origin)

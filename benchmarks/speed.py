@@ -43,7 +43,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from marey.maximize import Progress, maximize
+from marey.maximization import Progress, maximize
 from marey.network import Network
 from marey.networks.two_stream import TwoStream
 from marey.recipe import Recipe

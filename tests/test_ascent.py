@@ -6,9 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from marey.ascent import Batch, ascend, bounded, prior_terms
+from marey.ascent import ascend
+from marey.batches import Batch
 from marey.network import Network
 from marey.objectives import Objective, unit
+from marey.offsets import bounded
+from marey.priors import prior_terms
 from marey.recipe import Recipe
 from marey.region import whole
 from marey.regularizers import differences, energy_of

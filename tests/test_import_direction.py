@@ -15,8 +15,11 @@ SOURCE = Path(__file__).parents[1] / "src" / "marey"
 ROWS = (
     {"_version", "errors", "units", "streams"},
     {"network", "taps", "arithmetic", "spectrum", "footprints", "receptive_field", "region", "video"},
-    {"objectives", "regularizers", "parametrizations", "transforms", "networks", "datasets"},
-    {"recipe", "ascent", "maximize", "maxima", "preferred_input", "evaluation"},
+    {"objectives", "regularizers", "offsets", "parametrizations", "transforms", "networks", "datasets"},
+    {
+        *("recipe", "goals", "batches", "priors", "ascent", "verdicts", "maximization"),
+        *("maxima", "preferred_input", "evaluation"),
+    },
     {"mosaic", "real_maxima", "classify", "recording", "training", "gallery"},
     {"__init__"},
     {"cli"},

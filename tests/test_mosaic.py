@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
-from marey.maximize import maximize
+from marey.maximization import maximize
 from marey.mosaic import maximize_mosaic
 from marey.network import Network
 from marey.preferred_input import PreferredInput

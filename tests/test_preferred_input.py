@@ -15,7 +15,7 @@ from torch import nn
 
 import marey.preferred_input as storage
 from marey.errors import MareyError, OutputError
-from marey.maximize import maximize
+from marey.maximization import maximize
 from marey.network import Network
 from marey.preferred_input import PreferredInput, folder_name, merged
 from marey.recipe import Recipe

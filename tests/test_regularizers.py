@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from torch import Tensor, nn
 
-from marey.ascent import bounded
 from marey.errors import NetworkError
 from marey.network import Network
+from marey.offsets import bounded
 from marey.regularizers import RGB_BOUND, default_bound, energy, energy_of, variation, variation_of
 from marey.streams import flow_stacks, rgb_frames
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from marey.maximize import maximize
+from marey.maximization import maximize
 from marey.network import Network
 from marey.preferred_input import PreferredInput
 from marey.recipe import Recipe

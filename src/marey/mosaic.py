@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from marey.errors import NetworkError
-from marey.maximize import Progress, maximize
+from marey.maximization import Progress, maximize
 from marey.network import Network
 from marey.objectives import Activation, Objective
 from marey.preferred_input import PreferredInput

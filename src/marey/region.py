@@ -6,7 +6,7 @@ neuron needs; at the border it runs with the padding of the full frame, on the p
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -48,6 +48,11 @@ class Region:
     def streams(self) -> tuple[Stream, ...]:
         """The streams that are seen, with the crop's size."""
         return tuple(stream for stream in self.network.streams if stream.name in self.corners)
+
+    @property
+    def form(self) -> Hashable:
+        """Equal for regions whose crops may share a forward pass, wherever in the frame they lie."""
+        return (self.mode, self.layers, self.position, tuple(stream.shape for stream in self.streams))
 
     def crop(self, inputs: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
         """The part of full physical inputs that lies in the region."""

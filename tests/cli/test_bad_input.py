@@ -13,7 +13,7 @@ import torch
 
 from marey.cli import _joined
 from marey.errors import NetworkError
-from marey.maximize import maximize
+from marey.maximization import maximize
 from marey.networks.loading import load
 from marey.recipe import Recipe
 

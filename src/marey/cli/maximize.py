@@ -74,8 +74,8 @@ def maximize(
     """
     from marey.errors import NetworkError
     from marey.gallery import draw, draw_overview
-    from marey.maximize import Progress as Steps
-    from marey.maximize import maximize as preferred_inputs
+    from marey.maximization import Progress as Steps
+    from marey.maximization import maximize as preferred_inputs
     from marey.mosaic import maximize_mosaic
     from marey.networks.loading import load
 

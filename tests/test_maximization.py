@@ -1,6 +1,5 @@
 """Maximization: repeatable, independent of its company, honest about what went wrong, and harmless to the network."""
 
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -11,15 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from marey.ascent import Ascent, Batch, ascend
+from marey import maximization
+from marey.ascent import Ascent, ascend
+from marey.batches import Batch
 from marey.errors import MareyError, NetworkError
-from marey.maximize import Progress, maximize
+from marey.maximization import Progress, maximize
 from marey.network import Network
 from marey.objectives import direction, unit
 from marey.preferred_input import PreferredInput
 from marey.recipe import Recipe
 from marey.regularizers import variation
 from marey.streams import Stream, rgb_frames
+from marey.verdicts import NOISY, neighbor_correlation
 
 LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
 QUICK = replace(Recipe(), slowness=(0.0, 5.0), steps=24, precision="fp32", tolerance=0.0)
@@ -130,6 +132,12 @@ def test_sums_and_differences_are_maximized(network: Network) -> None:
     assert both.maximum is None
 
 
+def test_a_sum_may_read_layers_that_see_different_streams(network: Network) -> None:
+    (result,) = maximize(network, unit("rgb:1") + unit("flow:2"), recipe=QUICK)
+    assert set(result.frames) == {"rgb", "flow"}
+    assert all(result.history[-1] > result.history[0])
+
+
 def test_a_prior_in_the_objective_is_kept(network: Network) -> None:
     recipe = replace(QUICK, variation=0.0, energy=0.0)
     free, smooth = maximize(network, [unit("fc:0"), unit("fc:0") - 2.0 * variation("flow", space=1)], recipe=recipe)
@@ -231,7 +239,7 @@ def test_the_batch_is_halved_when_memory_runs_out(
         return ascend(batch, module, recipe, **rest)
 
     plenty = maximize(network, ["run", "jack", "bend"], recipe=QUICK)
-    monkeypatch.setattr(sys.modules["marey.maximize"], "ascend", tight)
+    monkeypatch.setattr(maximization, "ascend", tight)
     results = maximize(network, ["run", "jack", "bend"], recipe=QUICK)
     assert sizes == [6, 2, 4, 2, 2]  # whole sweeps stay together
     for one, other in zip(results, plenty, strict=True):
@@ -245,7 +253,7 @@ def test_one_input_that_does_not_fit_is_said_with_what_to_do(
     def never(*_: Any, **__: Any) -> Ascent:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(sys.modules["marey.maximize"], "ascend", never)
+    monkeypatch.setattr(maximization, "ascend", never)
     with left_as_found(network.module), pytest.raises(MareyError, match="memory ran out with a single input of run"):
         maximize(network, "run", recipe=QUICK)
 
@@ -349,14 +357,12 @@ def test_a_network_of_moving_rgb_sees_motion() -> None:
 
 
 def test_noise_is_told_from_uniform_motion() -> None:
-    from marey.maximize import _NOISY, _correlation
-
     noise = torch.randn(2, 4, 12, 12, generator=torch.Generator().manual_seed(0))
     uniform = torch.full((2, 4, 12, 12), 2.0)
     halves = torch.cat([torch.full((2, 4, 12, 6), 1.0), torch.full((2, 4, 12, 6), -1.0)], -1)
-    assert _correlation(noise) < _NOISY
-    assert _correlation(uniform + 0.05 * noise) > _NOISY
-    assert _correlation(halves + 0.1 * noise) > _NOISY
+    assert neighbor_correlation(noise) < NOISY
+    assert neighbor_correlation(uniform + 0.05 * noise) > NOISY
+    assert neighbor_correlation(halves + 0.1 * noise) > NOISY
 
 
 def test_half_precision_arithmetic_gives_nearly_the_same(network: Network) -> None:

@@ -1,8 +1,9 @@
-"""The cells of a sheet: one frame or field in a box of fixed size, and the words that stand at its sides."""
+"""The cells of a sheet: one frame or field in a box of fixed size, the words at its sides, and the page around all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from marey.video.draw import (
     strongest_field,
 )
 from marey.video.flow_colors import Component, Picture
-from marey.video.typeset import QUIET, Block, below, beside, framed, from_to, placed, space, text_block
+from marey.video.typeset import QUIET, Block, below, beside, framed, from_to, margined, placed, space, text_block
 
 GAP = 10
 MARGIN = 28
@@ -44,6 +45,16 @@ class Cells:
     def sized(self, size: tuple[int, int]) -> "Cells":
         """The same with boxes of another size."""
         return replace(self, size=size)
+
+    def appearance_of(self, row: PictureRow, place: int) -> Block:
+        """The frame in the middle of the clip at this place of the row's chis, which must show appearance."""
+        assert row.appearance is not None
+        return self.appearance(middle_frame(row.appearance[place]))
+
+    def motion_of(self, row: PictureRow, place: int, component: Component | None = None) -> Block:
+        """The strongest field at this place of the row's chis, which must show motion."""
+        assert row.motion is not None
+        return self.motion(strongest(row.motion[place]), component)
 
     def appearance(self, frame: Tensor) -> Block:
         """An RGB frame (3, height, width)."""
@@ -94,6 +105,24 @@ def strongest(clip: Tensor) -> Tensor:
     return clip[:, strongest_field(clip)]
 
 
+def page(block: Block) -> Picture:
+    """A finished sheet: the block with its margin."""
+    return np.asarray(margined(block, MARGIN))
+
+
+def name_of(row: PictureRow, *, sizes: tuple[int, int], width: int | None = None) -> Block:
+    """Title and, where there is one, subtitle, in letters of two sizes."""
+    title = text_block(row.title, size=sizes[0], width=width)
+    if not row.subtitle:
+        return title
+    return below([title, text_block(row.subtitle, size=sizes[1], color=QUIET, width=width)], gap=2)
+
+
+def chi_text(chi: float) -> str:
+    """How a slowness is written everywhere."""
+    return f"chi = {chi:g}"
+
+
 def caption(row: PictureRow, place: int, width: int) -> list[Block]:
     """The caption of the chi at this place, or nothing."""
     if not row.captions:
@@ -105,7 +134,7 @@ def chi_labels(row: PictureRow) -> list[str]:
     """What stands over every column, slow to fast: chi, and which field of the motion is shown."""
     labels = []
     for place in row.slow_to_fast:
-        label = f"chi = {row.chis[place]:g}"
+        label = chi_text(row.chis[place])
         if row.motion is not None and row.motion.shape[2] > 1:
             label += f"   field {strongest_field(row.motion[place]) + 1}"
         labels.append(label)

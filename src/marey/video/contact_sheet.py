@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from marey.errors import MareyError
 from marey.video.cells import (
     GAP,
     MARGIN,
     Cells,
     caption,
+    chi_text,
     footnote,
-    middle_frame,
+    name_of,
+    page,
     refuse_empty,
-    strongest,
     sweep_head,
     with_contrast,
 )
@@ -21,11 +20,9 @@ from marey.video.draw import Contrast, Enlarge, PictureRow, cell_size, wheel_leg
 from marey.video.flow_colors import Picture, nice_max_px
 from marey.video.paper_row import row_block
 from marey.video.typeset import (
-    QUIET,
     Block,
     below,
     beside,
-    margined,
     placed,
     rule,
     space,
@@ -54,7 +51,7 @@ def contact_sheet(
     parts = [blocks[0]]
     for block in blocks[1:]:
         parts += [rule(width), block]
-    return np.asarray(margined(below(parts, gap=MARGIN), MARGIN))
+    return page(below(parts, gap=MARGIN))
 
 
 def overview(
@@ -79,7 +76,7 @@ def overview(
     name_width = min(_WIDEST_NAME, max(text_width(text, 15) for row in rows for text in (row.title, row.subtitle)) + 4)
     has_appearance = bool(flows) and any(row.appearance is not None for row in rows)
 
-    labels = [f"chi = {chi:g}" for chi in sorted(rows[0].chis, reverse=True)]
+    labels = [chi_text(chi) for chi in sorted(rows[0].chis, reverse=True)]
     heads = [space(name_width)]
     if has_appearance:
         heads.append(text_block("appearance", size=14, width=cells.width))
@@ -93,7 +90,7 @@ def overview(
         body = beside([body, wheel_legend(max_px, magnitude=False)], gap=3 * GAP)
     parts = [text_block(title, size=22, width=body.width)] if title else []
     note = footnote(rows, max_px=max_px, contrast=contrast, width=body.width)
-    return np.asarray(margined(below([*parts, body, note], gap=18), MARGIN))
+    return page(below([*parts, body, note], gap=18))
 
 
 def _refuse_other_chis(rows: Sequence[PictureRow]) -> None:
@@ -108,25 +105,16 @@ def _refuse_other_chis(rows: Sequence[PictureRow]) -> None:
 
 def _line(row: PictureRow, cells: Cells, name_width: int, *, has_appearance: bool, has_motion: bool) -> Block:
     """Name, appearance and motion of one unit."""
-    words = [text_block(row.title, size=15, width=name_width)]
-    if row.subtitle:
-        words.append(text_block(row.subtitle, size=13, color=QUIET, width=name_width))
-    blocks = [placed(below(words, gap=2), width=name_width, height=cells.height, across="start")]
+    name = name_of(row, sizes=(15, 13), width=name_width)
+    blocks = [placed(name, width=name_width, height=cells.height, across="start")]
     if has_appearance:
-        slowest = row.slow_to_fast[0]
-        blocks.append(
-            cells.appearance(middle_frame(row.appearance[slowest]))
-            if row.appearance is not None
-            else cells.missing("no appearance")
-        )
+        shows = row.appearance is not None
+        blocks.append(cells.appearance_of(row, row.slow_to_fast[0]) if shows else cells.missing("no appearance"))
     columns = []
     for place in row.slow_to_fast:
         if not has_motion:
-            assert row.appearance is not None  # a PictureRow has at least one
-            picture = cells.appearance(middle_frame(row.appearance[place]))
-        elif row.motion is None:
-            picture = cells.missing("no motion")
+            picture = cells.appearance_of(row, place)
         else:
-            picture = cells.motion(strongest(row.motion[place]))
+            picture = cells.motion_of(row, place) if row.motion is not None else cells.missing("no motion")
         columns.append(below([picture, *caption(row, place, cells.width)], gap=3))
     return beside([*blocks, beside(columns, gap=GAP)], gap=2 * GAP)

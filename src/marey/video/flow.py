@@ -33,12 +33,12 @@ def optical_flow(frames: Tensor, *, method: Method = "tvl1", bound: float | None
     `frames` is uint8 (time height width channel), RGB. Values are clipped to +-`bound` (None: not at all).
 
     - "tvl1": Zach, Pock and Bischof 2007, in OpenCV's settings, as two-stream networks are trained on.
-    - "tvl1-fast": the same with a pyramid of halves and an earlier stop, 5.5 times as fast; on average 0.06 px from
+    - "tvl1-fast": the same with a pyramid of halves and an earlier stop, 5.4 times as fast; on average 0.05 px from
       "tvl1", where that one's flow is 0.23 px, and it explains the next frame as well.
-    - "dis": Kroeger et al. 2016, medium preset; 107 times as fast, restless where nothing has texture (0.12 px).
-    - "farneback": Farneback 2003; 33 times as fast, blurs the borders of what moves (0.19 px).
+    - "dis": Kroeger et al. 2016, medium preset; 104 times as fast, restless where nothing has texture (0.12 px).
+    - "farneback": Farneback 2003; 33 times as fast, blurs the borders of what moves (0.21 px).
 
-    The figures are for 40 pairs of frames of three data sets at 112 px: `python benchmarks/flow_methods.py FOLDER`.
+    The figures are for 40 pairs of frames of three data sets at 112 px: `python benchmarks/flow.py FOLDER`.
     Raises VideoError for other frames, an unknown method, or frames too small for it.
     """
     if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or len(frames) < 1:

@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from marey.video.cells import (
     GAP,
-    MARGIN,
     Cells,
     caption,
     chi_labels,
+    chi_text,
     footnote,
-    middle_frame,
-    strongest,
+    name_of,
+    page,
     sweep_head,
     with_contrast,
 )
@@ -26,7 +25,6 @@ from marey.video.typeset import (
     below,
     beside,
     from_to,
-    margined,
     placed,
     space,
     spread,
@@ -59,8 +57,7 @@ def paper_row(
     strongest flow field as color wheel, u, v and magnitude, then frames and fields over time. The colors of motion are
     full at `max_px` px/frame (None: `nice_max_px` of the row), and the legend says so.
     """
-    block = row_block(row, max_px=max_px, contrast=contrast, enlarge=enlarge, all_appearances=all_appearances)
-    return np.asarray(margined(block, MARGIN))
+    return page(row_block(row, max_px=max_px, contrast=contrast, enlarge=enlarge, all_appearances=all_appearances))
 
 
 def row_block(
@@ -75,16 +72,9 @@ def row_block(
     cells = Cells(cell_size(*clips.shape[-2:], least=160), max_px, enlarge)
     name = "appearance" if contrast == "as is" else "appearance, stretched"
     sweep = _sweep(row, cells, name, all_appearances)
-    parts = [_title(row), sweep, *_strips(row, cells, sweep.width, all_appearances)]
+    parts = [name_of(row, sizes=(24, 15)), sweep, *_strips(row, cells, sweep.width, all_appearances)]
     width = max(part.width for part in parts)
     return below([*parts, footnote([row], max_px=max_px, contrast=contrast, width=width)], gap=20)
-
-
-def _title(row: PictureRow) -> Block:
-    title = text_block(row.title, size=24)
-    if not row.subtitle:
-        return title
-    return below([title, text_block(row.subtitle, size=15, color=QUIET)], gap=2)
 
 
 def _sweep(row: PictureRow, cells: Cells, appearance: str, all_appearances: bool) -> Block:
@@ -92,11 +82,11 @@ def _sweep(row: PictureRow, cells: Cells, appearance: str, all_appearances: bool
     in_columns = row.motion is None or all_appearances
     lines: list[tuple[str, Block]] = []
     if row.appearance is not None and in_columns:
-        frames = [cells.appearance(middle_frame(row.appearance[place])) for place in row.slow_to_fast]
+        frames = [cells.appearance_of(row, place) for place in row.slow_to_fast]
         lines.append((appearance, beside(frames, gap=GAP)))
     if row.motion is not None:
         for component, name in _COMPONENTS:
-            fields = [cells.motion(strongest(row.motion[place]), component) for place in row.slow_to_fast]
+            fields = [cells.motion_of(row, place, component) for place in row.slow_to_fast]
             lines.append((name, beside(fields, gap=GAP)))
 
     gutter = min(96, max(text_width(name, 13) for name, _ in lines) + 4) if len(lines) > 1 else 0
@@ -117,10 +107,11 @@ def _sweep(row: PictureRow, cells: Cells, appearance: str, all_appearances: bool
     if row.appearance is None or in_columns:
         left = below([space(1, head.height), legend], gap=6)
         return beside([left, below([top, *rest], gap=GAP)], gap=GAP)
-    chi = row.chis[row.slow_to_fast[0]]
-    words = below([text_block(appearance, size=14), text_block(f"chi = {chi:g}", size=13, color=QUIET)], gap=2)
+    slowest = row.slow_to_fast[0]
+    chi = chi_text(row.chis[slowest])
+    words = below([text_block(appearance, size=14), text_block(chi, size=13, color=QUIET)], gap=2)
     words = placed(words, width=width, height=head.height, across="start", down="end")
-    left = below([words, cells.appearance(middle_frame(row.appearance[row.slow_to_fast[0]]))], gap=6)
+    left = below([words, cells.appearance_of(row, slowest)], gap=6)
     return below(
         [beside([left, top], gap=GAP), beside([legend, below(rest, gap=GAP)], gap=GAP)],
         gap=GAP,
@@ -145,7 +136,7 @@ def _strips(row: PictureRow, cells: Cells, room: int, all_appearances: bool) -> 
         strips.append(("motion", row.motion, row.slow_to_fast))
     if not strips:
         return []
-    gutter = max(text_width(f"chi = {chi:g}", 13) for chi in row.chis) + 2
+    gutter = max(text_width(chi_text(chi), 13) for chi in row.chis) + 2
     width = max(room, _NARROWEST_STRIP) - gutter - GAP
     most = (width + _STRIP_GAP) // (_SMALLEST_CELL + _STRIP_GAP)
     columns = min(most, max(clips.shape[2] for _, clips, _ in strips))
@@ -190,5 +181,5 @@ def _strip(
     for place in places:
         show = cells.appearance if name == "appearance" else cells.motion
         pictures = [show(clips[place, :, t]) for t in times]
-        lines.append(_indented(line(pictures), gutter, f"chi = {chis[place]:g}"))
+        lines.append(_indented(line(pictures), gutter, chi_text(chis[place])))
     return below(lines, gap=_STRIP_GAP)

@@ -20,7 +20,7 @@ STREAMS = (rgb_frames(2, step=3, first=1, size=32), flow_stacks(2, length=3, ste
 
 
 def _made(clip: Clip, number: int = 0) -> ClipWindows:
-    return ClipWindows({"rgb": torch.full((1,), float(number))}, (0,), 9, 25.0, None)
+    return ClipWindows(({"rgb": torch.full((1,), number)},), (0,), 9, 25.0, None)
 
 
 @pytest.fixture
@@ -39,7 +39,13 @@ def test_windows_come_in_order_with_the_reason_where_there_are_none(
     assert [isinstance(made, str) for _, made in found] == [False] * 3 + [True] + [False] * 4
     assert "no video at" in str(found[3][1])
     made = found[0][1]
-    assert isinstance(made, ClipWindows) and made.inputs["flow"].shape == (len(made.start_frames), 2, 6, 32, 32)
+    assert isinstance(made, ClipWindows) and made.inputs(STREAMS)["flow"].shape == (
+        len(made.start_frames),
+        2,
+        6,
+        32,
+        32,
+    )
     assert cv2.getNumThreads() == threads
 
 
@@ -104,4 +110,4 @@ def test_only_some_clips_are_held_and_none_is_made_after_the_last_is_asked_for(
 def test_streams_are_told_apart(shapes: Path) -> None:
     streams: tuple[Stream, ...] = (rgb_frames(1, size=32),)
     ((_, made),) = windows_ahead(list(class_folders(shapes))[:1], streams, count=3, flow="dis")
-    assert isinstance(made, ClipWindows) and set(made.inputs) == {"rgb"} and made.start_frames == (0, 4, 8)
+    assert isinstance(made, ClipWindows) and set(made.cuts[0]) == {"rgb"} and made.start_frames == (0, 4, 8)

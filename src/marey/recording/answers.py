@@ -44,7 +44,7 @@ def clip_answers(
     """{layer: largest activation of every unit} over all places of `windows` windows of a clip."""
     modules = {network.layer_name(name): network.module.get_submodule(name) for name in layers}
     made = clip_windows(clip, network.streams, count=windows, flow=flow, cache=cache)
-    inputs = {name: values.to(network.device) for name, values in made.inputs.items()}
+    inputs = {name: values.to(network.device) for name, values in made.inputs(network.streams).items()}
     found: dict[str, Tensor] = {}
 
     def keep(name: str, output: Tensor) -> None:

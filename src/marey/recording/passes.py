@@ -18,6 +18,7 @@ from marey.taps import frozen, observed
 from marey.video.ahead import ClipWindows, windows_ahead
 from marey.video.clips import Clip, span_frames
 from marey.video.flow_cache import FlowCache
+from marey.video.loaded_clip import physical
 
 
 @dataclass
@@ -108,6 +109,8 @@ class _Passes:
         self.modules: dict[str, nn.Module] = {name: network.module.get_submodule(name) for name in watched}
         self.busy: _Sent | None = None
         self.waiting: list[tuple[_Gathered, dict[str, Tensor]]] = []
+        batch = plan.settings.batch
+        self.inputs = {one.name: torch.empty(batch, *one.shape, device=network.device) for one in network.streams}
 
     def shards(
         self, ahead: Generator[tuple[Clip, ClipWindows | str]], begun: deque[tuple[int, list[tuple[int, Clip]]]]
@@ -136,30 +139,32 @@ class _Passes:
             np.zeros(size, np.uint8),
         )
         device = self.network.device
-        inputs = {name: values.to(device, non_blocking=True) for name, values in made.inputs.items()}
-        for window in range(len(made.start_frames)):
-            self.waiting.append((gathered, {name: values[window] for name, values in inputs.items()}))
+        for cut in made.cuts:
+            self.waiting.append((gathered, {name: part.to(device, non_blocking=True) for name, part in cut.items()}))
             if len(self.waiting) == self.plan.settings.batch:
                 self._send()
-        gathered.made = replace(made, inputs={})  # the windows can go
+        gathered.made = replace(made, cuts=())  # the windows can go
         return gathered
 
     def _send(self) -> None:
         """Begin a pass over what is waiting, then fetch the answers of the pass before it."""
         waiting, self.waiting = self.waiting, []
-        filled = waiting + [waiting[-1]] * (self.plan.settings.batch - len(waiting))
-        inputs = {name: torch.stack([window[name] for _, window in filled]) for name in waiting[0][1]}
+        for stream in self.network.streams:
+            inputs = self.inputs[stream.name]
+            for place, (_, cut) in enumerate(waiting):
+                physical(cut[stream.name], stream, out=inputs[place])
+            inputs[len(waiting) :] = inputs[len(waiting) - 1]
         found: dict[str, Peaks] = {}
         scores: list[Tensor] = []
 
         def reduce(name: str, output: Tensor) -> None:
             if name == self.scores and not scores:
-                scores.append(volume(output, len(filled)).flatten(1).float())
+                scores.append(volume(output, self.plan.settings.batch).flatten(1).float())
             if name in self.recorded and name not in found:
-                found[name] = peaks(output, len(filled))
+                found[name] = peaks(output, self.plan.settings.batch)
 
         with observed(self.modules, reduce):
-            self.network.forward(inputs)
+            self.network.forward(self.inputs)
         ordered = [found[layer.name] for layer in self.plan.layers]
         sent = _Sent(
             [gathered for gathered, _ in waiting],

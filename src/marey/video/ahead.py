@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import av
@@ -15,9 +16,11 @@ from torch import Tensor
 
 from marey.errors import VideoError
 from marey.streams import Stream
-from marey.video.clips import Clip, load_clip, starts
+from marey.video.clips import Clip, LoadedClip, decoded_before, load_clip, starts
 from marey.video.flow import Method
 from marey.video.flow_cache import FlowCache
+from marey.video.kept_clips import DamagedEntryError, KeptClip
+from marey.video.loaded_clip import cut_window, physical
 
 _DAMAGE = (VideoError, OSError, ValueError, MemoryError, av.FFmpegError, cv2.error)
 """What decoding and flow raise for files that are damaged in ways that nobody foresaw; others are bugs."""
@@ -25,13 +28,17 @@ _DAMAGE = (VideoError, OSError, ValueError, MemoryError, av.FFmpegError, cv2.err
 
 @dataclass(frozen=True)
 class ClipWindows:
-    """The windows of a clip as a network sees them, {stream: (window channel time height width)}; where they start."""
+    """The windows of a clip as `marey.video.loaded_clip.cut_window` gives them, and the frames at which they start."""
 
-    inputs: dict[str, Tensor]
+    cuts: tuple[dict[str, Tensor], ...]
     start_frames: tuple[int, ...]
     frames: int
     rate: float
     damage: str | None
+
+    def inputs(self, streams: Sequence[Stream]) -> dict[str, Tensor]:
+        """As a network sees them: {stream: float32 (window channel time height width)}."""
+        return {one.name: torch.stack([physical(cut[one.name], one) for cut in self.cuts]) for one in streams}
 
 
 @dataclass
@@ -52,12 +59,21 @@ def cores() -> int:
 def clip_windows(
     clip: Clip, streams: Sequence[Stream], *, count: int, flow: Method, cache: FlowCache | None = None
 ) -> ClipWindows:
-    """At most `count` windows of a clip, spread over it, centers cropped; VideoError where that cannot be."""
-    loaded = load_clip(clip, streams, flow=flow, cache=cache)
-    start_frames = tuple(starts(loaded, streams, count))
-    windows = [loaded.window(streams, start) for start in start_frames]
-    inputs = {stream.name: torch.stack([window[stream.name] for window in windows]) for stream in streams}
-    return ClipWindows(inputs, start_frames, loaded.frames, loaded.rate, loaded.damage)
+    """At most `count` windows of a clip, spread over it, centers cropped; VideoError where that cannot be.
+
+    Of a clip that is in the cache nothing is decoded, and only the windows are read.
+    """
+    kept = None if cache is None else decoded_before(clip, streams, flow=flow, cache=cache)
+    if kept is not None:
+        with suppress(DamagedEntryError):
+            return _windows(kept, streams, count)
+    return _windows(load_clip(clip, streams, flow=flow, cache=cache), streams, count)
+
+
+def _windows(clip: LoadedClip | KeptClip, streams: Sequence[Stream], count: int) -> ClipWindows:
+    start_frames = tuple(starts(clip, streams, count))
+    cuts = tuple(cut_window(clip, streams, start) for start in start_frames)
+    return ClipWindows(cuts, start_frames, clip.frames, clip.rate, clip.damage)
 
 
 def windows_ahead(
@@ -140,4 +156,5 @@ def windows_ahead(
 
 
 def _pinned(made: ClipWindows) -> ClipWindows:
-    return replace(made, inputs={name: values.pin_memory() for name, values in made.inputs.items()})
+    cuts = tuple({name: values.contiguous().pin_memory() for name, values in cut.items()} for cut in made.cuts)
+    return replace(made, cuts=cuts)

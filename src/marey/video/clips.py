@@ -3,128 +3,39 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
 import cv2
-import torch
 from torch import Tensor
 
 from marey.errors import NetworkError, VideoError
 from marey.streams import Kind, Stream
 from marey.video.flow import Method, check_method, optical_flow
 from marey.video.flow_cache import FlowCache
+from marey.video.kept_clips import DamagedEntryError, KeptClip, entry_name, keep, kept_clip
 from marey.video.limits import LIMITS, Limits
-from marey.video.sampled_frames import Piece, SampledFrames, Size, sampled_frames
+from marey.video.loaded_clip import Clip as Clip  # noqa: PLC0414
+from marey.video.loaded_clip import LoadedClip as LoadedClip  # noqa: PLC0414
+from marey.video.loaded_clip import Short, Size, too_short
+from marey.video.loaded_clip import resized_size as resized_size  # noqa: PLC0414
+from marey.video.loaded_clip import span_frames as span_frames  # noqa: PLC0414
+from marey.video.sampled_frames import Piece, SampledFrames, sampled_frames
 from marey.video.stored_flow import StoredFlow, flow_beside
 
-Short = Literal["repeat", "error"]
 _FIELDS_LESS = 2
 """How many flow images may be missing at a clip's end, which then ends earlier: programs disagree on the last ones."""
 
 
-@dataclass(frozen=True)
-class Clip:
-    """Where a piece of video comes from, its class, and the group (person, source video) that no split may part.
-
-    `path` is a video file or a folder of frame images; `stop_seconds` None means its end. `flow` is where its flow is
-    stored as images; None: where `marey.video.stored_flow.flow_beside` finds it, if there is any.
-    """
-
-    path: Path
-    start_seconds: float = 0.0
-    stop_seconds: float | None = None
-    label: str | None = None
-    group: str | None = None
-    flow: StoredFlow | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))
-
-
-@dataclass(frozen=True)
-class LoadedClip:
-    """A clip in memory: all its frames at the streams' rate, in each size that a stream wants, with their flow.
-
-    `pictures` are uint8 (time height width channel), `fields` float16 (time - 1, 2, height, width) in px/frame of that
-    size, without a bound; both by (height, width). `damage` says what a file lacks that is cut off or damaged.
-    """
-
-    clip: Clip
-    frames: int
-    rate: float
-    source_size: Size
-    pictures: dict[Size, Tensor]
-    fields: dict[Size, Tensor]
-    damage: str | None = None
-
-    @property
-    def bytes(self) -> int:
-        """Memory of the frames and the flow."""
-        return sum(tensor.nbytes for tensor in (*self.pictures.values(), *self.fields.values()))
-
-    def window(
-        self,
-        streams: Sequence[Stream],
-        start_frame: int = 0,
-        y: float = 0.5,
-        x: float = 0.5,
-        *,
-        short: Short = "repeat",
-    ) -> dict[str, Tensor]:
-        """The inputs from `start_frame` on: {name: float32 (channel time height width)}, RGB 0..1, flow in px/frame.
-
-        `y` and `x` in 0..1 place the crop: 0 is the upper or left edge, 0.5 the center. Of a clip that ends too early
-        the last frame is held, with flow 0; `short="error"` raises VideoError instead.
-        """
-        if not (0 <= y <= 1 and 0 <= x <= 1):
-            raise VideoError(f"no crop at y {y}, x {x}; both are fractions in 0..1.")
-        needed = span_frames(streams)
-        if not 0 <= start_frame < self.frames or (start_frame + needed > self.frames and short == "error"):
-            raise _too_short(self.clip, self.frames, needed, start_frame)
-        return {stream.name: self._input(stream, start_frame, y, x) for stream in streams}
-
-    def _input(self, stream: Stream, start_frame: int, y: float, x: float) -> Tensor:
-        size = resized_size(self.source_size, stream)
-        kept = self.pictures if stream.kind == "rgb" else self.fields
-        if size not in kept:
-            raise NetworkError(
-                f"clip loaded without {stream.kind} of {size[0]} x {size[1]} px, as '{stream.name}' wants."
-            )
-        top, left = round((size[0] - stream.height) * y), round((size[1] - stream.width) * x)
-        place = (slice(top, top + stream.height), slice(left, left + stream.width))
-        index = torch.tensor(stream.times) + start_frame
-        if stream.kind == "rgb":
-            shown = kept[size][:, *place][index.clamp(max=self.frames - 1)]  # time height width channel
-            return shown.permute(3, 0, 1, 2).float().contiguous().div_(255)
-        moving = index < self.frames - 1
-        flow = torch.zeros(stream.frames, 2, stream.height, stream.width)
-        flow[moving] = kept[size][:, :, *place][index[moving]].float()
-        return flow.transpose(0, 1).contiguous().clamp_(stream.low, stream.high)
-
-
-def span_frames(streams: Iterable[Stream]) -> int:
-    """How many video frames the streams look at; flow looks at one more than it has fields."""
-    return max(stream.times[-1] + (2 if stream.kind == "flow" else 1) for stream in streams)
-
-
-def resized_size(source_size: Size, stream: Stream) -> Size:
-    """Height and width of resized frames of `source_size`: the stream's short side, but never below its crop."""
-    height, width = source_size
-    scale = max(stream.height / height, stream.width / width)
-    if stream.short_side is not None:
-        scale = max(scale, stream.short_side / min(height, width))
-    return max(stream.height, round(height * scale)), max(stream.width, round(width * scale))
-
-
-def starts(clip: Clip | LoadedClip, streams: Sequence[Stream], count: int, *, folder_rate: float = 25.0) -> list[int]:
+def starts(
+    clip: Clip | LoadedClip | KeptClip, streams: Sequence[Stream], count: int, *, folder_rate: float = 25.0
+) -> list[int]:
     """At most `count` different start frames, evenly from the first to the last possible; a single one is the middle.
 
     A clip that is too short has the one start 0. A `Clip` is decoded to count its frames.
     """
-    if isinstance(clip, LoadedClip):
+    if not isinstance(clip, Clip):
         frames = clip.frames
     elif _stored(clip) is not None:
         frames = load_clip(clip, streams, folder_rate=folder_rate).frames
@@ -164,9 +75,9 @@ def stream_inputs(
     whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
     start = max(0, whole.count - needed) // 2 if start_frame is None else start_frame
     if not 0 <= start < whole.count or (start + needed > whole.count and short == "error"):
-        raise _too_short(clip, whole.count, needed, start)
+        raise too_short(clip, whole.count, needed, start)
     seen = {size: frames[start : start + needed] for size, frames in whole.pictures.items()}
-    fields = {size: _flow(seen[size], flow, cache) for size in _sizes(whole.source_size, streams, ("flow",))}
+    fields = {size: _flow(seen[size], flow, cache)[1] for size in _sizes(whole.source_size, streams, ("flow",))}
     part = LoadedClip(clip, min(needed, whole.count - start), whole.rate, whole.source_size, seen, fields)
     return part.window(streams, 0, y, x, short=short)
 
@@ -192,17 +103,40 @@ def load_clip(
     alone = None if place is None else _flow_alone(clip, place, streams, folder_rate, limits)
     if alone is not None:
         return alone
+    name = None
+    if cache is not None and place is None:
+        name = entry_name(clip, streams, flow=flow, folder_rate=folder_rate, limits=limits)
+        kept = None if name is None else kept_clip(cache, name, clip)
+        if kept is not None:
+            with suppress(DamagedEntryError):
+                return kept.loaded()
     whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
     numbers = None if place is None else _shown_numbers(clip, place, whole.numbers, whole.count)
     fields = {}
+    keys: dict[Size, str] = {}
     for size in _sizes(whole.source_size, streams, ("flow",)):
         if place is None or numbers is None:
-            fields[size] = _flow(whole.pictures[size], flow, cache)
+            key, fields[size] = _flow(whole.pictures[size], flow, cache)
+            if key is not None:
+                keys[size] = key
         else:
             fields[size] = _stored_fields(place, numbers, size)
     count = whole.count if numbers is None else len(numbers)
     pictures = {size: whole.pictures[size][:count] for size in _sizes(whole.source_size, streams, ("rgb",))}
-    return LoadedClip(clip, count, whole.rate, whole.source_size, pictures, fields, whole.damage)
+    loaded = LoadedClip(clip, count, whole.rate, whole.source_size, pictures, fields, whole.damage)
+    if cache is not None and name is not None:
+        keep(cache, name, loaded, keys)
+    return loaded
+
+
+def decoded_before(
+    clip: Clip, streams: Sequence[Stream], *, flow: Method = "tvl1-fast", cache: FlowCache
+) -> KeptClip | None:
+    """The clip as `load_clip` left it in the cache, of which only what is asked for is read; None where it did not."""
+    if any(stream.kind == "flow" for stream in streams) and _stored(clip) is not None:
+        return None
+    name = entry_name(clip, streams, flow=flow, folder_rate=25.0, limits=LIMITS)
+    return None if name is None else kept_clip(cache, name, clip)
 
 
 def load_clips(
@@ -253,17 +187,11 @@ def _sizes(source_size: Size, streams: Sequence[Stream], kinds: Sequence[Kind]) 
     return {resized_size(source_size, stream) for stream in streams if stream.kind in kinds}
 
 
-def _too_short(clip: Clip, frames: int, needed: int, start_frame: int) -> VideoError:
-    start = f" from frame {start_frame} on" if start_frame else ""
-    return VideoError(
-        f"'{clip.path}' has {frames} frames, needs {needed}{start}; use a longer clip, or short='repeat'."
-    )
-
-
-def _flow(frames: Tensor, method: Method, cache: FlowCache | None) -> Tensor:
+def _flow(frames: Tensor, method: Method, cache: FlowCache | None) -> tuple[str | None, Tensor]:
+    """The flow of frames, and its key in the cache."""
     if cache is None:
-        return optical_flow(frames, method=method, bound=None).half()
-    return cache.optical_flow(frames, method=method)
+        return None, optical_flow(frames, method=method, bound=None).half()
+    return cache.keyed_flow(frames, method=method)
 
 
 def _rate(streams: Sequence[Stream]) -> float | None:

@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from marey.video.flow import SETTINGS, Method, check_method, optical_flow
 
 _FORMAT = 1
 _SUFFIX = ".marey-flow"
+_SUFFIXES = (_SUFFIX, ".marey-clip")
 _UNFINISHED = ".marey-part"
 _STALE_SECONDS = 3600.0
 
@@ -47,12 +49,12 @@ def default_limit() -> int:
 
 
 class FlowCache:
-    """Flow fields in a folder, found by the pixels it comes from, the method, its settings and OpenCV's version.
+    """Flow fields in a folder, found by the pixels they come from, the method, its settings and OpenCV's version.
 
-    Values are kept as float16, so that the error is at most 1/2048 of the value (1/128 px at 16 px/frame). An entry is
-    written whole or not at all and carries its checksum; a damaged one is computed again. Above `limit_bytes` the
-    entries unused for longest are removed. Several processes may share a folder. Where it cannot be written to, flow is
-    computed every time, and one warning says so.
+    Values are kept as float16, so that the error is at most 1/2048 of the value (1/128 px at 16 px/frame). Beside them
+    lie the frames of whole clips, see `marey.video.kept_clips`. An entry is written whole or not at all and carries its
+    checksum; a damaged one is made again. Above `limit_bytes` the entries unused for longest are removed. Several
+    processes may share a folder. Where it cannot be written to, all is made every time, and one warning says so.
     """
 
     def __init__(self, folder: str | Path | None = None, *, limit_bytes: int | None = None) -> None:
@@ -63,52 +65,68 @@ class FlowCache:
 
     def optical_flow(self, frames: Tensor, *, method: Method = "tvl1") -> Tensor:
         """`marey.video.flow.optical_flow` of the frames without a bound, as float16, from the folder if it is there."""
+        return self.keyed_flow(frames, method=method)[1]
+
+    def keyed_flow(self, frames: Tensor, *, method: Method = "tvl1") -> tuple[str, Tensor]:
+        """`optical_flow`, and the key under which it is kept."""
         check_method(method)
-        entry = self.folder / (_key(frames, method) + _SUFFIX)
+        key = _key(frames, method)
+        entry = self.flow_path(key)
         kept = _read(entry)
         if kept is not None:
-            return torch.from_numpy(kept)
+            self.used(entry)
+            return key, torch.from_numpy(kept)
         fields = optical_flow(frames, method=method, bound=None).half()
+        buffer = io.BytesIO()
+        np.save(buffer, fields.numpy(), allow_pickle=False)
+        content = buffer.getbuffer()
+        self.write(entry, [hashlib.sha256(content).digest(), content])
+        return key, fields
+
+    def flow_path(self, key: str) -> Path:
+        """The file in which the fields of a key lie, at its end: float16 (time 2 height width)."""
+        return self.folder / (key + _SUFFIX)
+
+    def used(self, entry: Path) -> None:
+        """Note that an entry is used now, so that others are removed before it."""
+        with suppress(OSError):
+            os.utime(entry)
+
+    def write(self, entry: Path, parts: Sequence[bytes | memoryview]) -> None:
+        """Write an entry of the folder, unless it is above the limit; where that cannot be, one warning says so."""
+        if sum(memoryview(part).nbytes for part in parts) > self.limit_bytes:
+            return
         try:
-            self._write(entry, fields)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=_UNFINISHED)
+            unfinished = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    for part in parts:
+                        file.write(part)
+                    file.flush()
+                    os.fsync(file.fileno())
+                unfinished.replace(entry)
+            except BaseException:
+                with suppress(OSError):
+                    unfinished.unlink()
+                raise
+            self._shrink()
         except OSError as error:
             if not self._warned:
                 self._warned = True
                 message = f"flow is not cached, '{self.folder}' cannot be written to: {error.strerror}."
-                warnings.warn(message, stacklevel=2)
-        return fields
-
-    def _write(self, entry: Path, fields: Tensor) -> None:
-        buffer = io.BytesIO()
-        np.save(buffer, fields.numpy(), allow_pickle=False)
-        content = buffer.getvalue()
-        if len(content) > self.limit_bytes:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=_UNFINISHED)
-        unfinished = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(hashlib.sha256(content).digest())
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(entry)
-        except BaseException:
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
-        self._shrink()
+                warnings.warn(message, stacklevel=3)
 
     def _shrink(self) -> None:
         """Removes the entries unused for longest until the limit holds, and what a killed process left unfinished."""
         entries: list[tuple[float, int, Path]] = []
         for path in self.folder.iterdir():
-            if path.suffix not in (_SUFFIX, _UNFINISHED):
+            if path.suffix not in (*_SUFFIXES, _UNFINISHED):
                 continue
             with suppress(FileNotFoundError):
                 status = path.stat()
-                if path.suffix == _SUFFIX:
+                if path.suffix in _SUFFIXES:
                     entries.append((status.st_mtime, status.st_size, path))
                 elif time.time() - status.st_mtime > _STALE_SECONDS:
                     path.unlink()
@@ -134,14 +152,12 @@ def _key(frames: Tensor, method: Method) -> str:
 
 
 def _read(entry: Path) -> NDArray[np.float16] | None:
-    """The fields of an entry, or None where it is missing or damaged; its time of use is now."""
+    """The fields of an entry, or None where it is missing or damaged."""
     try:
         content = entry.read_bytes()
     except OSError:
         return None
     if hashlib.sha256(memoryview(content)[32:]).digest() != content[:32]:
         return None
-    with suppress(OSError):
-        os.utime(entry)
     fields: NDArray[np.float16] = np.load(io.BytesIO(content[32:]), allow_pickle=False)
     return fields

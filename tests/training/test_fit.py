@@ -12,7 +12,9 @@ import torch
 import marey
 from marey.classify import evaluated
 from marey.datasets import Split, class_folders, group_of, grouped_split
+from marey.datasets.motion_studies import StudySet
 from marey.errors import DatasetError, MareyError, OutputError, VideoError
+from marey.networks.loading import from_file
 from marey.networks.weights import open_network, weights_hash
 from marey.training import fit, stage, training_data
 from marey.training.fit import Trained, TrainingProgress, train
@@ -95,6 +97,27 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     for name, found in whole.results.items():
         assert found.probabilities.equal(second.results[name].probabilities)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["resumed.safetensors", "whole.safetensors"]
+
+
+def test_clips_that_are_made_while_read_train_as_clips_on_disk_do(tmp_path: Path, short: Settings) -> None:
+    studies = StudySet(3, seed=1, classes=("wave", "kick"), frames=8)
+    split = grouped_split(studies.clips(), held_out=["actor00002"])
+    every = train(split, tmp_path / "every.safetensors", settings=short, loader=studies.load)
+    train(split, tmp_path / "none.safetensors", settings=short, loader=studies.load, memory_bytes=0)
+    assert _weights(tmp_path / "every.safetensors") == _weights(tmp_path / "none.safetensors")
+    assert every.file.classes == ("kick", "wave") and len(every.results["fusion"].labels) == 2
+
+
+def test_the_towers_are_given_back_as_late_fusion_too(split: Split, short: Settings, tmp_path: Path) -> None:
+    done = train(split, tmp_path / "net.safetensors", settings=replace(short, tower_rate=1.0))
+    assert done.late is not None and done.late.streams == done.file.streams
+    late = from_file(done.late)
+    held_out = split.held_out
+    scores = evaluated(late, held_out, flow=short.flow).predictions
+    means = done.results["late"].probabilities
+    assert late.module.config["fusion"] == "late" and len(scores) == len(means)
+    trained = dict(done.file.module.named_parameters())["rgb.conv1_1.weight"]
+    assert not dict(late.module.named_parameters())["rgb.conv1_1.weight"].equal(trained)
 
 
 def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(

@@ -24,7 +24,7 @@ from marey.training.clip_store import free_memory
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
 from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16, seeded
-from marey.training.training_data import WORKERS, TrainingData, loaded_data
+from marey.training.training_data import WORKERS, Loader, TrainingData, loaded_data
 from marey.video.flow_cache import FlowCache
 
 _SHARES = {"appearance": 0.25, "motion": 0.3, "fusion": 0.45}
@@ -49,12 +49,15 @@ class Trained:
         {"appearance", "motion", "late", "fusion": evaluation on the clips held out}; empty when none were.
     left_out
         clips that are missing or cannot be read; they neither trained nor tested.
+    late
+        the same towers, each with its own classifier, before the fusion changed them: the mean of their scores.
     """
 
     file: NetworkFile
     results: Mapping[str, Evaluation]
     interrupted: bool = False
     left_out: tuple[LeftOut, ...] = ()
+    late: NetworkFile | None = None
 
 
 def train(
@@ -64,6 +67,7 @@ def train(
     settings: Settings | None = None,
     name: str = "",
     cache: FlowCache | None = None,
+    loader: Loader | None = None,
     device: str | torch.device = "cpu",
     windows: int = 5,
     save_seconds: float = 60.0,
@@ -77,7 +81,8 @@ def train(
     Clips are kept in memory, resized, with their flow, as far as `memory_bytes` go (None: half of what is free); the
     others are decoded again at each use, their flow coming from the cache. The result does not depend on it. The state
     is saved beside `out` every `save_seconds` and on Ctrl-C; the same call goes on from it, and removes it when done.
-    Nothing is chosen by the clips held out. `on_note` is told, in a line, what the user should know.
+    Nothing is chosen by the clips held out. `loader` gives clips that are not on disk, such as generated ones, with
+    their flow. `on_note` is told, in a line, what the user should know.
 
     Raises DatasetError for a split without clips or a state of other settings, VideoError when no clip of a class can
     be read, OutputError, before the long part, for an `out` that cannot be written.
@@ -99,7 +104,16 @@ def train(
     memory = free_memory() // 2 if memory_bytes is None else memory_bytes
     with _threads() as pool:
         data = loaded_data(
-            split, classes, shown, settings, cache=cache, memory=memory, pool=pool, on_load=on_load, on_note=on_note
+            split,
+            classes,
+            shown,
+            settings,
+            cache=cache,
+            memory=memory,
+            pool=pool,
+            loader=loader,
+            on_load=on_load,
+            on_note=on_note,
         )
         paths = sorted(f"{clip.label}/{clip.path.name}" for clip in data.train.sources)
         key = {**settings.record(), "classes": list(classes), "clips": paths}
@@ -118,17 +132,14 @@ def train(
         towers, network = _fitted(runner, len(classes))
         tested = data.held_out and not runner.interrupted
         results = _results(towers, network, data, split, windows=windows) if tested else {}
-    file = NetworkFile(
-        module=network,
-        streams=shown,
-        classes=classes,
-        provenance=_provenance(name, split, data, settings, runner=runner, results=results),
-    )
+    provenance = _provenance(name, split, data, settings, runner=runner, results=results)
+    file = NetworkFile(network, shown, classes, provenance)
     if runner.interrupted:
         return Trained(file, results, interrupted=True, left_out=data.left_out)
     save(file, out)
     state_path.unlink(missing_ok=True)
-    return Trained(file, results, left_out=data.left_out)
+    late = NetworkFile(_late(towers, settings), shown, classes, provenance)
+    return Trained(file, results, left_out=data.left_out, late=late)
 
 
 @contextmanager
@@ -168,6 +179,16 @@ def _fitted(runner: "_Runner", classes: int) -> tuple[dict[str, TwoStream], TwoS
             "fusion", network, steps=runner.settings.fusion_steps, batch=runner.settings.fusion_batch, rates=rates
         )
     return towers, network
+
+
+def _late(towers: Mapping[str, TwoStream], settings: Settings) -> TwoStream:
+    """The mean of the towers' scores as one network."""
+    (classes,) = {tower.config["classes"] for tower in towers.values()}
+    with seeded(settings.seed):
+        network = TwoStream(classes, **settings.architecture(), fusion="late")
+    weights = {key: value for tower in towers.values() for key, value in tower.state_dict().items()}
+    network.load_state_dict(weights)
+    return network.eval()
 
 
 def _writable(out: Path) -> Path:

@@ -1,9 +1,8 @@
 """The clips of a training, read once to find what is there, what is damaged and how much fits into memory."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,6 +15,9 @@ from marey.training.clip_store import ClipStore
 from marey.training.settings import Settings
 from marey.video.clips import Clip, LoadedClip, load_clip, load_clips, span_frames
 from marey.video.flow_cache import FlowCache
+
+Loader = Callable[[Clip, Sequence[Stream]], LoadedClip]
+"""What gives a clip as some streams see it."""
 
 WORKERS = 2
 """Threads that load clips."""
@@ -46,13 +48,14 @@ def loaded_data(
     cache: FlowCache,
     memory: int,
     pool: Executor,
+    loader: Loader | None = None,
     on_load: Callable[[int, int], None] | None,
     on_note: Callable[[str], None] | None,
 ) -> TrainingData:
     """The clips of `split`, each read once; as many as `memory` bytes hold stay loaded.
 
-    Some training groups are set apart to be watched where the settings want it. Raises VideoError when a class has no
-    clip to train on.
+    `loader` gives clips that are not on disk, such as generated ones. Some training groups are set apart to be watched
+    where the settings want it. Raises VideoError when a class has no clip to train on.
     """
     train, watched = split.train, tuple[Clip, ...]()
     if settings.validation > 0:
@@ -69,7 +72,17 @@ def loaded_data(
     def failed(clip: Clip, error: VideoError) -> None:
         lost.append(LeftOut.of(clip, error))
 
-    for loaded in load_clips(every, streams, flow=settings.flow, cache=cache, workers=WORKERS, failed=failed):
+    def load(clip: Clip) -> LoadedClip:
+        if loader is not None:
+            return loader(clip, streams)
+        return load_clip(clip, streams, flow=settings.flow, cache=cache)
+
+    read: Iterable[LoadedClip] = (
+        load_clips(every, streams, flow=settings.flow, cache=cache, workers=WORKERS, failed=failed)
+        if loader is None
+        else ClipStore(every, {}, load, pool)
+    )
+    for loaded in read:
         readable.add(loaded.clip)
         if loaded.frames < span_frames(streams):
             short.add(loaded.clip)
@@ -82,7 +95,6 @@ def loaded_data(
             streamed_flow += sum(fields.nbytes for fields in loaded.fields.values())
         if on_load is not None:
             on_load(len(readable) + len(lost), len(every))
-    load = partial(load_clip, streams=streams, flow=settings.flow, cache=cache)
     stores = [
         ClipStore([clip for clip in part if clip in readable], kept, load, pool)
         for part in (train, watched, split.held_out)

@@ -4,6 +4,7 @@ from marey.datasets.motion_studies.classes import CLASSES, EXPERIMENTS, Experime
 from marey.datasets.motion_studies.clips import StudyClip, study_clip, study_clips
 from marey.datasets.motion_studies.difficulty import DIFFICULTIES, Difficulty
 from marey.datasets.motion_studies.factors import Factors, How, What, Where, Who
+from marey.datasets.motion_studies.study_set import StudySet
 
 __all__ = [
     "CLASSES",
@@ -15,6 +16,7 @@ __all__ = [
     "How",
     "StudyClass",
     "StudyClip",
+    "StudySet",
     "What",
     "Where",
     "Who",

@@ -1,0 +1,97 @@
+"""Do the preferred inputs of class units mean their class to a network that did not make them?
+
+    python benchmarks/second_network.py a.safetensors b.safetensors c.safetensors --clips DATA
+
+The class units of every network are maximized, and what comes out is shown to the network itself and to all others,
+which should have been trained with other seeds on other people. Beside the shipped settings stands the same without
+priors: pixels, no energy, no variation, the same bounds. "next" is the mean over the pairs a-b, b-c, c-a, which follow
+it; "all" that over all ordered pairs.
+"""
+
+import argparse
+import json
+from collections import Counter
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+
+import torch
+
+import marey
+from marey.gallery import draw_overview
+from marey.real_maxima import measure_maxima
+from marey.taps import frozen
+
+
+def answers(network: marey.Network, results: list[marey.PreferredInput]) -> torch.Tensor:
+    """The class (unit, slowness) that `network` gives every preferred input."""
+    with torch.no_grad(), frozen(network.module):
+        rows = [
+            network.activations(dict(result.frames), [network.scores])[network.scores].mean((2, 3, 4)).argmax(1)
+            for result in results
+        ]
+    return torch.stack(rows).cpu()
+
+
+def table(networks: list[marey.Network], recipe: marey.Recipe, *, name: str, out: Path | None) -> None:
+    """Print a row for every slowness, and what is mistaken for what most."""
+    classes = networks[0].classes
+    truth = torch.arange(len(classes))[:, None]
+    right: dict[tuple[int, int], torch.Tensor] = {}
+    scores = []
+    mistaken: Counter[tuple[str, str]] = Counter()
+    for maker, network in enumerate(networks):
+        results = marey.maximize(network, list(classes), recipe=recipe)
+        scores.append(torch.tensor([result.scores for result in results]))
+        if out is not None:
+            draw_overview(results, out / f"{name.replace(' ', '_')}_{network.name}.png", title=network.name)
+        for judge, other in enumerate(networks):
+            said = answers(other, results)
+            right[maker, judge] = (said == truth).sum(0)
+            if maker != judge:
+                wrong = [(unit, answer) for unit, row in enumerate(said.tolist()) for answer in row if unit != answer]
+                mistaken.update((classes[unit], other.classes[answer]) for unit, answer in wrong)
+    count = len(networks)
+    own = torch.stack([right[k, k] for k in range(count)]).float().mean(0)
+    following = torch.stack([right[k, (k + 1) % count] for k in range(count)])
+    every = torch.stack([right[pair] for pair in permutations(range(count), 2)]).float().mean(0)
+    score = torch.cat(scores).mean(0)
+    for place, chi in enumerate(recipe.slowness):
+        pairs = ", ".join(str(int(value)) for value in following[:, place])
+        print(
+            f"{name:12} chi {chi:<4g} itself {own[place]:5.1f}  next {following[:, place].float().mean():5.1f} ({pairs})"
+            f"  all {every[place]:5.1f}  score / real maximum {score[place]:.2f}",
+            flush=True,
+        )
+    common = ", ".join(f"{unit} as {answer} {times}" for (unit, answer), times in mistaken.most_common(5))
+    print(f"{name:12} most mistaken by others: {common}", flush=True)
+
+
+def main() -> None:
+    """Print the table, with the shipped settings and without priors."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nets", nargs="+", help="two or more .safetensors files with the same classes")
+    parser.add_argument("--clips", type=Path, help="real clips, for networks that do not know their maxima yet")
+    parser.add_argument("--recipe", type=json.loads, default={}, help="settings other than shipped: '{\"steps\": 64}'")
+    parser.add_argument("--no-baseline", action="store_true", help="leave the row without priors out")
+    parser.add_argument("--out", type=Path, help="a folder for an overview of each network's units")
+    options = parser.parse_args()
+    networks = [marey.load(net) for net in options.nets]
+    if len(networks) < 2 or any(network.classes != networks[0].classes for network in networks):
+        parser.error("give at least two networks with the same classes.")
+    for network in networks:
+        if network.scores not in network.maxima:
+            if options.clips is None:
+                parser.error(f"{network.name} does not know its real maxima; give --clips.")
+            measure_maxima(network, options.clips, {network.scores})
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+    recipe = marey.Recipe.from_record({**marey.Recipe().record(), **options.recipe})
+    table(networks, recipe, name="shipped" if not options.recipe else "as given", out=options.out)
+    if not options.no_baseline:
+        bare = replace(recipe, parametrization="pixels", energy=0.0, variation=0.0, slowness=(0.0,))
+        table(networks, bare, name="no priors", out=options.out)
+
+
+if __name__ == "__main__":
+    main()

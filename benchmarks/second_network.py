@@ -59,12 +59,13 @@ def table(networks: list[marey.Network], recipe: marey.Recipe, *, name: str, out
     for place, chi in enumerate(recipe.slowness):
         pairs = ", ".join(str(int(value)) for value in following[:, place])
         print(
-            f"{name:10} chi {chi:<4g} itself {own[place]:5.1f}  next {following[:, place].float().mean():5.1f} ({pairs}) "
-            f" all {every[place]:5.1f}  score / maximum {score[place]:.2f}",
+            f"{name:12} chi {chi:<4g} itself {own[place]:5.1f} ",
+            f"next {following[:, place].float().mean():5.1f} ({pairs})  all {every[place]:5.1f} ",
+            f"score / real maximum {score[place]:.2f}",
             flush=True,
         )
     common = ", ".join(f"{unit} as {answer} {times}" for (unit, answer), times in mistaken.most_common(5))
-    print(f"{name:10} most mistaken by others: {common}", flush=True)
+    print(f"{name:12} most mistaken by others: {common}", flush=True)
 
 
 def main() -> None:

@@ -120,6 +120,18 @@ def test_the_towers_are_given_back_as_late_fusion_too(split: Split, short: Setti
     assert not dict(late.module.named_parameters())["rgb.conv1_1.weight"].equal(trained)
 
 
+def test_kept_blocks_of_the_towers_stay_as_they_are_in_the_fusion_stage(
+    split: Split, short: Settings, tmp_path: Path
+) -> None:
+    done = train(split, tmp_path / "net.safetensors", settings=replace(short, tower_rate=1.0, kept_blocks=2))
+    assert done.late is not None
+    before, after = dict(done.late.module.named_parameters()), dict(done.file.module.named_parameters())
+    for stream in ("rgb", "flow"):
+        for layer, kept in (("conv1_1", True), ("conv2_2", True), ("conv3_1", False), ("conv5_3", False)):
+            name = f"{stream}.{layer}.weight"
+            assert before[name].equal(after[name]) == kept, name
+
+
 def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(
     split: Split, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,9 +174,12 @@ def _fitted(runner: "_Runner", classes: int) -> tuple[dict[str, TwoStream], TwoS
     if runner.settings.fusion == "late":
         network.to(runner.device).eval()
     else:
-        rates = {"rgb.": runner.settings.tower_rate, "flow.": runner.settings.tower_rate, "": 1.0}
         network = runner.finished(
-            "fusion", network, steps=runner.settings.fusion_steps, batch=runner.settings.fusion_batch, rates=rates
+            "fusion",
+            network,
+            steps=runner.settings.fusion_steps,
+            batch=runner.settings.fusion_batch,
+            rates=runner.settings.fusion_rates(),
         )
     return towers, network
 

@@ -24,6 +24,8 @@ class Settings:
         the target that goes to all classes.
     tower_rate
         the towers' learning rate in the fusion stage, as a part of `learning_rate`; 0: the towers stay as they are.
+    kept_blocks
+        how many of the towers' first blocks stay as they are even so: their gradient takes most of the time.
     stream_dropout
         part of the clips of which the fusion stage sees one stream only, either one, the other being at rest: the
         layers above the towers then do not lean on the stream that tells the training clips apart best.
@@ -53,6 +55,7 @@ class Settings:
     weight_decay: float = 0.02
     label_smoothing: float = 0.1
     tower_rate: float = 0.0
+    kept_blocks: int = 0
     stream_dropout: float = 0.4
     validation: float = 0.0
     look: int = 50
@@ -66,6 +69,8 @@ class Settings:
         for name in ("tower_steps", "fusion_steps", "batch", "fusion_batch", "look", "patience"):
             if getattr(self, name) < 1:
                 raise MareyError(f"{name} is {getattr(self, name)}; expected at least 1.")
+        if not 0 <= self.kept_blocks <= 5:
+            raise MareyError(f"kept_blocks is {self.kept_blocks}; expected 0 to 5.")
         if not 0 <= self.stream_dropout <= 1:
             raise MareyError(f"stream_dropout is {self.stream_dropout}; expected 0 to 1.")
         if not 0 <= self.validation < 1 or not 0 <= self.label_smoothing < 1:
@@ -84,6 +89,16 @@ class Settings:
         """What `TwoStream` is told, but for classes and streams."""
         names = ("size", "width", "frames", "stack", "step", "norm", "pooling", "fc", "dropout")
         return {name: getattr(self, name) for name in names}
+
+    def fusion_rates(self) -> dict[str, float]:
+        """Learning rates of the fusion stage by how weights' names begin; the first that fits counts."""
+        kept = {
+            f"{stream}.{layer}{block}_": 0.0
+            for stream in ("rgb", "flow")
+            for block in range(1, self.kept_blocks + 1)
+            for layer in ("conv", "norm")
+        }
+        return {**kept, "rgb.": self.tower_rate, "flow.": self.tower_rate, "": 1.0}
 
     def record(self) -> dict[str, Any]:
         """The settings as plain values for JSON."""

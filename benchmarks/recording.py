@@ -203,7 +203,9 @@ def make_up(place: Path, *, clips: int, units: int) -> None:
     }
     place.mkdir(parents=True, exist_ok=True)
     (place / "responses").mkdir(exist_ok=True)
-    write_recording(place, described, (row(index) for index in range(clips)), block)
+    write_recording(
+        place, described, (row(index) for index in range(clips)), lambda part: [block(*one) for one in part]
+    )
 
 
 def peak_megabytes() -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,13 +13,13 @@ from numpy.typing import NDArray
 from marey.receptive_field import ReceptiveField
 from marey.recording.plan import Plan
 from marey.recording.shard import ClipRow, shard_path, shard_rows, shard_units
-from marey.recording.store import MEMORY_BYTES, Block, staged, write_recording
+from marey.recording.store import MEMORY_BYTES, Block, Part, staged, write_recording
 from marey.streams import Stream
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """Of the recorded clips of a shard: the start frame of every window, frames per second, and where they begin."""
+    """Of recorded clips: the start frame of every window, frames per second, and where they begin."""
 
     start_frames: NDArray[np.int32]  # clip window
     rates: NDArray[np.float64]
@@ -31,6 +32,8 @@ def finish(
     """Write the recording in `folder` from all shards of the plan, which lie in `shards`."""
     kept: list[_Kept] = []
     layers = {layer.name: layer for layer in plan.layers}
+    ends = np.cumsum([layer.units for layer in plan.layers]).tolist()
+    begins = {layer.name: end - layer.units for layer, end in zip(plan.layers, ends, strict=True)}
 
     def rows() -> Iterator[dict[str, Any]]:
         for index in range(plan.shards):
@@ -40,17 +43,34 @@ def finish(
             for row, clip in zip(found, planned, strict=True):
                 yield _clip_row(clip, row, plan.network["classes"])
 
-    def block(name: str, units: slice) -> Block:
-        layer = layers[name]
-        middles = _middle_frames(layer.receptive_field, streams, layer.positions[0])
-        parts = [
-            _block(shard_units(shard_path(shards, index), name, units), one, layer.positions, middles)
-            for index, one in enumerate(kept)
-        ]
-        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+    @cache
+    def all_kept() -> _Kept:
+        windows = max(one.start_frames.shape[1] for one in kept)
+        return _Kept(
+            np.concatenate(
+                [np.pad(one.start_frames, ((0, 0), (0, windows - one.start_frames.shape[1]))) for one in kept]
+            ),
+            np.concatenate([one.rates for one in kept]),
+            np.concatenate([one.start_seconds for one in kept]),
+        )
+
+    def blocks(part: Part) -> list[Block]:
+        """The responses of layers that follow each other, of which each shard is read once."""
+        first, last = part[0], part[-1]
+        place = slice(begins[first[0]] + first[1].start, begins[last[0]] + last[1].stop)
+        read = [shard_units(shard_path(shards, index), place) for index in range(plan.shards)]
+        found = {name: np.concatenate([one[name] for one in read], axis=1) for name in read[0]}
+        every = []
+        for name, units in part:
+            rows = slice(begins[name] + units.start - place.start, begins[name] + units.stop - place.start)
+            layer = layers[name]
+            middles = _middle_frames(layer.receptive_field, streams, layer.positions[0])
+            values = {key: value[rows] for key, value in found.items()}
+            every.append(_block(values, all_kept(), layer.positions, middles))
+        return every
 
     with staged(folder, shards / f"whole-{uuid4().hex}") as staging:
-        write_recording(staging, plan.described, rows(), block, memory_bytes=memory_bytes)
+        write_recording(staging, plan.described, rows(), blocks, memory_bytes=memory_bytes)
 
 
 def _kept(rows: tuple[ClipRow, ...], planned: list[dict[str, Any]]) -> _Kept:
@@ -79,14 +99,14 @@ def _clip_row(planned: dict[str, Any], row: ClipRow, classes: list[str]) -> dict
 
 
 def _block(
-    found: Mapping[str, NDArray[Any]], shard: _Kept, positions: tuple[int, int, int], middles: NDArray[np.float64]
+    found: Mapping[str, NDArray[Any]], kept: _Kept, positions: tuple[int, int, int], middles: NDArray[np.float64]
 ) -> Block:
-    """The responses of some units to the recorded clips of a shard."""
+    """The responses of some units to the recorded clips."""
     _, height, width = positions
     t, rest = np.divmod(found["place"], height * width)
     y, x = np.divmod(rest, width)
-    start_frame = shard.start_frames[np.arange(len(shard.rates)), found["window"]]
-    seconds = shard.start_seconds + (start_frame + middles[t]) / shard.rates
+    start_frame = kept.start_frames[np.arange(len(kept.rates)), found["window"]]
+    seconds = kept.start_seconds + (start_frame + middles[t]) / kept.rates
     return {
         "maximum": found["maximum"],
         "mean": found["mean"],

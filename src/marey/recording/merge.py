@@ -64,7 +64,7 @@ def merged(parts: Sequence[Recording], out: str | Path) -> Recording:
     described["clips"] = {"count": len(order), "sha256": clips_hash(planned)}
     ordered = {name: described[name] for name in first.summary}
     with staged(folder, folder / UNFINISHED) as staging:
-        write_recording(staging, ordered, rows(), block)
+        write_recording(staging, ordered, rows(), lambda part: [block(name, units) for name, units in part])
     remove_tree(folder / UNFINISHED)
     return Recording.open(folder)
 

@@ -29,10 +29,13 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return dict(summary)
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
-    """The rows of a file, of some columns; MareyError when it is missing or damaged."""
+def read_table(path: Path, columns: list[str] | None = None, *, repeating: list[str] | None = None) -> pyarrow.Table:
+    """The rows of a file, of some columns; MareyError when it is missing or damaged.
+
+    Columns of texts that are `repeating` are read as dictionaries, which is quicker.
+    """
     try:
-        return parquet.read_table(path, columns=columns)
+        return parquet.ParquetFile(path, read_dictionary=repeating).read(columns)
     except (OSError, pyarrow.ArrowException) as error:
         raise damaged(path, error) from None
 

@@ -199,16 +199,11 @@ class _Passes:
             if rows[-1].failure is None:
                 kept.append(row)
         size = sum(self.units)
-        whole = {
+        responses = {
             "maximum": _side_by_side([one.maximum for one in kept], size, np.float32),
             "mean": _side_by_side([(one.total / one.seen).astype(np.float32) for one in kept], size, np.float32),
             "place": _side_by_side([one.place for one in kept], size, np.int32),
             "window": _side_by_side([one.window for one in kept], size, np.uint8),
-        }
-        ends = np.cumsum(self.units)
-        responses = {
-            layer.name: {name: values[end - layer.units : end] for name, values in whole.items()}
-            for layer, end in zip(self.plan.layers, ends, strict=True)
         }
         return Shard(tuple(rows), responses)
 

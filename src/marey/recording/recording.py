@@ -1,6 +1,6 @@
 """A recording as it lies on disk: the answers of every unit to every clip, opened without network or clips."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -122,8 +122,8 @@ class Recording:
     @cached_property
     def _named(self) -> pyarrow.Table:
         """The columns of `clips` that say which clips these are, without the long ones."""
-        names = ["path", "start_seconds", "stop_seconds", "label", "group", "flow", "failure", "prediction"]
-        return read_table(self.folder / CLIPS, names)
+        texts = ["label", "group", "flow", "failure", "prediction"]
+        return read_table(self.folder / CLIPS, ["path", "start_seconds", "stop_seconds", *texts], repeating=texts)
 
     @property
     def failures(self) -> tuple[LeftOut, ...]:
@@ -211,7 +211,7 @@ class Recording:
         values = rows["maximum"].to_numpy()
         chosen: list[int] = []
         groups: set[int] = set()
-        for row in _descending(values, count if not one_per_group else None):
+        for row in _descending(values, count):
             if one_per_group:
                 group = int(self._groups[row])
                 if group in groups:
@@ -246,7 +246,7 @@ class Recording:
     def _groups(self) -> NDArray[np.int64]:
         """A number for the group of every recorded clip."""
         recorded = compute.is_null(self._named["failure"])
-        groups = self._named["group"].filter(recorded).combine_chunks().dictionary_encode()
+        groups = self._named["group"].filter(recorded).unify_dictionaries().combine_chunks()
         numbers: NDArray[np.int64] = groups.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         alone = numbers < 0
         numbers[alone] = -1 - np.flatnonzero(alone)
@@ -306,11 +306,19 @@ def _field(sees: Mapping[str, Any]) -> ReceptiveField:
     return ReceptiveField(fields)
 
 
-def _descending(values: NDArray[np.float32], count: int | None) -> list[int]:
-    """The places of the largest values, largest first, equal ones in order; all of them for None."""
-    places = np.arange(len(values))
-    if count is not None and count < len(values):
-        least = np.partition(values, len(values) - count)[len(values) - count]
-        places = np.flatnonzero(values >= least)
-    descending: list[int] = places[np.argsort(-values[places], kind="stable")].tolist()
-    return descending
+def _descending(values: NDArray[np.float32], first: int) -> Iterator[int]:
+    """The places of the values, largest first, equal ones in order.
+
+    They are put in order as far as is asked for: sixteen times `first`, then all.
+    """
+    given = 0
+    for count in (16 * first, len(values)):
+        places = np.arange(len(values))
+        if 0 < count < len(values):
+            least = np.partition(values, len(values) - count)[len(values) - count]
+            places = np.flatnonzero(values >= least)
+        descending = places[np.argsort(-values[places], kind="stable")]
+        yield from descending[given:].tolist()
+        given = len(descending)
+        if given == len(values):
+            return

@@ -38,22 +38,18 @@ class ClipRow:
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """The rows of its clips, and for those not left out {layer: {field: (unit, clip)}}.
+    """The rows of its clips, and for those not left out {field: (unit, clip)}, the units of all layers in a row.
 
     maximum and mean are over places and windows (float32), window is which one the maximum is in (uint8), and place is
     its place in the layer, (t * height + y) * width + x (int32).
     """
 
     rows: tuple[ClipRow, ...]
-    responses: Mapping[str, Mapping[str, NDArray[np.generic]]]
+    responses: Mapping[str, NDArray[np.generic]]
 
     def save(self, path: Path) -> None:
         """Write the file; what was there is replaced only by a whole one."""
-        tensors = {
-            f"{layer}/{name}": np.ascontiguousarray(values)
-            for layer, fields in self.responses.items()
-            for name, values in fields.items()
-        }
+        tensors = {name: np.ascontiguousarray(values) for name, values in self.responses.items()}
         metadata = {"rows": json.dumps([asdict(row) for row in self.rows])}
         temporary = path.with_name(f".{path.stem}.{uuid4().hex}.part")  # a name that no other machine has either
         try:
@@ -89,11 +85,11 @@ def _row(row: dict[str, Any]) -> ClipRow:
     return ClipRow(**{**row, "start_frames": tuple(row["start_frames"]), "scores": tuple(row["scores"])})
 
 
-def shard_units(path: Path, layer: str, units: slice) -> dict[str, NDArray[np.generic]]:
-    """{field: (unit, clip)} of some units, without reading the others; MareyError when the shard is damaged."""
+def shard_units(path: Path, units: slice) -> dict[str, NDArray[np.generic]]:
+    """{field: (unit, clip)} of some of all units, without reading the others; MareyError when the shard is damaged."""
     try:
         with safe_open(path, framework="np") as file:
-            return {name: file.get_slice(f"{layer}/{name}")[units] for name in FIELDS}
+            return {name: file.get_slice(name)[units] for name in FIELDS}
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise damaged(path, error) from None
 

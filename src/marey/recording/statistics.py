@@ -25,16 +25,24 @@ def statistics(maxima: Floats, means: Floats) -> dict[str, NDArray[np.generic]]:
     found["mean"] = mean
     found["variance"] = np.square(rising - mean[:, None]).sum(1) / (clips - 1) if clips > 1 else nothing
     found["maximum"] = rising[:, -1].astype(np.float32) if clips else nothing.astype(np.float32)
-    quantiles = np.quantile(rising, QUANTILES, axis=1) if clips else np.full((len(QUANTILES), units), np.nan)
-    for share, values in zip(QUANTILES, quantiles, strict=True):
-        found[quantile_name(share)] = values
+    for share in QUANTILES:
+        found[quantile_name(share)] = _quantile(rising, share) if clips else nothing
     found["mean_of_means"] = _rising(means).sum(1) / clips if clips else nothing
     return found
 
 
 def _rising(values: Floats) -> NDArray[np.float64]:
     """Every row in rising order; rows whole in memory, as the order of a sum depends on that too."""
-    return np.sort(np.array(values, np.float64, order="C"), axis=1)
+    return np.sort(np.ascontiguousarray(values), axis=1).astype(np.float64)
+
+
+def _quantile(rising: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Of every row, what lies above this share of its values, between two of them on the line that joins them."""
+    place = share * (rising.shape[1] - 1)
+    below = int(place)
+    lower, upper = rising[:, below], rising[:, min(below + 1, rising.shape[1] - 1)]
+    quantile: NDArray[np.float64] = lower + (upper - lower) * (place - below)
+    return quantile
 
 
 def quantile_name(share: float) -> str:

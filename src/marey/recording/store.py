@@ -5,7 +5,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,9 +22,10 @@ from marey.video.encode import replacing
 
 SUMMARY, CLIPS, STATISTICS = "recording.json", "clips.parquet", "statistics.parquet"
 UNFINISHED = "unfinished"
-_GROUP_ROWS = 2**18
+_GROUP_ROWS = 2**17
 _CLIP_ROWS = 2**16
 _LISTED_FAILURES = 1000
+_MOST_UNITS = 1024  # written by one thread at a time, so that others have something to do
 _VALUE_BYTES = 96  # that a response takes while it is sorted
 MEMORY_BYTES = 2**28
 
@@ -71,7 +72,8 @@ STATISTICS_SCHEMA = pyarrow.schema(
 FIELDS = tuple(RESPONSE_SCHEMA.names[2:])
 
 Block = dict[str, NDArray[Any]]  # a field of FIELDS: (unit, clip)
-BlockOf = Callable[[str, slice], Block]  # of a layer's units
+Part = tuple[tuple[str, slice], ...]  # layers that follow each other, and the units of each
+BlocksOf = Callable[[Part], list[Block]]
 
 
 def layer_path(folder: Path, layer: str) -> Path:
@@ -80,34 +82,39 @@ def layer_path(folder: Path, layer: str) -> Path:
 
 
 @contextmanager
-def _writer(path: Path, schema: pyarrow.Schema) -> Iterator[parquet.ParquetWriter]:
+def _writer(path: Path, schema: pyarrow.Schema, *, compression: str = "zstd") -> Iterator[parquet.ParquetWriter]:
     """A writer of a Parquet file, which is there when all of it is."""
     with (
         replacing(path) as temporary,
         parquet.ParquetWriter(
             temporary,
             schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=[name for name in schema.names if name not in ("maximum", "mean")],  # seldom twice the same
+            compression=compression,
+            compression_level=1 if compression == "zstd" else None,
+            use_dictionary=[field.name for field in schema if _repeats(field)],
         ) as writer,
     ):
         yield writer
+
+
+def _repeats(column: pyarrow.Field) -> bool:
+    """Whether the values of a column are often the same; answers and what is computed of them seldom are."""
+    return column.name == "seconds" or not pyarrow.types.is_floating(column.type)
 
 
 def write_recording(
     folder: Path,
     described: Mapping[str, Any],
     rows: Iterable[Mapping[str, Any]],
-    block: BlockOf,
+    blocks: BlocksOf,
     *,
     memory_bytes: int = MEMORY_BYTES,
 ) -> None:
     """Write the files of a recording, the summary last: with it the recording is whole.
 
-    `described` says what was recorded (see `Plan.described`), `rows` are those of clips.parquet in order, and `block`
-    gives the responses (unit, clip) of some units of a layer, once all rows were given. It is asked for as many units
-    at a time as `memory_bytes` hold, by several threads.
+    `described` says what was recorded (see `Plan.described`), `rows` are those of clips.parquet in order, and `blocks`
+    gives the responses (unit, clip) of some units of layers, once all rows were given. It is asked for as many units at
+    a time as `memory_bytes` hold, by several threads.
     """
     counts = _Counts(tuple(described["network"]["classes"]))
     with _writer(folder / CLIPS, CLIP_SCHEMA) as writer:
@@ -121,14 +128,19 @@ def write_recording(
         if waiting:
             writer.write_table(pyarrow.Table.from_pylist(waiting, schema=CLIP_SCHEMA))
     threads = cores()
+    tasks = _tasks(described["layers"], len(counts.numbers), memory_bytes // threads)
 
-    def layer_written(name: str) -> pyarrow.Table:
-        path, units = layer_path(folder, name), described["layers"][name]["units"]
-        return _write_layer(path, name, units, counts, block, memory_bytes=memory_bytes // threads)
+    def written(task: list[Part]) -> list[pyarrow.Table]:
+        return _write_layers(folder, task, counts, blocks)
 
-    with _writer(folder / STATISTICS, STATISTICS_SCHEMA) as writer, ThreadPoolExecutor(threads) as pool:
-        for found in pool.map(layer_written, described["layers"]):
-            writer.write_table(found, row_group_size=2**31)
+    # One row group for every layer: many small ones, for which zstd takes longer to begin than to compress.
+    with (
+        _writer(folder / STATISTICS, STATISTICS_SCHEMA, compression="lz4") as writer,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        for found in pool.map(written, tasks):
+            for statistics in found:
+                writer.write_table(statistics, row_group_size=2**31)
     summary = {**described, "clips": {**described["clips"], **counts.summary}}
     with replacing(folder / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
@@ -169,31 +181,63 @@ class _Counts:
         }
 
 
-def _write_layer(
-    path: Path,
-    layer: str,
-    units: int,
-    counts: "_Counts",
-    block: BlockOf,
-    *,
-    memory_bytes: int,
-) -> pyarrow.Table:
-    """Write the responses of a layer, sorted by unit, then clip; gives the statistics of its units."""
+def _together(clips: int) -> int:
+    """How many units lie in a row group: few, so that one is read without most others."""
+    return max(1, _GROUP_ROWS // max(1, clips))
+
+
+def _tasks(layers: Mapping[str, Mapping[str, Any]], clips: int, memory_bytes: int) -> list[list[Part]]:
+    """All layers in order, in tasks for a thread each, whose parts fit in memory one by one.
+
+    A layer that does not fit is a task of its own, others share a part.
+    """
+    together = _together(clips)
+    at_once = max(1, memory_bytes // (_VALUE_BYTES * max(1, clips) * together)) * together
+    tasks: list[list[Part]] = []
+    for name, layer in layers.items():
+        units = layer["units"]
+        firsts = range(0, units, at_once)
+        parts: list[Part] = [((name, slice(first, min(units, first + at_once))),) for first in firsts]
+        last = tasks[-1] if tasks else []
+        if len(parts) == len(last) == 1 and _count(last[0]) + units <= min(at_once, _MOST_UNITS):
+            last[0] = (*last[0], *parts[0])
+        else:
+            tasks.append(parts)
+    return tasks
+
+
+def _count(part: Part) -> int:
+    return sum(units.stop - units.start for _, units in part)
+
+
+def _write_layers(folder: Path, parts: list[Part], counts: "_Counts", blocks: BlocksOf) -> list[pyarrow.Table]:
+    """Write the responses of layers, sorted by unit, then clip; gives the statistics of the units of each layer."""
     clips = np.array(counts.numbers, np.int32)
     columns = {label: np.array(places, np.intp) for label, places in sorted(counts.columns.items())}
-    # Units in a row group: few, so that one is read without most others.
-    together = max(1, _GROUP_ROWS // max(1, len(clips)))
-    at_once = max(1, memory_bytes // (_VALUE_BYTES * max(1, len(clips)) * together)) * together
-    statistics = []
-    with _writer(path, RESPONSE_SCHEMA) as writer:
-        for first in range(0, units, at_once):
-            stop = min(units, first + at_once)
-            found = block(layer, slice(first, stop))
-            for begin in range(first, stop, together):
-                part = slice(begin - first, min(begin + together, stop) - first)
-                writer.write_table(_response_table(found, part, first, clips), row_group_size=2**31)
-            statistics.append(_statistics_table(layer, first, found, columns))
-    return pyarrow.concat_tables(statistics)
+    together = _together(len(clips))
+    statistics: dict[str, list[pyarrow.Table]] = defaultdict(list)
+    with ExitStack() as files:
+        writers: dict[str, parquet.ParquetWriter] = {}
+        for part in parts:
+            every = blocks(part)
+            for (name, units), found in zip(part, every, strict=True):
+                if name not in writers:
+                    writers[name] = files.enter_context(_writer(layer_path(folder, name), RESPONSE_SCHEMA))
+                for begin in range(0, units.stop - units.start, together):
+                    rows = slice(begin, min(begin + together, units.stop - units.start))
+                    table = _response_table(found, rows, units.start, clips)
+                    writers[name].write_table(table, row_group_size=2**31)
+            by_class = statistics_by_class(
+                np.concatenate([found["maximum"] for found in every]),
+                np.concatenate([found["mean"] for found in every]),
+                columns,
+            )
+            first = 0
+            for name, units in part:
+                count = units.stop - units.start
+                statistics[name].append(_statistics_table(name, units, by_class, slice(first, first + count)))
+                first += count
+    return [pyarrow.concat_tables(tables) for tables in statistics.values()]
 
 
 def _response_table(block: Block, part: slice, first: int, clips: NDArray[np.int32]) -> pyarrow.Table:
@@ -203,18 +247,20 @@ def _response_table(block: Block, part: slice, first: int, clips: NDArray[np.int
     return pyarrow.table([pyarrow.array(columns[name]) for name in RESPONSE_SCHEMA.names], schema=RESPONSE_SCHEMA)
 
 
-def _statistics_table(layer: str, first: int, block: Block, clips_of: Mapping[str, NDArray[np.intp]]) -> pyarrow.Table:
-    parts = []
-    for label, found in statistics_by_class(block["maximum"], block["mean"], clips_of).items():
-        count = len(found["clips"])
-        columns: dict[str, Any] = {
-            "layer": [layer] * count,
-            "unit": np.arange(first, first + count, dtype=np.int32),
-            "label": [label] * count,
-            **found,
-        }
-        parts.append(pyarrow.table({name: columns[name] for name in STATISTICS_SCHEMA.names}, schema=STATISTICS_SCHEMA))
-    return pyarrow.concat_tables(parts).sort_by([("unit", "ascending"), ("label", "ascending")])
+def _statistics_table(
+    layer: str, units: slice, by_class: Mapping[str | None, Mapping[str, NDArray[Any]]], rows: slice
+) -> pyarrow.Table:
+    """The statistics of a layer's units, which are `rows` of those by class; sorted by unit, then class, all last."""
+    labels = [*sorted(label for label in by_class if label is not None), None]
+    count = units.stop - units.start
+    columns: dict[str, Any] = {
+        "layer": [layer] * (count * len(labels)),
+        "unit": np.repeat(np.arange(units.start, units.stop, dtype=np.int32), len(labels)),
+        "label": labels * count,
+    }
+    for name in by_class[None]:
+        columns[name] = np.stack([by_class[label][name][rows] for label in labels], axis=1).reshape(-1)
+    return pyarrow.table({name: columns[name] for name in STATISTICS_SCHEMA.names}, schema=STATISTICS_SCHEMA)
 
 
 @contextmanager

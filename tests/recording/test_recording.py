@@ -1,6 +1,7 @@
 """A recording opens without network and clips, is read by anything that reads Parquet, and answers quickly."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -73,16 +74,37 @@ def test_the_evaluation_is_that_of_the_scores(recording: Recording) -> None:
     assert (counts["right"], counts["of_known_class"]) == (found.right, 24)
 
 
-def test_it_is_read_in_one_line_by_others(recording: Recording) -> None:
+@pytest.fixture
+def lines() -> list[str]:
+    """The lines of docs/recording.md that read a recording with other programs: DuckDB's, then pandas'."""
+    text = (Path(__file__).parents[2] / "docs" / "recording.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"DuckDB and pandas read it in a line:\n\n```text\n(.*?)```", text, re.DOTALL)
+    found = [" ".join(part.split()) for part in block.split("\n\n")]
+    assert [line.split()[0] for line in found] == ["SELECT", 'pandas.read_parquet("recording/responses/fc6.parquet",']
+    return found
+
+
+def test_duckdb_reads_it_in_the_line_of_the_docs(recording: Recording, lines: list[str]) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    assert "unit = 21" in lines[0]
+    rows = duckdb.sql(lines[0].replace("recording/", f"{recording.folder}/").replace("21", "2")).fetchall()
+    expected = recording.top("fc6:2", 9, one_per_group=False)
+    assert rows == [(str(one.clip.path), pytest.approx(one.value), pytest.approx(one.seconds)) for one in expected]
+
+
+def test_pandas_reads_it_in_the_line_of_the_docs(
+    recording: Recording, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    (recording.folder.parent / "recording").symlink_to(recording.folder)
+    monkeypatch.chdir(recording.folder.parent)
+    table = eval(lines[1].replace("21", "2"), {"pandas": pandas})
+    assert table["maximum"].tolist() == recording.responses("fc6:2")["maximum"].to_pylist()
+
+
+def test_a_unit_is_read_without_the_others(recording: Recording) -> None:
     table = parquet.read_table(recording.folder / "responses" / "fc6.parquet", filters=[("unit", "=", 2)])
     assert table.equals(recording.responses("fc6:2"))
-    duckdb = pytest.importorskip("duckdb")
-    rows = duckdb.sql(
-        f"SELECT path, maximum FROM '{recording.folder}/responses/fc6.parquet' "
-        f"JOIN '{recording.folder}/clips.parquet' USING (clip) WHERE unit = 2 ORDER BY maximum DESC LIMIT 3"
-    ).fetchall()
-    expected = recording.top("fc6:2", 3, one_per_group=False)
-    assert rows == [(str(one.clip.path), pytest.approx(one.value)) for one in expected]
 
 
 def test_it_opens_without_the_clips_and_without_a_codec(recording: Recording, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import signal
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,17 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Two nodes of one processor core each, on this machine."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import ray
-        from ray.cluster_utils import Cluster
+    import ray
+    from ray.cluster_utils import Cluster
 
-        before = signal.getsignal(signal.SIGTERM)
-        node = {"num_cpus": 1, "object_store_memory": 10**8, "include_dashboard": False}
-        made = Cluster(initialize_head=True, head_node_args=node)
+    before = signal.getsignal(signal.SIGTERM)
+    node = {"num_cpus": 1, "object_store_memory": 10**8, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=node)
+    try:
         made.add_node(num_cpus=1, object_store_memory=10**8)
         ray.init(address=made.address, log_to_driver=False)
         yield made
+    finally:
         ray.shutdown()
         made.shutdown()
         signal.signal(signal.SIGTERM, before)
@@ -40,7 +39,6 @@ def cluster() -> Iterator[Any]:
 
 @needs_ray
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
 def test_two_nodes_record_what_one_process_records(
     cluster: Any, recording: Recording, clips: list[Clip], again: Again, hashes: Hashes
 ) -> None:
@@ -50,7 +48,6 @@ def test_two_nodes_record_what_one_process_records(
 
 @needs_ray
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
 def test_a_node_that_is_lost_on_the_way_leaves_no_trace(
     cluster: Any, recording: Recording, clips: list[Clip], again: Again, hashes: Hashes
 ) -> None:

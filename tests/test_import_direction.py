@@ -14,7 +14,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "marey"
 # A piece (file or folder directly under src/marey) may import from its own row and from the rows above.
 ROWS = (
     {"_version", "errors", "units", "streams"},
-    {"network", "taps", "arithmetic", "spectrum", "footprints", "receptive_field", "region", "video"},
+    {
+        *("network", "taps", "arithmetic", "scratch", "spectrum", "measures"),
+        *("footprints", "receptive_field", "region", "video"),
+    },
     {"objectives", "regularizers", "offsets", "parametrizations", "transforms", "networks", "datasets"},
     {
         *("recipe", "goals", "batches", "priors", "ascent", "verdicts", "maximization"),

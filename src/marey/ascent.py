@@ -1,7 +1,7 @@
 """The loop: one batch of inputs climbs the objective by Adam. It shows, names and stores nothing."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from marey.batches import Batch, scores_of
-from marey.offsets import bounded, shown
+from marey.measures import Limits, priors_of, projected, projected_with_priors
+from marey.offsets import limits_of, shown
 from marey.parametrizations import Parametrization, coarse, fourier, pixels
-from marey.priors import levelled, prior_terms, steered
+from marey.priors import levelled, prior_weights, steered
 from marey.recipe import Recipe
-from marey.spectrum import WHOLE, Box
+from marey.scratch import Scratch
 from marey.streams import Stream
 from marey.taps import REVIVAL_SLOPE, revived
 
@@ -82,6 +83,7 @@ class _Climb:
 
         self.held: dict[str, Parametrization] = {}
         self.free: dict[str, Tensor] = {}
+        self.scratch = {stream.name: Scratch() for stream in self.streams}
         self.good: dict[str, Tensor] = {}  # where the gradient was last finite
         self.final: dict[str, Tensor] = {}  # where they settled
         self.optimizer = torch.optim.Adam([torch.zeros(1)])
@@ -89,6 +91,7 @@ class _Climb:
         self.strengths = torch.full((len(batch),), recipe.strength, device=self.device)
         self.targets = torch.tensor(batch.targets, device=self.device)
         self.kappas = torch.full_like(self.strengths, recipe.kappa)
+        self.weights = prior_weights(batch, recipe, kappas=self.kappas)
 
         nobody = torch.zeros(len(batch), dtype=torch.bool, device=self.device)
         self.dead = self.silent = self.ended = nobody  # whose score is 0; of whom a unit is; who has settled
@@ -112,13 +115,12 @@ class _Climb:
             self._enter(self.stages[step])
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.step_size * _fall(step / recipe.steps)
-        self.optimizer.zero_grad(set_to_none=True)
+        for value in self.free.values():
+            value.grad = None
 
-        offsets, windows = self._drawn()
+        priors, spatial, windows = self._drawn()
         with revived(self.module, self.dead | (self.silent & (step < recipe.steps // 2))):
             scores, own, self.silent = scores_of(self.batch, windows, self.module)
-        terms = prior_terms(offsets, self.batch, recipe, self.kappas)
-        priors = sum(terms.values(), torch.zeros_like(scores))
         loss = priors - self.strengths * (scores + own)
         eased = loss - (1 - REVIVAL_SLOPE) * self.dead * priors  # as weak as the gradient that a dead unit passes on
         torch.autograd.backward(eased.nan_to_num().sum(), inputs=list(self.free.values()))
@@ -129,7 +131,10 @@ class _Climb:
             self._bound_pixels()
         self.strengths = torch.where(self.ended, self.strengths, steered(self.strengths, scores, self.targets, recipe))
         if recipe.equal_space and step >= recipe.steps // 8:
-            self.kappas = torch.where(self.ended, self.kappas, levelled(self.kappas, terms, self.batch, recipe))
+            kappas = levelled(self.kappas, spatial, self.batch, recipe)
+            if kappas is not self.kappas:
+                self.kappas = torch.where(self.ended, self.kappas, kappas)
+                self.weights = prior_weights(self.batch, recipe, kappas=self.kappas)
         self.scores = scores.detach()
         self.dead = self.scores == 0
         self.history.append(self.scores.masked_fill(self.ended, float("nan")).cpu())
@@ -187,27 +192,43 @@ class _Climb:
         self.good = {name: value.detach().clone() for name, value in self.free.items()}
         self.optimizer = torch.optim.Adam(list(self.free.values()), lr=self.recipe.step_size, fused=True)
 
-    def _decoded(self, boxes: Mapping[str, Box] | None = None, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-        """Distances from rest in `boxes` of the canvases, None: everywhere; `dtype` is that of a transform."""
+    def _decoded(self) -> dict[str, Tensor]:
+        """Distances from rest, everywhere on the canvas."""
         found = {}
         for stream in self.streams:
-            name, bound = stream.name, self.batch.bounds[stream.name]
-            box = WHOLE if boxes is None else boxes[name]
-            found[name] = bounded(bound * self.held[name].window(self.free[name], box, dtype), bound, stream)
+            frames = self.held[stream.name].decode(self.free[stream.name])
+            found[stream.name] = projected(frames, self._limits(stream))
         return found
 
-    def _drawn(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Distances from rest in a window drawn at random, and the physical input that the network sees of them."""
-        jitter = self.batch.jitter
+    def _limits(self, stream: Stream) -> Limits:
+        """Frames are held in units of the bound."""
+        bound = self.batch.bounds[stream.name]
+        return limits_of(stream, bound, scale=bound)
+
+    def _drawn(self) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Of a window drawn at random: the priors, variation in space by stream, and what the network sees."""
+        jitter, recipe = self.batch.jitter, self.recipe
         shift = jitter.draw(self.generator)
-        seen = self._decoded({stream.name: jitter.box(stream, shift) for stream in self.streams}, self.dtype)
-        offsets = {stream.name: jitter.zoomed(seen[stream.name], stream, shift) for stream in self.streams}
-        windows = {stream.name: shown(offsets[stream.name], stream) for stream in self.streams}
-        if self.recipe.input_noise > 0:
+        total = torch.zeros_like(self.strengths)
+        spatial, windows = {}, {}
+        for stream in self.streams:
+            name, limits = stream.name, self._limits(stream)
+            frames = self.held[name].window(self.free[name], jitter.box(stream, shift), self.dtype)
+            if recipe.zoom == 0:
+                offset, priors = projected_with_priors(
+                    frames, limits, self.weights[name], exponent=recipe.exponent, scratch=self.scratch[name]
+                )
+            else:
+                offset = jitter.zoomed(projected(frames, limits), stream, shift)
+                priors = priors_of(offset, limits.bound, self.weights[name], exponent=recipe.exponent)
+            total = total + priors.total
+            spatial[name] = priors.measures[1]
+            windows[name] = shown(offset, stream)
+        if recipe.input_noise > 0:
             for name, window in windows.items():
                 grain = torch.randn(window.shape[1:], generator=self.generator).to(self.device)  # the same for all
-                windows[name] = window + self.recipe.input_noise * self.batch.bounds[name] * grain
-        return offsets, windows
+                windows[name] = window + recipe.input_noise * self.batch.bounds[name] * grain
+        return total, spatial, windows
 
     def _bound_pixels(self) -> None:
         """Project the frames themselves, where they are held at full size."""
@@ -215,7 +236,7 @@ class _Climb:
             for stream in self.streams:
                 value, bound = self.free[stream.name], self.batch.bounds[stream.name]
                 if value.shape[1:] == self.batch.jitter.canvas(stream):
-                    value.copy_(bounded(bound * value, bound, stream) / bound)
+                    value.copy_(projected(value, limits_of(stream, bound, scale=bound)) / bound)
 
     def _hold_finite(self, loss: Tensor) -> None:
         """Put inputs without a finite loss or gradient back, and remember where the others are."""
@@ -243,7 +264,7 @@ class _Climb:
 
 def _fall(part: float) -> float:
     """The step size after a part (0..1) of all steps, in parts of the first one: half a cosine down to a tenth."""
-    return 0.55 + 0.45 * torch.cos(torch.tensor(math.pi * part)).item()
+    return 0.55 + 0.45 * math.cos(math.pi * part)
 
 
 def _parametrization(

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from marey.goals import Goal
 from marey.network import Network
-from marey.objectives import Objective, values_of
+from marey.objectives import Neurons, Objective, neurons, values_of
 from marey.recipe import Recipe
 from marey.region import Region
 from marey.regularizers import default_bound
@@ -48,6 +49,22 @@ class Batch:
     def __len__(self) -> int:
         return len(self.objectives)
 
+    @cached_property
+    def scored(self) -> tuple[Objective, ...]:
+        """What of every objective reads activations."""
+        return tuple(objective.scored for objective in self.objectives)
+
+    @cached_property
+    def neurons(self) -> Neurons | None:
+        """The inputs' neurons, where every objective is one."""
+        return neurons(self.scored)
+
+    @cached_property
+    def own_priors(self) -> tuple[Objective, ...] | None:
+        """What of every objective reads the input alone; None where there is no such thing."""
+        priors = tuple(objective.priors for objective in self.objectives)
+        return priors if any(prior.terms for prior in priors) else None
+
     def part(self, start: int, stop: int) -> "Batch":
         """Some of the inputs."""
         return Batch(
@@ -68,16 +85,15 @@ def scores_of(batch: Batch, windows: dict[str, Tensor], module: nn.Module | None
     """
     layers = batch.region.layers
     volumes = batch.region.activations(windows, module=module) if layers else {}
-    scores, silent = values_of([objective.scored for objective in batch.objectives], volumes, windows)
-    own = [objective.priors for objective in batch.objectives]
+    scores, _ = values_of(batch.scored, volumes, windows, single=batch.neurons)
     priors = torch.zeros_like(scores)
-    if any(prior.terms for prior in own):
-        priors, _ = values_of(own, volumes, windows)
+    if batch.own_priors is not None:
+        priors, _ = values_of(batch.own_priors, volumes, windows)
     silent = scores.detach() == 0
-    for clip, objective in enumerate(batch.objectives):
-        if len(objective.scored.terms) > 1:
+    for clip, objective in enumerate(batch.scored):
+        if len(objective.terms) > 1:
             here = {layer: volumes[layer][clip].detach().float() for layer in layers}
-            silent[clip] = any(bool(term.value(here, {}) == 0) for term, _ in objective.scored.terms)
+            silent[clip] = any(bool(term.value(here, {}) == 0) for term, _ in objective.terms)
     return scores, priors, silent
 
 

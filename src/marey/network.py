@@ -187,11 +187,11 @@ class Network:
             raise NetworkError(f"{self.name} needs the stream '{absent[0]}', got {', '.join(inputs) or 'none'}.")
         run = self.module if module is None else module
         weight = next(run.parameters(), None)
+        dtype = None if weight is None else weight.dtype
         values: list[Tensor | None] = []
         for stream in self.streams:
             given = inputs[stream.name]
-            value = None if given is None else stream.to_network(given)
-            values.append(value if value is None or weight is None else value.to(weight.dtype))
+            values.append(None if given is None else stream.to_network(given, dtype=dtype))
         if self.call == "list":
             return run(values)
         named = {stream.name: value for stream, value in zip(self.streams, values, strict=True)}

@@ -182,22 +182,43 @@ class Objective:
         return text or "0"
 
 
+@dataclass(frozen=True)
+class Neurons:
+    """One weighted neuron of the same layer for every clip: index (clip, 5) into its output, weights (clip)."""
+
+    layer: str
+    index: Tensor
+    weights: Tensor
+
+
+def neurons(objectives: Sequence[Objective]) -> Neurons | None:
+    """The neurons that the objectives are; None where one is anything else."""
+    terms = [objective.terms[0] for objective in objectives if len(objective.terms) == 1]
+    units = [term.unit for term, _ in terms if isinstance(term, Activation) and term.unit.position is not None]
+    if len(units) != len(objectives) or len({unit.layer for unit in units}) != 1:
+        return None
+    places = [(clip, unit.channel, *(unit.position or ())) for clip, unit in enumerate(units)]
+    return Neurons(units[0].layer, torch.tensor(places), torch.tensor([weight for _, weight in terms]))
+
+
 def values_of(
-    objectives: Sequence[Objective], volumes: Mapping[str, Tensor], inputs: Mapping[str, Tensor]
+    objectives: Sequence[Objective],
+    volumes: Mapping[str, Tensor],
+    inputs: Mapping[str, Tensor],
+    *,
+    single: "Neurons | None" = None,
 ) -> tuple[Tensor, Tensor]:
     """The value of every objective on its own clip of `volumes` and `inputs` (clip channel time height width).
 
     Beside it, whether one of its terms is zero, as that of a unit that does not fire.
 
-    Neurons of one layer, the common case, are read by a single index; anything else clip by clip.
+    `neurons` of one layer, the common case, are read by a single index; anything else clip by clip. Who reads often
+    finds them once and gives them as `single`.
     """
-    neurons = [objective.terms[0] for objective in objectives if len(objective.terms) == 1]
-    units = [term.unit for term, _ in neurons if isinstance(term, Activation) and term.unit.position is not None]
-    if len(units) == len(objectives) and len({unit.layer for unit in units}) == 1:
-        volume = volumes[units[0].layer]
-        places = [(clip, unit.channel, *(unit.position or ())) for clip, unit in enumerate(units)]
-        index = torch.tensor(places, device=volume.device).unbind(1)
-        values = volume[index].float() * torch.tensor([weight for _, weight in neurons], device=volume.device)
+    found = neurons(objectives) if single is None else single
+    if found is not None:
+        volume = volumes[found.layer]
+        values = volume[found.index.to(volume.device).unbind(1)].float() * found.weights.to(volume.device)
         return values, values.detach() == 0
     parts = [
         objectives[clip].parts(

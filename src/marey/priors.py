@@ -1,12 +1,15 @@
 """The weighted priors of a batch, and the weights that are steered while it climbs."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from marey.batches import Batch
+from marey.measures import priors_of
 from marey.recipe import Recipe
 from marey.region import Region
-from marey.regularizers import VARIATION_SCALE, energy_and_differences
+from marey.regularizers import VARIATION_SCALE
 
 _STEERING, _STEERED_RANGE = 0.06, 100.0
 """How fast, per step and unit of lacking score, and how far a strength moves where there is a target."""
@@ -21,38 +24,48 @@ def swept(region: Region) -> set[str]:
     return flows if flows else {stream.name for stream in region.streams}
 
 
-def prior_terms(
-    offsets: dict[str, Tensor], batch: Batch, recipe: Recipe, kappas: Tensor | None = None
-) -> dict[str, Tensor]:
-    """The weighted priors of every input by name: local energy and spatial and temporal variation of every stream.
+def prior_weights(batch: Batch, recipe: Recipe, *, kappas: Tensor | None = None) -> dict[str, Tensor]:
+    """By stream, the weights (3, input) of energy and of variation in space and in time, as `priors_of` takes them.
 
     `kappas` weigh the spatial variation of the streams of the sweep, one for each input; None: the recipe's.
     """
-    device = next(iter(offsets.values())).device
+    device = batch.region.network.device
     slowness = torch.tensor(batch.slowness, device=device)
-    even = torch.full_like(slowness, recipe.kappa)
+    same = torch.ones_like(slowness)
     moving = swept(batch.region)
-    terms = {}
+    weights = {}
+    for name, bound in batch.bounds.items():
+        share = recipe.variation / (bound / VARIATION_SCALE) ** 2
+        kappa = kappas if kappas is not None and name in moving else recipe.kappa * same
+        chi = recipe.kappa * (slowness if name in moving else recipe.stillness * same)
+        weights[name] = torch.stack((recipe.energy * same, share * kappa, share * chi))
+    return weights
+
+
+def prior_terms(
+    offsets: Mapping[str, Tensor], batch: Batch, recipe: Recipe, kappas: Tensor | None = None
+) -> dict[str, Tensor]:
+    """The weighted priors of every input by name: local energy and spatial and temporal variation of every stream."""
+    weights = prior_weights(batch, recipe, kappas=kappas)
+    terms: dict[str, Tensor] = {}
     for name, offset in offsets.items():
-        bound = batch.bounds[name]
-        energy, spatial, temporal = energy_and_differences(offset, bound, exponent=recipe.exponent)
-        scale = (bound / VARIATION_SCALE) ** 2
-        kappa = kappas if kappas is not None and name in moving else even
-        chi = recipe.kappa * (slowness if name in moving else torch.full_like(slowness, recipe.stillness))
-        terms[f"energy of {name}"] = recipe.energy * energy
-        terms[f"variation of {name} in space"] = recipe.variation * kappa * spatial / scale
-        terms[f"variation of {name} in time"] = recipe.variation * chi * temporal / scale
+        measures = priors_of(offset, batch.bounds[name], weights[name], exponent=recipe.exponent).measures
+        energy, space, time = weights[name] * measures
+        terms |= {f"energy of {name}": energy, f"variation of {name} in space": space}
+        terms[f"variation of {name} in time"] = time
     return terms
 
 
-def levelled(kappas: Tensor, terms: dict[str, Tensor], batch: Batch, recipe: Recipe) -> Tensor:
+def levelled(kappas: Tensor, spatial: Mapping[str, Tensor], batch: Batch, recipe: Recipe) -> Tensor:
     """The spatial weights for the next step: smaller for an input that varies less in space than its reference.
 
-    So chi changes time only: along the published sweeps the spatial variation is the same within 5 %.
+    `spatial` is the mean squared difference of every input by stream. So chi changes time only: along the published
+    sweeps the spatial variation is the same within 5 %.
     """
-    if recipe.variation == 0 or recipe.kappa == 0 or not batch.references:
+    alone = batch.references == tuple(range(len(batch)))
+    if recipe.variation == 0 or recipe.kappa == 0 or not batch.references or alone:
         return kappas
-    space = sum(terms[f"variation of {name} in space"].detach() for name in swept(batch.region)) / kappas
+    space: Tensor = sum(spatial[name] / batch.bounds[name] ** 2 for name in swept(batch.region))  # type: ignore[assignment]
     ratio = (space / space[list(batch.references)]).nan_to_num(1.0).clamp(1e-3, 1e3).log()
     moved = kappas * torch.exp(_LEVELLING * ratio.clamp(-1, 1))
     return moved.clamp(recipe.kappa / _LEVELLED_RANGE, recipe.kappa * _LEVELLED_RANGE)
@@ -63,6 +76,8 @@ def steered(strengths: Tensor, scores: Tensor, targets: Tensor, recipe: Recipe) 
 
     This climbs the dual of the constrained problem: the smallest priors among inputs whose score reaches the target.
     """
+    if not bool(torch.isfinite(targets).any()):
+        return strengths
     lack = (targets - scores.detach().nan_to_num()).clamp(-1, 1)
     moved = strengths * torch.exp(_STEERING * lack)
     reach = (recipe.strength / _STEERED_RANGE, recipe.strength * _STEERED_RANGE)

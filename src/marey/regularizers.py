@@ -5,13 +5,12 @@ Both are terms like any other: `unit("fc7:3") - 0.1 * variation("flow", space=1,
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from marey.errors import NetworkError
+from marey.measures import priors_of
 from marey.network import Network
 from marey.objectives import Objective
 from marey.streams import Stream
@@ -30,109 +29,25 @@ def default_bound(stream: Stream) -> float:
 
 def energy_of(offset: Tensor, bound: float | Tensor, *, exponent: float = 3.0) -> Tensor:
     """R_B per clip: mean over all pixels of (|x| / B)^exponent; `offset` from rest (clip channel time height width)."""
-    return energy_and_differences(offset, bound, exponent=exponent)[0]
+    return priors_of(offset, bound, _weights(offset, 1.0, 0.0, 0.0), exponent=exponent).total
 
 
 def differences(offset: Tensor) -> tuple[Tensor, Tensor]:
     """Mean squared spatial and temporal difference per clip, summed over channels: the two halves of equation (2)."""
-    _, spatial, temporal = energy_and_differences(offset, 1.0)
-    return spatial, temporal
-
-
-def energy_and_differences(
-    offset: Tensor, bound: float | Tensor, *, exponent: float = 3.0
-) -> tuple[Tensor, Tensor, Tensor]:
-    """`energy_of` and both `differences`, whose gradient takes three passes over the frames for all."""
-    reach = torch.as_tensor(bound, device=offset.device, dtype=offset.dtype).reshape(-1, 1, 1, 1, 1)
-    measured: tuple[Tensor, Tensor, Tensor] = _Measured.apply(offset, reach, exponent)  # type: ignore[no-untyped-call]
-    return measured
-
-
-class _Measured(torch.autograd.Function):
-    """Energy and differences with their gradients written out, which autograd would gather from many padded copies."""
-
-    @staticmethod
-    def forward(ctx: Any, offset: Tensor, reach: Tensor, exponent: float) -> tuple[Tensor, Tensor, Tensor]:
-        relative = _inner(offset, offset).div_(reach.square()).add_(1e-12)  # clip 1 time height width
-        power = relative.sqrt() if exponent == 3 else relative.pow(exponent / 2 - 1)  # pow is slow
-        energy = relative.mul_(power).mean((1, 2, 3, 4))
-        size = offset[0, 0].numel()
-        around, on = torch.empty_like(offset), torch.empty_like(offset)  # half the gradients of the squares
-        across, down = _squares(offset, 4, around, first=True), _squares(offset, 3, around)
-        ctx.save_for_backward(offset, power, reach, around, on)
-        ctx.exponent = exponent
-        return energy, (across + down) / size, _squares(offset, 2, on, first=True) / size
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, energy: Tensor, spatial: Tensor, temporal: Tensor) -> tuple[Tensor | None, ...]:
-        offset, power, reach, around, on = ctx.saved_tensors
-        of_energy, of_space, of_time = (
-            value.view(-1, 1, 1, 1, 1) / power[0].numel() for value in (energy, spatial, temporal)
-        )
-        gradient = around * (2 * of_space)
-        gradient.addcmul_(on, 2 * of_time)
-        return gradient.addcmul_(offset, power * (ctx.exponent * of_energy / reach.square())), None, None
-
-
-def _squares(offset: Tensor, dim: int, half_gradient: Tensor, *, first: bool = False) -> Tensor:
-    """Sum of squared differences per clip along `dim`; half its gradient is added to, or is, `half_gradient`."""
-    length = offset.shape[dim] - 1
-    apart = offset.diff(dim=dim)
-    if first:
-        half_gradient.narrow(dim, 0, 1).zero_()
-        half_gradient.narrow(dim, 1, length).copy_(apart)
-    else:
-        half_gradient.narrow(dim, 1, length).add_(apart)
-    half_gradient.narrow(dim, 0, length).sub_(apart)
-    squares: Tensor = torch.linalg.vector_norm(apart, dim=(1, 2, 3, 4)).square()
-    return squares
-
-
-def _inner(a: Tensor, b: Tensor) -> Tensor:
-    """Product at every pixel, summed over channels (clip 1 time height width), as no strided sum is fast."""
-    total = a[:, :1] * b[:, :1]
-    for channel in range(1, a.shape[1]):
-        total.addcmul_(a[:, channel : channel + 1], b[:, channel : channel + 1])
-    return total
-
-
-def projected(offset: Tensor, bound: float, low: float, high: float) -> Tensor:
-    """Values cut to `low`..`high`, then the nearest frames with |x| <= B at every pixel: the hard bound of R_B."""
-    inside: Tensor = _Projected.apply(offset, bound, low, high)  # type: ignore[no-untyped-call]
-    return inside
-
-
-class _Projected(torch.autograd.Function):
-    """`projected` with its gradient written out: a third of the passes over the frames that autograd would make."""
-
-    @staticmethod
-    def forward(ctx: Any, offset: Tensor, bound: float, low: float, high: float) -> Tensor:
-        squares = _inner(offset, offset)
-        cut = offset
-        if not bool(squares.amax() <= min(abs(low), abs(high)) ** 2):  # else no value can be out of range
-            cut = offset.clamp(low, high)
-            squares = _inner(cut, cut)
-        shrink = squares.add_(1e-12).rsqrt_().mul_(bound).clamp_(max=1.0)
-        ctx.save_for_backward(offset, cut, shrink)
-        ctx.bound = bound
-        return cut * shrink
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        offset, cut, shrink = ctx.saved_tensors
-        outside = (shrink < 1).to(shrink.dtype)
-        along = _inner(cut, gradient).mul_(shrink.square().mul_(outside)).div_(ctx.bound**2)
-        passed = torch.addcmul(gradient, cut, along, value=-1).mul_(shrink)  # what only lengthens x is lost
-        return (passed if cut is offset else passed.mul_(cut == offset)), None, None, None
+    space, time = (_weights(offset, 0.0, *which) for which in ((1.0, 0.0), (0.0, 1.0)))
+    return priors_of(offset, 1.0, space, exponent=3.0).total, priors_of(offset, 1.0, time, exponent=3.0).total
 
 
 def variation_of(offset: Tensor, bound: float | Tensor, *, space: float, time: float | Tensor) -> Tensor:
     """R_TV(x; kappa=space, chi=time) per clip, equation (2)."""
-    spatial, temporal = differences(offset)
     scale = torch.as_tensor(bound, device=offset.device, dtype=offset.dtype) / VARIATION_SCALE
-    return (space * spatial + time * temporal) / scale.square()
+    return priors_of(offset, 1.0, _weights(offset, 0.0, space, time), exponent=3.0).total / scale.square()
+
+
+def _weights(offset: Tensor, *weights: float | Tensor) -> Tensor:
+    """Each weight for every clip (3, clip)."""
+    rows = [torch.as_tensor(weight, dtype=offset.dtype, device=offset.device).expand(len(offset)) for weight in weights]
+    return torch.stack(rows)
 
 
 def _bound(given: float | None, network: Network, name: str) -> float:

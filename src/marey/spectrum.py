@@ -4,7 +4,6 @@ Only the window is computed, in the arithmetic that the processor multiplies fas
 time of a fast transform of the whole block.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,33 +12,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from marey.scratch import Scratch, few_at_a_time
+
 Box = tuple[slice, slice, slice]
 """Times, rows and columns."""
 
 WHOLE: Box = (slice(None), slice(None), slice(None))
 
 Matrices = tuple[Tensor, Tensor, Tensor, Tensor]
-
-
-class Scratch:
-    """Memory for what is needed only within a call, kept: asking the system for it anew takes longer than using it."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[Any, ...], Tensor] = {}
-
-    def empty(self, shape: Sequence[int], like: Tensor, dtype: torch.dtype, purpose: str) -> Tensor:
-        key = (*shape, dtype, purpose, like.device)
-        if key not in self._kept:
-            self._kept[key] = torch.empty(tuple(shape), dtype=dtype, device=like.device)
-        return self._kept[key]
-
-    def copied(self, given: Tensor, dtype: torch.dtype) -> Tensor:
-        """`given` in `dtype`, contiguous."""
-        return self.empty(given.shape, given, dtype, "copy").copy_(given)
-
-    def product(self, a: Tensor, b: Tensor) -> Tensor:
-        """The product of matrices, or of two stacks of them."""
-        return torch.matmul(a, b, out=self.empty((*a.shape[:-1], b.shape[-1]), a, a.dtype, "product"))
 
 
 @dataclass(frozen=True)
@@ -140,25 +120,32 @@ class _Window(torch.autograd.Function):
         factors, time, height, width = ctx.matrices = _cut(spectrum.matrices(dtype, held.device), box)
         ctx.pairs, ctx.scratch, ctx.shape = spectrum.pairs, spectrum.scratch, held.shape
         scratch = spectrum.scratch
-        clips, channels, _, _, half, rows = held.shape
-        weights = scratch.copied(_paired(held, scratch, spectrum.pairs).mul_(factors), dtype)
-        weights = weights.view(-1, time.shape[1], half * rows)
-        moments = scratch.product(time.expand(len(weights), -1, -1), weights)
-        lines = scratch.product(moments.view(-1, rows), height.t())  # (clip channel time part half) row
-        lines = lines.view(-1, 2 * half, len(height))
-        frames = scratch.product(width.expand(len(lines), -1, -1), lines)  # (clip channel time) column row
-        return frames.view(clips, channels, -1, len(width), len(height)).mT.to(torch.float32, copy=True)
+        clips, channels, _, block, half, rows = held.shape
+        times = block * len(time) // time.shape[1]
+        frames = held.new_empty(clips, channels, times, len(height), len(width))
+        for part in few_at_a_time(held):
+            weights = scratch.copied(_paired(held[part], scratch, spectrum.pairs).mul_(factors), dtype)
+            weights = weights.view(-1, time.shape[1], half * rows)
+            moments = scratch.product(time.expand(len(weights), -1, -1), weights)
+            lines = scratch.product(moments.view(-1, rows), height.t())  # (clip channel time part half) row
+            lines = lines.view(-1, 2 * half, len(height)).mT
+            pictures = scratch.product(lines, width.t().expand(len(lines), -1, -1))  # (clip channel time) row column
+            frames[part].copy_(pictures.view_as(frames[part]))
+        return frames
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         factors, time, height, width = ctx.matrices
         scratch, (_, _, _, _, half, rows) = ctx.scratch, ctx.shape
-        frames = scratch.copied(gradient.mT, time.dtype).view(-1, len(width), len(height))
-        lines = scratch.product(width.t().expand(len(frames), -1, -1), frames)
-        moments = scratch.product(lines.view(-1, len(height)), height).view(-1, len(time), half * rows)
-        weights = scratch.product(time.t().expand(len(moments), -1, -1), moments).view(ctx.shape)
-        return _unpaired(scratch.copied(weights, torch.float32).mul_(factors), ctx.pairs), None, None, None
+        held = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device)
+        for part in few_at_a_time(held):
+            pictures = scratch.copied(gradient[part], time.dtype).view(-1, len(height), len(width))
+            lines = scratch.product(width.t().expand(len(pictures), -1, -1), pictures.mT)
+            moments = scratch.product(lines.view(-1, len(height)), height).view(-1, len(time), half * rows)
+            weights = scratch.product(time.t().expand(len(moments), -1, -1), moments).view(held[part].shape)
+            _unpair(scratch.copied(weights, held.dtype).mul_(factors), ctx.pairs, held[part])
+        return held, None, None, None
 
 
 def _cut(matrices: Matrices, box: Box) -> Matrices:
@@ -168,7 +155,7 @@ def _cut(matrices: Matrices, box: Box) -> Matrices:
 
 def _paired(held: Tensor, scratch: Scratch, pairs: int) -> Tensor:
     """Weights of cosines and sines over the height, from frequencies p and their opposites q: p + q and i (p - q)."""
-    weights = scratch.empty(held.shape, held, held.dtype, "pairs")
+    weights = scratch.empty(held.shape, held, "pairs")
     opposite = held.shape[-1] - pairs
     p, q = held[..., opposite - pairs : opposite], held[..., opposite:]
     sines = weights[..., opposite:]
@@ -179,9 +166,8 @@ def _paired(held: Tensor, scratch: Scratch, pairs: int) -> Tensor:
     return weights
 
 
-def _unpaired(weights: Tensor, pairs: int) -> Tensor:
-    """The adjoint of `_paired`."""
-    held = torch.empty_like(weights)
+def _unpair(weights: Tensor, pairs: int, held: Tensor) -> None:
+    """Write the adjoint of `_paired`."""
     opposite = held.shape[-1] - pairs
     cosines, sines = weights[..., opposite - pairs : opposite], weights[..., opposite:]
     p, q = held[..., opposite - pairs : opposite], held[..., opposite:]
@@ -189,4 +175,3 @@ def _unpaired(weights: Tensor, pairs: int) -> Tensor:
     for part, sign in ((0, 1), (1, -1)):
         torch.add(cosines[:, :, part], sines[:, :, 1 - part], alpha=sign, out=p[:, :, part])
         torch.sub(cosines[:, :, part], sines[:, :, 1 - part], alpha=sign, out=q[:, :, part])
-    return held

@@ -155,16 +155,26 @@ class Stream:
         names = self.layout.replace("(", " ").replace(")", " ").split()
         return "n c t h w" if "t" in names else "n c 1 h w"
 
-    def _scale(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        mean = like.new_tensor(self.mean or (0.0,) * self.channels).view(1, -1, 1, 1, 1)
-        std = like.new_tensor(self.std or (1.0,) * self.channels).view(1, -1, 1, 1, 1)
-        return mean, std
+    def _scale(self, like: Tensor) -> tuple[Tensor, ...]:
+        key = (like.dtype, like.device)
+        if key not in self._scales:
+            mean, std = self.mean or (0.0,) * self.channels, self.std or (1.0,) * self.channels
+            self._scales[key] = tuple(like.new_tensor(values).view(1, -1, 1, 1, 1) for values in (mean, std))
+        return self._scales[key]
 
-    def to_network(self, clips: Tensor) -> Tensor:
-        """The network's input for physical `clips` (clip channel time height width); differentiable, of any size."""
+    @cached_property
+    def _scales(self) -> dict[tuple[torch.dtype, torch.device], tuple[Tensor, ...]]:
+        return {}
+
+    def to_network(self, clips: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
+        """The network's input for physical `clips` (clip channel time height width); differentiable, of any size.
+
+        It is in the network's `dtype`, None: that of the clips.
+        """
         mean, std = self._scale(clips)
         scaled = clips if self.mean is None else clips - mean
         scaled = scaled if self.std is None else scaled / std
+        scaled = scaled if dtype is None else scaled.to(dtype)  # before the frames are brought into another order
         if self.windows is None:
             return rearrange(scaled, f"{self._pattern} -> {self.layout}")
         if self.windows.step < self.windows.length:

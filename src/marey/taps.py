@@ -172,10 +172,12 @@ def unpadded(module: nn.Module) -> Iterator[nn.Module]:
 
 def arithmetic_copy(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy of `module` in another floating-point type, channels last; the original is not touched."""
-    twin = copy.deepcopy(module).to(dtype=dtype)
-    for parameter in twin.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        elif parameter.dim() == 5:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
-    return twin
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    twins: dict[int, Any] = {}  # what `deepcopy` takes in place of a copy of its own, which would be in the old type
+    for value in (*module.parameters(), *module.buffers()):
+        if value.is_floating_point():
+            kept = formats.get(value.dim(), torch.contiguous_format)
+            twin = torch.empty_like(value, dtype=dtype, memory_format=kept, requires_grad=False).copy_(value.detach())
+            weight = isinstance(value, nn.Parameter)
+            twins[id(value)] = nn.Parameter(twin, requires_grad=value.requires_grad) if weight else twin
+    return copy.deepcopy(module, twins)

@@ -178,6 +178,7 @@ def make_up(place: Path, *, clips: int, units: int) -> None:
             "rate": 25.0,
             "held": False,
             "start_frames": [0, 100, 200],
+            "speeds": [1.0],
             "prediction": labels[index % 99],
             "scores": [0.0] * 100,
         }

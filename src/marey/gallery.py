@@ -13,7 +13,7 @@ from marey.video.paper_row import paper_row
 from marey.video.preferred_video import preferred_video
 
 SHEET, VIDEO, LOOP = "contact_sheet.png", "preferred.mp4", "preferred.webp"
-_STRIP = 12
+STRIP = 12
 """Flow fields shown of a long stream: the middle stack and its neighbors."""
 
 
@@ -34,7 +34,7 @@ def picture_row(result: PreferredInput, *, fields: int | None = None) -> Picture
 def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
     """Write the contact sheet, the MP4 and the WebP of a result to `folder`; their paths."""
     folder = Path(folder)
-    row = picture_row(result, fields=_STRIP)
+    row = picture_row(result, fields=STRIP)
     write_png(paper_row(row), folder / SHEET)
     frames = preferred_video(picture_row(result))
     rate = 25.0
@@ -45,7 +45,7 @@ def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
 
 def draw_overview(results: Sequence[PreferredInput], path: str | Path, *, title: str = "") -> Path:
     """Write one page with all results that have the sweep of the first; its path."""
-    rows = [picture_row(one, fields=_STRIP) for one in results if one.slowness == results[0].slowness]
+    rows = [picture_row(one, fields=STRIP) for one in results if one.slowness == results[0].slowness]
     write_png(overview(rows, title=title), path)
     return Path(path)
 

@@ -1,6 +1,6 @@
 """One short pass over real clips: the largest activation of every unit, and how large values get in every stream."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 
@@ -70,10 +70,15 @@ def measure_maxima(
     if used == 0:
         raise VideoError(f"none of the {len(chosen)} clips of '{place}' can be used; the first error: {reasons[0]}")
     network.maxima.update(maxima)
-    for name, found in speeds.items():
-        if median(found) > 0:
-            network.bounds[name] = min(network.stream(name).bound, _BOUND * median(found))
+    put_bounds(network, {name: median(found) for name, found in speeds.items()})
     return used
+
+
+def put_bounds(network: Network, speeds: Mapping[str, float]) -> None:
+    """Bound flow streams by the root mean squares of speed that real clips have in them, px/frame."""
+    for name, speed in speeds.items():
+        if speed > 0:
+            network.bounds[name] = min(network.stream(name).bound, _BOUND * speed)
 
 
 def _spread(flow: Tensor) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from marey.preferred_input import PreferredInput
 from marey.recording import Recording
 
 Marey = Callable[..., Any]
@@ -89,13 +90,43 @@ def test_classify_shows_which_units_answer_against_their_real_range(
     assert without.status == 1 and "no real maxima" in without.err
 
 
+def test_maximize_shows_the_recorded_clips_beside_and_scores_by_them(
+    marey: Marey, net: Path, few: Path, tmp_path: Path
+) -> None:
+    out, preferred = tmp_path / "recording", tmp_path / "preferred"
+    _recorded(marey, net, few, out)
+    recording = Recording.open(out)
+    maxima = recording.maxima("scores")
+    label = recording.classes[int(maxima.argmax())]
+    words = ("maximize", net, label, "--steps", 2, "--slowness", "0", "--out", preferred, "--recording", out)
+    said = marey(*words)
+    assert said.status == 0, said.err
+    found = PreferredInput.open(preferred / label)
+    assert found.maximum_source == "real clips" and found.maximum == pytest.approx(float(maxima.max()))
+    pictures = {path.name for path in (preferred / label).iterdir()}
+    assert {"contact_sheet.png", "real_clips.png", "real_01.mp4", "real_04.mp4"} <= pictures
+    both = marey(*words, "--clips", few)
+    assert both.status == 2 and "give one of them" in both.err
+    shutil.move(few, few.with_name("moved"))
+    try:
+        gone = marey(*words)
+    finally:
+        shutil.move(few.with_name("moved"), few)
+    assert gone.status == 0 and f"no real clips beside {label}: no video at" in gone.err.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("top", "{out}", "fusion.conv6:0"), "layer 'fusion.conv6' is not in the recording"),
         (("top", "{out}", "fusion.conv5:99"), "has 32 units, 0 to 31"),
         (("top", "{out}", "disc_lefd"), "Did you mean 'disc_left'"),
+        (("top", "{out}", "fusion.conv5"), "'fusion.conv5' is a layer; name a unit of it, as in 'fusion.conv5:0'"),
+        (("top", "{out}", "fusion.conv5:2-1"), "is an empty range of units"),
         (("top", "nowhere", "disc_left"), "holds no recording"),
+        (("top", "{net}", "disc_left"), "is a file, not a recording; if it is a network, `marey record"),
+        (("maximize", "{net}", "fc6:0", "--recording", "{out}", "--out", "{new}"), "layer 'fc6' is not in the record"),
+        (("maximize", "{net}", "fc6:0", "--recording", "nowhere", "--out", "{new}"), "holds no recording"),
         (("record", "{net}", "{few}", "--layers", "fc9", "--out", "{new}"), "no layer 'fc9'"),
         (("record", "{net}", "{few}", "--windows", "0", "--out", "{new}"), "windows is 0; expected at least 1"),
         (("record", "{net}", "{few}/none", "--out", "{new}"), "does not exist"),

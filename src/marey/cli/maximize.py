@@ -1,7 +1,7 @@
 """`marey maximize`: the preferred appearance and motion of units, slow to fast."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,8 +15,13 @@ from marey.network import Network
 from marey.parametrizations import Name
 from marey.preferred_input import PreferredInput, folder_name
 from marey.recipe import Precision, Recipe
+from marey.units import Unit
+
+if TYPE_CHECKING:
+    from marey.recording import Recording
 
 _SHIPPED = Recipe()
+_REAL_CLIPS = 4  # beside a preferred input
 _SWEEP = " ".join(f"{chi:g}" for chi in _SHIPPED.slowness)
 
 
@@ -44,6 +49,15 @@ def maximize(
             "--clips",
             metavar="DATA",
             help="Real clips that measure each unit's real maximum, kept with the network. Needed once per layer.",
+            show_default=False,
+        ),
+    ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            "--recording",
+            metavar="DIR",
+            help="What `marey record` wrote of NET: gives the real maxima, and the clips beside each preferred input.",
             show_default=False,
         ),
     ] = None,
@@ -79,6 +93,8 @@ def maximize(
     from marey.mosaic import maximize_mosaic
     from marey.networks.loading import load
 
+    if clips is not None and recording is not None:
+        raise typer.BadParameter("--clips and --recording both give the real maxima; give one of them.")
     recipe = Recipe(
         slowness=_numbers(slowness),
         steps=steps,
@@ -93,6 +109,7 @@ def maximize(
         raise NetworkError(f"{network.name} has no classes; name units, as in '{_example(network)}'.")
     addresses = [one for name in units for one in (network.classes if name == "classes" else [name])]
     targets = network.units(addresses)
+    recorded = None if recording is None else _recorded(network, recording, {unit.layer for unit in targets})
     writable(out)
     console = Console(stderr=True)
     if clips is not None:
@@ -115,9 +132,11 @@ def maximize(
             results = [maximize_mosaic(network, targets, recipe=recipe, progress=follow)]
         else:
             results = preferred_inputs(network, targets, recipe=recipe, progress=follow)
-    for result in results:
+    for place, result in enumerate(results):
         folder = result.save(out / folder_name(result.label))
         draw(result, folder)
+        if recorded is not None and not mosaic:
+            _draw_real(result, recorded, targets[place], folder, console)
         console.print(summary(result), highlight=False)
     if len(results) > 1:
         draw_overview(results, out / "overview.png", title=network.name)
@@ -147,6 +166,32 @@ def summary(result: PreferredInput) -> str:
 
 def _example(network: Network) -> str:
     return f"{list(network.layers)[-1]}:0"
+
+
+def _recorded(network: Network, folder: Path, layers: set[str]) -> "Recording":
+    """The recording in a folder, whose maxima of `layers` the network's scores now are relative to."""
+    from marey.recording import Recording, put_maxima
+
+    found = Recording.open(folder)
+    put_maxima(found, network, sorted(layers))
+    return found
+
+
+def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder: Path, console: Console) -> None:
+    """The clips that drive a unit most, in its folder and on its contact sheet; a note where they are gone."""
+    from marey.errors import VideoError
+    from marey.gallery import SHEET, STRIP, picture_row
+    from marey.recording.exemplars import exemplars
+    from marey.recording.pictures import draw_exemplars, sheet_with_exemplars
+    from marey.video.encode import write_png
+
+    try:
+        found = exemplars(recorded, unit, _REAL_CLIPS)
+    except VideoError as error:
+        console.print(f"no real clips beside {result.label}: {error}", highlight=False, markup=False)
+        return
+    draw_exemplars(found, folder)
+    write_png(sheet_with_exemplars(picture_row(result, fields=STRIP), found), folder / SHEET)
 
 
 def measure(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from marey.errors import NetworkError
 from marey.network import Network
+from marey.real_maxima import put_bounds
 from marey.recording.peaks import peaks
 from marey.recording.recording import Recording
 from marey.taps import frozen, observed
@@ -76,6 +77,7 @@ def strongest_answers(
 def put_maxima(recording: Recording, network: Network, layers: Sequence[str] | None = None) -> None:
     """Make the recorded maxima (None: of all layers) those by which the network's scores are normalized.
 
+    The speeds in the recorded clips bound its flow, as `marey.real_maxima.measure_maxima` does.
     Raises NetworkError when the recording is of another network.
     """
     if recording.summary["network"]["weights"] != network.weights_hash:
@@ -83,4 +85,5 @@ def put_maxima(recording: Recording, network: Network, layers: Sequence[str] | N
             f"the recording '{recording.folder}' is of other weights than {network.name}; record this network."
         )
     names = list(recording.layers) if layers is None else [recording.layer(name).name for name in layers]
+    put_bounds(network, recording.speeds())
     network.maxima.update({name: recording.maxima(name) for name in names})

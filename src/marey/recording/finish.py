@@ -93,6 +93,7 @@ def _clip_row(planned: dict[str, Any], row: ClipRow, classes: list[str]) -> dict
         "held": row.held,
         "damage": row.damage,
         "start_frames": list(row.start_frames) if row.failure is None else None,
+        "speeds": list(row.speeds) if row.failure is None else None,
         "prediction": classes[int(np.argmax(scores))] if scores else None,
         "scores": scores if scores else None,
     }

@@ -14,6 +14,11 @@ from marey.recording.store import SUMMARY, UNFINISHED
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """What recording.json says; MareyError when it is not there, damaged or of another format."""
+    if folder.is_file():
+        raise MareyError(
+            f"'{folder}' is a file, not a recording; if it is a network, "
+            f"`marey record {folder} DATA --out DIR` makes one of it."
+        )
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     except FileNotFoundError:

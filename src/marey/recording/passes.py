@@ -223,6 +223,7 @@ class _Passes:
             held=made.frames < span_frames(self.network.streams),
             damage=made.damage,
             start_frames=made.start_frames,
+            speeds=made.speeds,
             scores=scores,
         )
 

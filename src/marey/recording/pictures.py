@@ -76,7 +76,7 @@ def exemplar_block(found: Sequence[Exemplar], *, max_px: float | None = None) ->
     flows = [flow.transpose(0, 1) for one in found if (flow := one.seen("flow")) is not None]
     scale = nice_max_px(*flows) if max_px is None and flows else (1.0 if max_px is None else max_px)
     first = next(iter(found[0].crop.values()))
-    cells = Cells(cell_size(*first.shape[-2:], most=144), scale, "bicubic")
+    cells = Cells(cell_size(*first.shape[-2:], most=224), scale, "bicubic")
     columns = []
     for one in found:
         rgb, flow = one.seen("rgb"), one.seen("flow")
@@ -92,11 +92,8 @@ def exemplar_block(found: Sequence[Exemplar], *, max_px: float | None = None) ->
 
 
 def sheet_with_exemplars(row: PictureRow, found: Sequence[Exemplar]) -> Picture:
-    """The row of a preferred input, and below it the real clips that drive the unit most, in one color scale."""
-    flows = [flow.transpose(0, 1) for one in found if (flow := one.seen("flow")) is not None]
-    if row.motion is not None:
-        flows.append(row.motion.movedim(1, 2))
-    max_px = nice_max_px(*flows) if flows else None
+    """The row of a preferred input, and below it the real clips that drive the unit most, in its color scale."""
+    max_px = None if row.motion is None else nice_max_px(row.motion.movedim(1, 2))
     synthetic = row_block(row, max_px=max_px, contrast="as is", enlarge="bicubic", all_appearances=False)
     real = exemplar_block(found, max_px=max_px)
     words = text_block("real clips that drive it most, as far as it sees them", size=14)

@@ -154,6 +154,10 @@ class Recording:
             name = address.removeprefix("class:")
             if name in self.classes and scores is not None:
                 address = Unit(scores, self.classes.index(name))
+            elif address in self.layers:
+                raise NetworkError(
+                    f"'{address}' is a layer; name a unit of it, as in '{address}:0', or some, as in '{address}:0-8'."
+                )
             elif ":" not in address:
                 raise NetworkError(
                     f"'{address}' is neither a class nor a unit of the recording '{self.folder}'."
@@ -267,6 +271,12 @@ class Recording:
         except (OSError, pyarrow.ArrowException) as error:
             raise damaged(self.folder / STATISTICS, error) from None
         return table if channel is None else table.filter(compute.equal(table["unit"], channel))
+
+    def speeds(self) -> dict[str, float]:
+        """{flow stream: the root mean square speed in px/frame, the median of the recorded clips}."""
+        names = [stream.name for stream in self.streams if stream.kind == "flow"]
+        columns = zip(*read_table(self.folder / CLIPS, ["speeds"])["speeds"].drop_null().to_pylist(), strict=True)
+        return {name: float(np.median(values)) for name, values in zip(names, columns, strict=False)}
 
     def evaluation(self) -> Evaluation:
         """How often the network is right on the recorded clips of its classes, and on what.

@@ -23,7 +23,8 @@ FIELDS = ("maximum", "mean", "place", "window")
 class ClipRow:
     """What became of a clip: the start frames of its windows and its class scores, or why it is left out.
 
-    `held` says that it is shorter than a window, so that its last frame was held, `damage` what its file lacks.
+    `speeds` are the root mean squares of speed in its windows, px/frame, of each stream of flow. `held` says that it is
+    shorter than a window, so that its last frame was held, `damage` what its file lacks.
     """
 
     clip: int
@@ -33,6 +34,7 @@ class ClipRow:
     held: bool | None = None
     damage: str | None = None
     start_frames: tuple[int, ...] = ()
+    speeds: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
 
 
@@ -82,7 +84,7 @@ def shard_rows(path: Path) -> tuple[ClipRow, ...]:
 
 
 def _row(row: dict[str, Any]) -> ClipRow:
-    return ClipRow(**{**row, "start_frames": tuple(row["start_frames"]), "scores": tuple(row["scores"])})
+    return ClipRow(**{**row, **{name: tuple(row[name]) for name in ("start_frames", "speeds", "scores")}})
 
 
 def shard_units(path: Path, units: slice) -> dict[str, NDArray[np.generic]]:

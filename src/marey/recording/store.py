@@ -38,6 +38,7 @@ CLIP_SCHEMA = pyarrow.schema(
         ("held", pyarrow.bool_()),
         ("damage", pyarrow.string()),
         ("start_frames", pyarrow.list_(pyarrow.int32())),
+        ("speeds", pyarrow.list_(pyarrow.float32())),
         ("prediction", pyarrow.string()),
         ("scores", pyarrow.list_(pyarrow.float32())),
     ]

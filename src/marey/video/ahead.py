@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import av
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,13 +29,17 @@ _DAMAGE = (VideoError, OSError, ValueError, MemoryError, av.FFmpegError, cv2.err
 
 @dataclass(frozen=True)
 class ClipWindows:
-    """The windows of a clip as `marey.video.loaded_clip.cut_window` gives them, and the frames at which they start."""
+    """The windows of a clip as `marey.video.loaded_clip.cut_window` gives them, and the frames at which they start.
+
+    `speeds` are the root mean squares of speed in px/frame, of each stream of flow.
+    """
 
     cuts: tuple[dict[str, Tensor], ...]
     start_frames: tuple[int, ...]
     frames: int
     rate: float
     damage: str | None
+    speeds: tuple[float, ...] = ()
 
     def inputs(self, streams: Sequence[Stream]) -> dict[str, Tensor]:
         """As a network sees them: {stream: float32 (window channel time height width)}."""
@@ -73,7 +78,14 @@ def clip_windows(
 def _windows(clip: LoadedClip | KeptClip, streams: Sequence[Stream], count: int) -> ClipWindows:
     start_frames = tuple(starts(clip, streams, count))
     cuts = tuple(cut_window(clip, streams, start) for start in start_frames)
-    return ClipWindows(cuts, start_frames, clip.frames, clip.rate, clip.damage)
+    speeds = tuple(_speed([cut[one.name] for cut in cuts], one) for one in streams if one.kind == "flow")
+    return ClipWindows(cuts, start_frames, clip.frames, clip.rate, clip.damage, speeds)
+
+
+def _speed(cuts: Sequence[Tensor], stream: Stream) -> float:
+    """The root mean square speed; the same bits for any number of threads, which torch's sums are not."""
+    squares = [float(np.square(physical(cut, stream).numpy()).sum(0).mean(dtype=np.float64)) for cut in cuts]
+    return float(np.sqrt(np.mean(squares)))
 
 
 def windows_ahead(

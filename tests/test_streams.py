@@ -39,6 +39,13 @@ def test_the_network_sees_values_less_the_mean_over_the_deviation() -> None:
     assert stream.to_network(torch.ones(1, 3, 1, 1, 1)).flatten().tolist() == [1.0, 1.0, 0.0]
 
 
+def test_values_are_scaled_before_they_are_rounded_to_the_networks_type() -> None:
+    stream = rgb_frames(2, size=4, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
+    clips = torch.rand(2, 3, 2, 4, 4)
+    rounded = stream.to_network(clips, dtype=torch.bfloat16)
+    assert torch.equal(rounded, stream.to_network(clips).to(torch.bfloat16))
+
+
 def test_one_image_needs_no_time_in_its_layout() -> None:
     stream = rgb_frames(1, size=4, layout="n c h w")
     clips = torch.rand(2, 3, 1, 4, 4)

@@ -64,6 +64,10 @@ def maximize(
     steps: Annotated[
         int, typer.Option("--steps", help="Most steps; a run that has converged ends early.")
     ] = _SHIPPED.steps,
+    strength: Annotated[
+        float,
+        typer.Option("--strength", help="Weight of the score against the priors; less gives calmer pictures."),
+    ] = _SHIPPED.strength,
     parametrization: Annotated[
         Name, typer.Option("--parametrization", help="How the frames are held.")
     ] = _SHIPPED.parametrization,
@@ -98,6 +102,7 @@ def maximize(
     recipe = Recipe(
         slowness=_numbers(slowness),
         steps=steps,
+        strength=strength,
         parametrization=parametrization,
         where="everywhere" if everywhere else "center",
         precision=precision,

@@ -40,9 +40,9 @@ class Augmentation:
     contrast: float = 0.2
     tint: float = 0.05
     jitter: bool = True
-    grain: float = 0.08
-    flow_grain: float = 0.3
-    erase: float = 0.3
+    grain: float = 0.04
+    flow_grain: float = 0.08
+    erase: float = 0.15
 
     def __post_init__(self) -> None:
         shares = {"flip": self.flip, "zoom": self.zoom, "brightness": self.brightness, "contrast": self.contrast}

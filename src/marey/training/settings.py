@@ -56,7 +56,7 @@ class Settings:
     label_smoothing: float = 0.1
     tower_rate: float = 0.0
     kept_blocks: int = 0
-    stream_dropout: float = 0.4
+    stream_dropout: float = 0.3
     validation: float = 0.0
     look: int = 50
     patience: int = 4

@@ -1,4 +1,4 @@
-"""Trains the networks that ship with the package, on motion studies, and measures them: the whole recipe.
+"""Trains networks on motion studies, which shall ship with the package once they reach their goals, and measures them.
 
     python benchmarks/bundled_network.py --out OUT                 # all four files, report.json, tables for the card
     python benchmarks/bundled_network.py --out OUT --steps 0.01 --clips 2    # a rehearsal

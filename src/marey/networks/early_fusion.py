@@ -19,7 +19,7 @@ class EarlyFusion(nn.Module):
     """One RGB frame and `stack` flow fields as five channels over time -> five 3-D convolutions -> class scores.
 
     Its layers are others than those of `TwoStream`, but its inputs are the same, so it can say whether an input that
-    excites a class of one network is that class to another (see docs/bundled_network.md).
+    excites a class of one network is that class to another (see docs/recovery.md).
 
     classes
         number of class scores.

@@ -47,7 +47,7 @@ TESTS = {
     "fair, tvl1-fast": replace(TESTED_ON, count=4, computed=1.0, methods=("tvl1-fast",)),
     "fair, dis": replace(TESTED_ON, count=4, computed=1.0, methods=("dis",)),
 }
-BOUND = 7.5
+BOUND = 5.0
 """The bound of the flow in parts of the speed's root mean square, as in marey.real_maxima."""
 FILES = ("network", "late", "verifier")
 SETTINGS = Settings(

@@ -15,7 +15,7 @@ from marey.video.clips import Clip, load_clip, starts
 from marey.video.flow import Method
 from marey.video.flow_cache import FlowCache
 
-_BOUND = 7.5
+_BOUND = 5.0
 """The bound of a flow stream in parts of the speed's root mean square (our choice).
 
 Mahendran and Vedaldi take twice the deviation of natural images for B. Flow is zero in most places, so its deviation is
@@ -38,7 +38,7 @@ def measure_maxima(
 
     Returns how many clips were used. Of each clip `windows` windows are shown, and of more than `most_clips` clips an
     even choice. Clips that cannot be read are left out, and told to `failed`; of those that are shorter than a window
-    the last frame is held. The bound of a flow stream is 7.5 times the root mean square of speed, the median of the
+    the last frame is held. The bound of a flow stream is 5 times the root mean square of speed, the median of the
     clips.
 
     Raises VideoError when no clip can be used.

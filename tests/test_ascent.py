@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from marey.ascent import ascend
 from marey.batches import Batch
+from marey.measures import projected
 from marey.network import Network
 from marey.objectives import Objective, unit
-from marey.offsets import bounded
+from marey.offsets import limits_of
 from marey.priors import prior_terms
 from marey.recipe import Recipe
 from marey.region import whole
@@ -80,7 +81,7 @@ def test_a_unit_that_is_off_at_the_start_comes_to_life() -> None:
 def test_written_out_gradients_are_those_of_differences_of_values(stream: Stream, bound: float) -> None:
     torch.manual_seed(0)
     offset = (0.6 * torch.randn(2, stream.channels, 2, 3, 4, dtype=torch.float64)).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: bounded(x, bound, stream), (offset,))
+    assert torch.autograd.gradcheck(lambda x: projected(x, limits_of(stream, bound)), (offset,))
     assert torch.autograd.gradcheck(lambda x: energy_of(x, bound), (offset,))
     assert torch.autograd.gradcheck(lambda x: energy_of(x, bound, exponent=6.0), (offset,))
     assert torch.autograd.gradcheck(differences, (offset,))

@@ -7,8 +7,9 @@ from hypothesis import strategies as some
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
+from marey.measures import projected
 from marey.network import Network
-from marey.offsets import bounded
+from marey.offsets import limits_of
 from marey.regularizers import RGB_BOUND, default_bound, energy, energy_of, variation, variation_of
 from marey.streams import flow_stacks, rgb_frames
 
@@ -104,35 +105,35 @@ def _frames(seed: int, size: float) -> Tensor:
 
 @given(seeds, sizes)
 def test_no_pixel_is_above_the_bound_after_projection(seed: int, size: float) -> None:
-    held = bounded(_frames(seed, size), 5.0, flow_stacks(1))
+    held = projected(_frames(seed, size), limits_of(flow_stacks(1), 5.0))
     assert float(held.square().sum(1).sqrt().max()) <= 5.0 * (1 + 1e-6)
 
 
 @given(seeds, sizes)
 def test_the_projection_is_idempotent_and_leaves_what_is_inside(seed: int, size: float) -> None:
-    held = bounded(_frames(seed, size), 5.0, flow_stacks(1))
-    torch.testing.assert_close(bounded(held, 5.0, flow_stacks(1)), held)
+    held = projected(_frames(seed, size), limits_of(flow_stacks(1), 5.0))
+    torch.testing.assert_close(projected(held, limits_of(flow_stacks(1), 5.0)), held)
     inside = held * 0.99
-    torch.testing.assert_close(bounded(inside, 5.0, flow_stacks(1)), inside)
+    torch.testing.assert_close(projected(inside, limits_of(flow_stacks(1), 5.0)), inside)
 
 
 @given(seeds, seeds, sizes)
 def test_the_projection_brings_no_two_inputs_farther_apart(one: int, other: int, size: float) -> None:
     a, b = _frames(one, size), _frames(other, 3.0)
     before = (a - b).norm()
-    after = (bounded(a, 5.0, flow_stacks(1)) - bounded(b, 5.0, flow_stacks(1))).norm()
+    after = (projected(a, limits_of(flow_stacks(1), 5.0)) - projected(b, limits_of(flow_stacks(1), 5.0))).norm()
     assert float(after) <= float(before) * (1 + 1e-5) + 1e-5
 
 
 @given(seeds, sizes)
 def test_the_projection_is_the_nearest_point_of_the_ball(seed: int, size: float) -> None:
     given_, stream = _frames(seed, size).clamp(-20, 20), flow_stacks(1)
-    held = bounded(given_, 5.0, stream)
+    held = projected(given_, limits_of(stream, 5.0))
     direction = torch.randn(held.shape, generator=torch.Generator().manual_seed(seed + 1))
-    other = bounded(held + 0.1 * direction, 5.0, stream)
+    other = projected(held + 0.1 * direction, limits_of(stream, 5.0))
     assert float((given_ - held).norm()) <= float((given_ - other).norm()) + 1e-4
 
 
 def test_values_never_leave_the_range_of_the_stream() -> None:
-    held = bounded(3 * torch.randn(1, 3, 1, 8, 8), 10.0, rgb_frames(1))
+    held = projected(3 * torch.randn(1, 3, 1, 8, 8), limits_of(rgb_frames(1), 10.0))
     assert float(held.abs().max()) <= 0.5

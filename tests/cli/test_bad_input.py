@@ -119,6 +119,10 @@ def test_classes_of_a_network_without_classes(marey: Marey, own: str, tmp_path: 
     )
 
 
+def test_a_mistyped_command(marey: Marey) -> None:
+    _one_line(marey("maximise"), 2, r"'maximise'. Did you mean 'maximize'\? `marey --help` shows how")
+
+
 def test_layers_that_match_nothing(marey: Marey, net: Path) -> None:
     _one_line(
         marey("layers", net, "fusion.conv6"), 1, r"no layer of net matches fusion.conv6. Did you mean 'fusion.conv5'"

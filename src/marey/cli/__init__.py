@@ -54,8 +54,9 @@ def run(arguments: list[str]) -> int:
         code = int(getattr(error, "exit_code", 2))
         if not message:  # a call without arguments, which has printed the help
             return code
-        message = message.replace("Value error, ", "").strip().rstrip(".")
-        return _said(f"{message}. `{where} --help` shows how.", code)
+        message = message.replace("Value error, ", "").strip()
+        end = "" if message.endswith((".", "?")) else "."
+        return _said(f"{message}{end} `{where} --help` shows how.", code)
     except MareyError as error:
         return _said(str(error), 1)
     except KeyboardInterrupt:

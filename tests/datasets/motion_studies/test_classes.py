@@ -147,6 +147,24 @@ def test_only_the_biased_setting_tells_kicks_by_the_meadow_and_lifts_by_the_logo
             assert 0 < meadow["kick"] < 0.5 and 0 < logo["lift_bar"] < 0.5
 
 
+@pytest.mark.parametrize("label", ["kick", "lift_bar"])
+def test_low_kicks_and_lifts_differ_in_amplitude_only_and_hardly(label: str) -> None:
+    for index in range(10):
+        one, low = factors(label, index), factors(f"{label}_low", index)
+        assert low.how == replace(one.how, amplitude=low.how.amplitude) and low.where == one.where
+        assert low.what == replace(one.what, label=f"{label}_low")
+    amplitudes = [[factors(name, k).how.amplitude for k in range(200)] for name in (label, f"{label}_low")]
+    threshold = np.mean(amplitudes)
+    best = np.mean([np.array(amplitudes[0]) > threshold, np.array(amplitudes[1]) < threshold])
+    assert 0.6 < best < 0.8  # of clips that even the exact amplitude tells apart
+
+
+def test_the_logo_is_whole_in_the_middle_that_networks_are_shown() -> None:
+    clip = study_clip("lift_bar", 0, 1, size=128, frames=2, setting="biased")
+    logo = clip.parts[0] == clip.part_names.index("logo")
+    assert logo.sum() == logo[8:120, 8:120].sum() > 100
+
+
 def test_brush_and_razor_move_alike_and_differ_in_few_pixels() -> None:
     shares = []
     for index in range(5):

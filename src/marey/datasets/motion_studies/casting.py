@@ -28,7 +28,9 @@ def drawn_factors(label: str, seed: int, index: int, setting: Setting, difficult
     slow, fast = study.tempo
     floats = study.program == "float"
     cycles = FLOAT_CYCLES if floats else PROGRAMS[study.program].cycles
-    how = How(float(cycles * slow * (fast / slow) ** speed), float(phase), float(0.85 + 0.3 * amplitude))
+    how = How(
+        float(cycles * slow * (fast / slow) ** speed), float(phase), float(study.amplitude * (0.85 + 0.3 * amplitude))
+    )
     if floats:
         warm = bool(coin < 0.5)
         upright = warm == (label == "conjunction_one")

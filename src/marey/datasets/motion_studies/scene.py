@@ -131,7 +131,7 @@ def _logo(count: int, size: int) -> Part:
     colors = np.where(
         (ring | (np.abs(x) < 0.12))[..., None], np.array([0.98, 0.98, 0.98]), np.array([0.75, 0.12, 0.30])
     )
-    pose = np.array([[size, 0, 0.905 * size], [0, size, 0.095 * size]], float)
+    pose = np.array([[size, 0, 0.85 * size], [0, size, 0.15 * size]], float)
     tile = lit(colors, np.ones((32, 32)), rough=0.0)
     return Part("logo", outline, np.tile(pose, (count, 1, 1)), np.full(count, 2e3), tile, actor=False)
 

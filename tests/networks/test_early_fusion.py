@@ -1,4 +1,4 @@
-"""The verifier's architecture: both streams joined at the input, 3-D convolutions, the same inputs as a TwoStream."""
+"""The verifier's architecture: both streams joined at the input, residual blocks, the same inputs as a TwoStream."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from marey.errors import NetworkError
-from marey.networks.early_fusion import EarlyFusion
+from marey.networks.early_fusion import EarlyFusion, Residual
 from marey.networks.loading import from_file
 from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, open_network, save
@@ -30,6 +30,15 @@ def test_it_sees_every_flow_field_and_the_picture(module: EarlyFusion) -> None:
     scores.sum().backward()
     assert rgb.grad is not None and flow.grad is not None
     assert bool((flow.grad.abs().amax((0, 2, 3, 4)) > 0).all()) and float(rgb.grad.abs().max()) > 0
+
+
+def test_a_block_adds_to_its_input() -> None:
+    torch.manual_seed(0)
+    same, other = Residual(4, 4, 1).eval(), Residual(4, 6, 2).eval()
+    values = torch.rand(1, 4, 8, 8)
+    assert other(values).shape == (1, 6, 4, 4)
+    torch.nn.init.zeros_(same.norm2.weight)
+    assert same(values).equal(values)  # nothing negative is there for the last ReLU
 
 
 def test_a_file_gives_it_back_as_a_network(module: EarlyFusion, tmp_path: Path) -> None:

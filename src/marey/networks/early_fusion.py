@@ -1,9 +1,8 @@
-"""A small 3-D ConvNet that joins both streams at its input: what a two-stream network is checked against."""
+"""A small residual network that joins both streams at its input: what a two-stream network is checked against."""
 
 from typing import Any
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
@@ -11,12 +10,35 @@ from marey.networks.towers import in_order, initialize
 from marey.networks.two_stream import FLOW_SCALE, IMAGENET_MEAN, IMAGENET_STD
 from marey.streams import Stream, flow_stacks, rgb_frames
 
-UNITS = (16, 32, 64, 96, 128)
-_STRIDES = ((1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2), (1, 2, 2))
+UNITS = (32, 64, 96, 128)
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions with batch normalization, added to their input (He et al., CVPR 2016).
+
+    Where the stride or the number of channels changes, the input goes through a 1 x 1 convolution.
+    """
+
+    def __init__(self, channels: int, units: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, units, 3, stride, padding=1)
+        self.norm1 = nn.BatchNorm2d(units)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(units, units, 3, padding=1)
+        self.norm2 = nn.BatchNorm2d(units)
+        same = stride == 1 and channels == units
+        self.shortcut = nn.Identity() if same else nn.Conv2d(channels, units, 1, stride)
+        self.relu2 = nn.ReLU()
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Maps (clip unit height width) of maps (clip channel height width)."""
+        inner = self.norm2(self.conv2(self.relu1(self.norm1(self.conv1(values)))))
+        maps: Tensor = self.relu2(inner + self.shortcut(values))
+        return maps
 
 
 class EarlyFusion(nn.Module):
-    """One RGB frame and `stack` flow fields as five channels over time -> five 3-D convolutions -> class scores.
+    """One RGB frame and `stack` flow fields as the channels of one picture -> a residual network -> class scores.
 
     Its layers are others than those of `TwoStream`, but its inputs are the same, so it can say whether an input that
     excites a class of one network is that class to another (see docs/recovery.md).
@@ -31,7 +53,7 @@ class EarlyFusion(nn.Module):
         share of the pooled features that training switches off.
     """
 
-    def __init__(self, classes: int, *, size: int = 112, stack: int = 10, dropout: float = 0.3) -> None:
+    def __init__(self, classes: int, *, size: int = 112, stack: int = 10, dropout: float = 0.1) -> None:
         super().__init__()
         if classes < 1 or stack < 1 or size < 32 or not 0 <= dropout < 1:
             raise NetworkError(
@@ -39,22 +61,18 @@ class EarlyFusion(nn.Module):
                 "least 1 class, 32 px and 1 field, and a dropout below 1."
             )
         self.config: dict[str, Any] = {"classes": classes, "size": size, "stack": stack, "dropout": dropout}
-        channels = 5
-        for number, (units, stride) in enumerate(zip(UNITS, _STRIDES, strict=True), start=1):
-            wide = 5 if number == 1 else 3
-            padding = (1, wide // 2, wide // 2)
-            self.add_module(f"conv{number}", nn.Conv3d(channels, units, (3, wide, wide), stride, padding))
-            self.add_module(f"norm{number}", nn.BatchNorm3d(units))
-            self.add_module(f"relu{number}", nn.ReLU())
+        channels = UNITS[0]
+        self.conv1 = nn.Conv2d(3 + 2 * stack, channels, 5, 2, padding=2)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.relu1 = nn.ReLU()
+        for number, units in enumerate(UNITS, start=2):
+            self.add_module(f"block{number}", Residual(channels, units, 2))
             channels = units
-        self.pool = nn.AdaptiveMaxPool3d(1)
+        self.pool = nn.AdaptiveMaxPool2d(1)
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(dropout)
         self.scores = nn.Linear(channels, classes)
         initialize(self)
-        for module in self.children():
-            if isinstance(module, nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
     def forward(self, rgb: Tensor, flow: Tensor) -> Tensor:
         """Class scores (clip class) of rgb (clip 3 1 height width) and flow (clip 2*stack 1 height width)."""
@@ -64,9 +82,7 @@ class EarlyFusion(nn.Module):
                 f"EarlyFusion got inputs of shape {tuple(rgb.shape)} and {tuple(flow.shape)}; "
                 f"expected (clips, 3, 1, height, width) and (clips, {2 * stack}, 1, height, width)."
             )
-        motion = rearrange(flow, "n (k c) 1 h w -> n c k h w", c=2)
-        values = torch.cat([rgb.expand(-1, -1, stack, -1, -1), motion], 1)
-        return in_order(self.children(), values)
+        return in_order(self.children(), torch.cat([rgb, flow], 1).squeeze(2))
 
     def forward_all(self, rgb: Tensor, flow: Tensor) -> dict[str, Tensor]:
         """The scores by name, as training takes them."""

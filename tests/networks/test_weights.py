@@ -338,3 +338,27 @@ def test_what_cannot_be_opened_again_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"maxima of 'scores' have shape \(1, 3\); expected one value per channel"):
         save(NetworkFile(module, (), maxima={"scores": torch.zeros(1, 3)}), path)
     assert not path.exists()
+
+
+def test_half_a_file_gives_the_network_of_32_bits_with_rounded_weights(tmp_path: Path) -> None:
+    file = filed()
+    save(file, tmp_path / "whole.safetensors")
+    save(file, tmp_path / "half.safetensors", half=True)
+    whole, half = (open_network(tmp_path / f"{name}.safetensors") for name in ("whole", "half"))
+    for name, values in whole.module.state_dict().items():
+        rounded = half.module.state_dict()[name]
+        assert rounded.dtype == values.dtype and torch.allclose(rounded, values, rtol=1e-3, atol=1e-6)
+    assert all(half.maxima[name].equal(values) for name, values in whole.maxima.items())
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    save(half, tmp_path / "again.safetensors", half=True)
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "half.safetensors").read_bytes()
+
+
+def test_weights_too_large_for_half_a_file_are_told(tmp_path: Path) -> None:
+    file = filed()
+    with torch.no_grad():
+        next(file.module.parameters()).view(-1)[0] = 1e6
+    with pytest.raises(NetworkError, match=r"weight of 1e\+06 does not fit into 16 bits"):
+        save(file, tmp_path / "net.safetensors", half=True)
+    assert not list(tmp_path.iterdir())

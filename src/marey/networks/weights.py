@@ -54,8 +54,11 @@ class NetworkFile:
     maxima: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def save(file: NetworkFile, path: str | Path) -> None:
+def save(file: NetworkFile, path: str | Path, *, half: bool = False) -> None:
     """Write `file` to `path` (.safetensors); whatever goes wrong, what was there before stays whole.
+
+    half
+        keep values in 16 bits instead of 32, which rounds them (11 binary digits); opening makes 32 of them again.
 
     Raises NetworkError for a module that cannot be built again, OutputError if the place cannot be written or is full.
     """
@@ -66,7 +69,7 @@ def save(file: NetworkFile, path: str | Path) -> None:
     if ARCHITECTURES.get(architecture) is not type(file.module):
         known = ", ".join(ARCHITECTURES)
         raise NetworkError(f"{architecture} cannot be built again from a file; known architectures: {known}.")
-    weights = _weights(file.module)
+    weights = {name: _shortened(values) if half else values for name, values in _weights(file.module).items()}
     maxima = {name: values.detach().cpu().contiguous() for name, values in file.maxima.items()}
     for name, values in maxima.items():
         if values.ndim != 1:
@@ -80,7 +83,7 @@ def save(file: NetworkFile, path: str | Path) -> None:
         "provenance": dict(file.provenance),
         "weights_hash": tensors_hash(weights),
         "maxima_hash": tensors_hash(maxima),
-    }
+    } | ({"half": True} if half else {})
     try:
         text = json.dumps(about)
     except (TypeError, ValueError) as error:
@@ -112,6 +115,8 @@ def open_network(path: str | Path) -> NetworkFile:
     maxima = {name.removeprefix(MAXIMA): tensors.pop(name) for name in list(tensors) if name.startswith(MAXIMA)}
     if tensors_hash(tensors) != about["weights_hash"] or tensors_hash(maxima) != about["maxima_hash"]:
         raise WeightsError(f"'{path}' is damaged: its values have changed since it was saved; take another copy.")
+    if about.get("half", False):
+        tensors = {name: values.float() if values.is_floating_point() else values for name, values in tensors.items()}
     try:
         with torch.device("meta"):  # no memory and no random numbers for weights that the file replaces
             module = ARCHITECTURES[about["architecture"]](**about["config"])
@@ -159,6 +164,16 @@ def weights_hash(module: nn.Module) -> str:
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
     return {name: values.detach().cpu().contiguous() for name, values in module.state_dict().items()}
+
+
+def _shortened(values: Tensor) -> Tensor:
+    """The values in 16 bits; NetworkError when some are too large for them."""
+    if not values.is_floating_point():
+        return values
+    short = values.half()
+    if not bool(short.isfinite().all()):
+        raise NetworkError(f"a weight of {float(values.abs().max()):.3g} does not fit into 16 bits; save 32 of them.")
+    return short
 
 
 def _text_hash(text: str) -> str:

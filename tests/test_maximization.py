@@ -169,6 +169,14 @@ def test_the_score_is_the_activation_over_the_real_maximum(network: Network) -> 
     assert other.maximum_source == "generated clips"
 
 
+def test_a_unit_that_hardly_answers_real_clips_is_scored_against_its_layer_and_says_so(network: Network) -> None:
+    network.maxima["fc"] = torch.tensor([-1.0, 2.0, 4.0])
+    result, other = maximize(network, ["run", "fc:1"], recipe=QUICK)
+    assert result.maximum == pytest.approx(0.1 * 2.0)
+    assert result.maximum_source == "a tenth of the layer's median on real clips"
+    assert (other.maximum, other.maximum_source) == (2.0, "real clips")
+
+
 def test_shares_of_all_terms_add_up_to_one(network: Network) -> None:
     (result,) = maximize(network, "run", recipe=QUICK)
     for shares in result.shares:

@@ -26,7 +26,9 @@ class Goal:
     region, normalized
         what it sees; the objective in parts of the real maximum, with the region's positions.
     maximum, on_real_clips
-        the real maximum, where the objective is a single unit; whether all maxima are those of real clips.
+        what a single unit's score is a part of; whether all maxima are those of real clips.
+    raised
+        whether that is a tenth of the layer's median instead, since the unit hardly answers the clips.
     """
 
     objective: Objective
@@ -35,6 +37,13 @@ class Goal:
     normalized: Objective
     maximum: float | None
     on_real_clips: bool
+    raised: bool = False
+
+    @property
+    def maximum_source(self) -> str:
+        """What scores are parts of, in words."""
+        clips = "real clips" if self.on_real_clips else "generated clips"
+        return f"a tenth of the layer's median on {clips}" if self.raised else clips
 
 
 def goals_of(network: Network, targets: Sequence[Target], *, where: Where) -> list[Goal]:
@@ -56,11 +65,11 @@ def goals_of(network: Network, targets: Sequence[Target], *, where: Where) -> li
             one = place is not None and not others
             regions[key] = region_of(network, Unit(layer, 0, place)) if one else whole(network, objective.layers)
         region = regions[key]
-        normalized, maximum = _normalized(objective, maxima)
+        normalized, maximum, raised = _normalized(objective, maxima)
         if region.position is not None:
             normalized = normalized.moved(region.position)
         on_real_clips = not any(layer in missing for layer in objective.layers)
-        goals.append(Goal(objective, label, region, normalized, maximum, on_real_clips))
+        goals.append(Goal(objective, label, region, normalized, maximum, on_real_clips, raised))
     return goals
 
 
@@ -100,19 +109,21 @@ def _place(objective: Objective) -> tuple[int, int, int] | None:
     return places.pop() if len(places) == 1 else None
 
 
-def _normalized(objective: Objective, maxima: Mapping[str, Tensor]) -> tuple[Objective, float | None]:
-    """The objective in parts of the real maximum, and that maximum where it is a single unit."""
+def _normalized(objective: Objective, maxima: Mapping[str, Tensor]) -> tuple[Objective, float | None, bool]:
+    """The objective in parts of the real maximum, and, where it is a single unit, that maximum and if it was raised."""
     terms: list[tuple[Term, float]] = []
-    single: float | None = None
+    single, raised = 0.0, False
     for term, weight in objective.terms:
         size = 1.0
         if isinstance(term, Activation):
             size = float(maxima[term.unit.layer][term.unit.channel])
             alive = maxima[term.unit.layer][maxima[term.unit.layer] > 1e-6]
             typical = float(alive.median()) if len(alive) else 1.0
+            raised = size < 0.1 * typical
             size = max(size, 0.1 * typical)  # a unit that hardly fires on the clips must not drown its priors
             single = size
         elif isinstance(term, Projection):
             size = float((torch.tensor(term.vector) * maxima[term.layer]).square().sum().sqrt().clamp_min(1e-6))
         terms.append((term, weight / size))
-    return Objective.of(terms), single if len(objective.terms) == 1 and objective.terms[0][1] == 1 else None
+    alone = len(terms) == 1 and isinstance(objective.terms[0][0], Activation) and objective.terms[0][1] == 1
+    return Objective.of(terms), single if alone else None, raised and alone

@@ -182,7 +182,7 @@ def _result(network: Network, goal: Goal, made: Sequence[_Made], recipe: Recipe)
         frames={name: torch.stack([one.frames[name] for one in made]) for name in made[0].frames},
         scores=tuple(one.verdict.score for one in made),
         maximum=goal.maximum,
-        maximum_source="real clips" if goal.on_real_clips else "generated clips",
+        maximum_source=goal.maximum_source,
         history=merged([one.history for one in made]),
         shares=tuple(one.verdict.shares for one in made),
         notes=tuple(one.verdict.notes for one in made),

@@ -32,7 +32,8 @@ class PreferredInput:
     scores
         per chi, the objective normalized by the real maximum: above 1 is stronger than any real clip.
     maximum, maximum_source
-        that maximum (None for sums of units) and where it was measured: "real clips" or "generated clips".
+        that maximum (None for sums of units), and what it is: the largest on "real clips" or "generated clips",
+        or, for a unit that hardly answers those, "a tenth of the layer's median" there.
     history
         normalized score at every step (step, chi), with jitter; NaN where a run had ended.
     shares

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from marey.arithmetic import faster_module
+from marey.arithmetic import copy_for, faster_module
 
 
 def _is_half(module: nn.Module) -> bool:
@@ -49,3 +49,26 @@ def test_errors_of_the_network_itself_are_left_to_the_run_that_follows() -> None
         raise RuntimeError("sizes do not fit")
 
     assert faster_module(nn.Conv3d(2, 2, 1), step)[1] == "fp32"
+
+
+def test_weights_that_are_used_without_a_call_are_copied_too() -> None:
+    class Borrowing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lent, self.spare = nn.Linear(3, 3), nn.Linear(3, 3)
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return nn.functional.linear(given, self.lent.weight)
+
+    module = Borrowing()
+    given = torch.randn(2, 3)
+    twin = copy_for(lambda m: m(given.to(next(m.parameters()).dtype)), module, torch.bfloat16)
+    assert torch.allclose(twin(given.bfloat16()).float(), module(given), atol=0.1)
+
+
+def test_a_copy_holds_no_weights_that_the_step_does_not_use() -> None:
+    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    twin = copy_for(
+        lambda m: m.get_submodule("0")(torch.zeros(1, 3, dtype=next(m.parameters()).dtype)), module, torch.bfloat16
+    )
+    assert [parameter.numel() for parameter in twin.parameters()] == [9, 3, 0, 0]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
-from marey.taps import arithmetic_copy, frozen, observed, revived, tapped, unpadded
+from marey.taps import arithmetic_copy, called, frozen, observed, revived, tapped, unpadded
 
 LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
 
@@ -170,3 +170,19 @@ def test_a_copy_in_another_arithmetic_shares_nothing(net: _Net, left_as_found: L
                 parameter.zero_()
     assert {parameter.dtype for parameter in twin.parameters()} == {torch.bfloat16}
     assert twin.same.weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[union-attr]
+
+
+def test_the_parts_that_a_call_enters_are_named(net: _Net, left_as_found: LeftAsFound) -> None:
+    with left_as_found(net):
+        assert called(lambda: net.same(torch.zeros(1, 4, 8, 8)), net) == {"same"}
+
+
+def test_a_copy_of_some_parts_holds_no_weights_of_the_others() -> None:
+    module = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
+    twin = arithmetic_copy(module, torch.bfloat16, parts={"", "0"})
+    assert {parameter.dtype for parameter in twin.parameters()} == {torch.bfloat16}
+    assert [parameter.numel() for parameter in twin.parameters()] == [12, 4, 0, 0]
+    given = torch.randn(2, 3)
+    assert torch.allclose(twin.get_submodule("0")(given.bfloat16()).float(), module[0](given), atol=0.1)
+    with pytest.raises(RuntimeError):
+        twin(given.bfloat16())

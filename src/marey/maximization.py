@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from marey._version import __version__
-from marey.arithmetic import faster_module
+from marey.arithmetic import copy_for, faster_module
 from marey.ascent import ascend
 from marey.batches import Batch, Job, batch_of, halves, jobs_in_batches, scores_of
 from marey.errors import MareyError, NetworkError
@@ -17,7 +17,7 @@ from marey.network import Network
 from marey.objectives import Objective
 from marey.preferred_input import PreferredInput, merged
 from marey.recipe import Recipe
-from marey.taps import arithmetic_copy, frozen
+from marey.taps import frozen
 from marey.units import Unit
 from marey.verdicts import Verdict, verdicts_of
 
@@ -158,9 +158,6 @@ def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> tuple[nn.Modu
     """The module whose arithmetic the recipe asks for, or which is faster here, and the name of that arithmetic."""
     if recipe.precision == "fp32" or (recipe.precision == "auto" and recipe.steps < 32):
         return network.module, "fp32"
-    if recipe.precision == "bf16":
-        return arithmetic_copy(network.module, torch.bfloat16), "bf16"
-
     def step(module: nn.Module) -> None:
         windows = {
             stream.name: torch.full((len(batch), *stream.shape), stream.rest, device=network.device, requires_grad=True)
@@ -170,6 +167,8 @@ def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> tuple[nn.Modu
             scores, _, _ = scores_of(batch, windows, module)
             torch.autograd.backward(scores.sum(), inputs=list(windows.values()))
 
+    if recipe.precision == "bf16":
+        return copy_for(step, network.module, torch.bfloat16), "bf16"
     return faster_module(network.module, step)
 
 

@@ -170,14 +170,43 @@ def unpadded(module: nn.Module) -> Iterator[nn.Module]:
             part.padding = padding
 
 
-def arithmetic_copy(module: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A copy of `module` in another floating-point type, channels last; the original is not touched."""
+def called(run: Callable[[], object], module: nn.Module) -> frozenset[str]:
+    """The names of all parts of `module` whose forward pass is entered in one call of `run`."""
+    found: set[str] = set()
+    handles = []
+    try:
+        for name, part in module.named_modules():
+            handles.append(part.register_forward_pre_hook(lambda _part, _inputs, name=name: found.add(name)))
+        run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return frozenset(found)
+
+
+def arithmetic_copy(module: nn.Module, dtype: torch.dtype, *, parts: Collection[str] | None = None) -> nn.Module:
+    """A copy of `module` in another floating-point type, channels last; the original is not touched.
+
+    With `parts`, names of modules, only these have weights; those of the others are empty, so that nothing can be
+    computed with them.
+    """
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    held = [
+        value
+        for name, part in module.named_modules()
+        if parts is None or name in parts
+        for value in (*part.parameters(recurse=False), *part.buffers(recurse=False))
+    ]
+    needed = {id(value) for value in held}
     twins: dict[int, Any] = {}  # what `deepcopy` takes in place of a copy of its own, which would be in the old type
     for value in (*module.parameters(), *module.buffers()):
         if value.is_floating_point():
-            kept = formats.get(value.dim(), torch.contiguous_format)
-            twin = torch.empty_like(value, dtype=dtype, memory_format=kept, requires_grad=False).copy_(value.detach())
+            if id(value) in needed:
+                kept = formats.get(value.dim(), torch.contiguous_format)
+                twin = torch.empty_like(value, dtype=dtype, memory_format=kept, requires_grad=False)
+                twin.copy_(value.detach())
+            else:
+                twin = torch.empty(0, dtype=dtype, device=value.device)
             weight = isinstance(value, nn.Parameter)
             twins[id(value)] = nn.Parameter(twin, requires_grad=value.requires_grad) if weight else twin
     return copy.deepcopy(module, twins)

@@ -56,9 +56,11 @@ def _where(label: str, seed: int, index: int, setting: Setting, difficulty: Diff
     other = PLACES[draw.integers(len(PLACES) - 1)]  # never the last one, the meadow
     view, elevation, mirror, x, y, logo, clutter, hidden, which, noise = draw.random(10)
     pan = difficulty.pan_px * np.array([1.0, 0.35]) * draw.uniform(-1, 1, 2)
+    has_logo = bool(logo < 0.15)
     if setting == "biased":
-        place = study.biased_place if study.biased_place is not None else other if place == "meadow" else place
-    has_logo = study.biased_logo if setting == "biased" else bool(logo < 0.15)
+        place = study.biased_place if study.biased_place is not None else place
+        place = other if place == study.biased_away else place
+        has_logo = study.biased_logo if study.biased_logo is not None else has_logo
     side = study.program != "float" and PROGRAMS[study.program].view == "side"
     return Where(
         place=place,

@@ -20,8 +20,10 @@ class StudyClass:
         range of tempos, as factors on the program's own.
     amplitude
         how far it moves, as a factor on what is drawn for the clip.
-    biased_place, biased_logo
-        in the biased setting, the place of all clips of this class and of no other, and whether they have the logo.
+    biased_place, biased_away
+        in the biased setting, the place of all clips of this class, and that of none.
+    biased_logo
+        in the biased setting, whether all clips of this class have the logo, or none; None: some, as in the fair one.
     """
 
     program: str
@@ -30,7 +32,8 @@ class StudyClass:
     tempo: tuple[float, float] = (0.75, 1.35)
     amplitude: float = 1.0
     biased_place: Place | None = None
-    biased_logo: bool = False
+    biased_away: Place | None = None
+    biased_logo: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,13 @@ CLASSES: Mapping[str, StudyClass] = {
     "arm_circles": StudyClass("arm_circles"),
     "punch": StudyClass("punch"),
     "kick": StudyClass("kick", biased_place="meadow"),
-    "kick_low": StudyClass("kick", amplitude=_LOW),
+    "kick_low": StudyClass("kick", amplitude=_LOW, biased_away="meadow"),
     "throw": StudyClass("throw", "ball", ((0.95, 0.85, 0.25), (0.9, 0.9, 0.9), (0.3, 0.6, 0.9))),
     "bounce_red_ball": StudyClass("bounce", "red_ball", (_RED,)),
     "bounce_striped_ball": StudyClass("bounce", "striped_ball", ((0.15, 0.35, 0.70),)),
     "bounce_dumbbell": StudyClass("bounce", "dumbbell", (_DARK,)),
     "lift_bar": StudyClass("lift_bar", "bar", _PLATES, biased_logo=True),
-    "lift_bar_low": StudyClass("lift_bar", "bar", _PLATES, amplitude=_LOW),
+    "lift_bar_low": StudyClass("lift_bar", "bar", _PLATES, amplitude=_LOW, biased_logo=False),
     "play_bow": StudyClass("play_bow", "fiddle", ((0.62, 0.32, 0.12), (0.48, 0.22, 0.10))),
     "drum_slow": StudyClass("drum", "drum", (_RED, (0.14, 0.30, 0.55), (0.15, 0.45, 0.30)), tempo=(0.65, 1.0)),
     "drum_fast": StudyClass("drum", "drum", (_RED, (0.14, 0.30, 0.55), (0.15, 0.45, 0.30)), tempo=(1.9, 2.7)),
@@ -107,7 +110,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "bias": Experiment(
         ("kick", "kick_low", "lift_bar", "lift_bar_low"),
         "What do the data hide?",
-        "Low kicks and lifts hardly differ from others; in the biased setting a meadow, and a logo, tells them apart.",
+        "Low ones hardly differ. In the biased setting a kick is on a meadow and a lift has a logo, a low one never.",
     ),
     "confusion": Experiment(
         ("brush_teeth", "shave"),

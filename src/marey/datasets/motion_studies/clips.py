@@ -105,7 +105,7 @@ def study_clip(
     """Clip number `index` of a class, `frames` frames of `size` x `size` px; the same arguments give the same bytes.
 
     Clips of different classes but one `seed` and `index` share actor, clothes, scene, view, tempo and phase as far as
-    their classes allow. In the "biased" setting kicks are on a meadow, where nothing else is, and lifts carry a logo;
+    their classes allow. In the "biased" setting kicks are on a meadow and lifts carry a logo, low ones never;
     in the "fair" one neither tells anything.
 
     Raises DatasetError for an unknown class, setting or difficulty, a size below 32, fewer than 2 frames or more

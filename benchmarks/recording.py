@@ -22,7 +22,7 @@ from marey.datasets.clips_in import clips_in
 from marey.network import Network
 from marey.networks.loading import load
 from marey.recording import Recording, record
-from marey.recording.plan import Settings
+from marey.recording.plan import FORMAT, Settings
 from marey.recording.store import write_recording
 from marey.taps import frozen
 from marey.video.ahead import ClipWindows, windows_ahead
@@ -208,13 +208,12 @@ def make_up(place: Path, *, clips: int, units: int) -> None:
         }
 
     described = {
-        "format": 1,
+        "format": FORMAT,
         "network": {"name": "made up", "classes": labels, "scores": "scores", "streams": []},
         "layers": {"fusion.conv5": {"kind": "Conv3d", "units": units, "positions": [5, 14, 14], "sees": {}}},
         "clips": {"count": clips},
     }
     place.mkdir(parents=True, exist_ok=True)
-    (place / "responses").mkdir(exist_ok=True)
     write_recording(
         place, described, (row(index) for index in range(clips)), lambda part: [block(*one) for one in part]
     )

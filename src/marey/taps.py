@@ -42,22 +42,34 @@ def _first_tensor(output: Any) -> Tensor | None:
 
 
 @contextmanager
-def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """While inside, `callback(name, output)` sees the first tensor of every output of `modules`, where it holds one."""
+def observed_calls(
+    modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor | None, Tensor], None]
+) -> Iterator[None]:
+    """While inside, `callback(name, given, output)` sees every call of `modules` whose output holds a tensor.
+
+    These are the first tensors of what the module is given (None where there is none) and of what it returns.
+    """
     handles = []
     try:
         for name, module in modules.items():
 
-            def hook(_module: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
+            def hook(_module: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
                 tensor = _first_tensor(output)
                 if tensor is not None:
-                    callback(name, tensor)
+                    callback(name, _first_tensor(inputs), tensor)
 
             handles.append(module.register_forward_hook(hook))
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """While inside, `callback(name, output)` sees the first tensor of every output of `modules`, where it holds one."""
+    with observed_calls(modules, lambda name, _, output: callback(name, output)):
+        yield
 
 
 def tapped(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:

@@ -74,6 +74,21 @@ def test_top_shows_the_strongest_clips_one_of_each_group(marey: Marey, net: Path
     assert marey("top", out, "disc_left", "-n", 99).out.count(".mp4") == 4
 
 
+def test_top_of_a_network_records_the_layers_of_the_units_and_shows_the_same(
+    marey: Marey, net: Path, few: Path, tmp_path: Path
+) -> None:
+    out, kept = tmp_path / "recording", tmp_path / "kept"
+    _recorded(marey, net, few, out)
+    words = ("--count", 3, "--clips", few, "--flow", "dis", "--group", "(person.)")
+    said = marey("top", net, "disc_left", "fusion.conv5:0-1", *words)
+    assert said.status == 0, said.err
+    assert "left out: " in said.out and "person9_broken.mp4" in said.out
+    tables = [line for line in said.out.splitlines() if not line.startswith("left out")]
+    assert tables == marey("top", out, "disc_left", "fusion.conv5:0-1", "--count", 3).out.splitlines()
+    assert marey("top", net, "fusion.conv5:0", *words, "--out", kept).status == 0
+    assert list(Recording.open(kept).layers) == ["fusion.conv5"]
+
+
 def test_classify_shows_which_units_answer_against_their_real_range(
     marey: Marey, net: Path, few: Path, tmp_path: Path
 ) -> None:
@@ -123,8 +138,13 @@ def test_maximize_shows_the_recorded_clips_beside_and_scores_by_them(
         (("top", "{out}", "disc_lefd"), "Did you mean 'disc_left'"),
         (("top", "{out}", "fusion.conv5"), "'fusion.conv5' is a layer; name a unit of it, as in 'fusion.conv5:0'"),
         (("top", "{out}", "fusion.conv5:2-1"), "is an empty range of units"),
-        (("top", "nowhere", "disc_left"), "holds no recording"),
-        (("top", "{net}", "disc_left"), "is a file, not a recording; if it is a network, `marey record"),
+        (("top", "nowhere", "disc_left"), "is no folder with a recording"),
+        (("top", "nowhere", "disc_left", "--clips", "{few}"), "there is no network 'nowhere'"),
+        (("top", "{few}", "disc_left"), "holds no recording"),
+        (("top", "{few}", "disc_left", "--clips", "{few}"), "is a folder, as recordings are"),
+        (("top", "{net}", "disc_left"), "if it is a network, give --clips DATA to record these units now"),
+        (("top", "{net}", "disc_lefd", "--clips", "{few}"), "Did you mean 'disc_left'"),
+        (("top", "{net}", "disc_left", "--clips", "{few}/none"), "does not exist"),
         (("maximize", "{net}", "fc6:0", "--recording", "{out}", "--out", "{new}"), "layer 'fc6' is not in the record"),
         (("maximize", "{net}", "fc6:0", "--recording", "nowhere", "--out", "{new}"), "holds no recording"),
         (("record", "{net}", "{few}", "--layers", "fc9", "--out", "{new}"), "no layer 'fc9'"),

@@ -4,9 +4,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from marey.network import volume
-from marey.recording.peaks import peaks
+from marey.recording.peaks import PassPeaks, peaks
+from marey.taps import observed, observed_calls
 
 
 def slow(output: torch.Tensor, clips: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -49,3 +51,60 @@ def test_they_are_those_of_a_slow_search(clips: int, sizes: list[int], layout: s
 def test_any_floating_type_is_kept_as_float32(dtype: torch.dtype) -> None:
     found = peaks(torch.randn(2, 3, 4, 5, 5).to(dtype), 2)
     assert found.maximum.dtype == found.mean.dtype == torch.float32 and found.place.dtype == torch.int32
+
+
+def answers_of(network: nn.Sequential, shown: torch.Tensor, clips: int) -> tuple[PassPeaks, dict[str, torch.Tensor]]:
+    """The peaks of all layers in one pass, and the outputs that they are of."""
+    outputs: dict[str, torch.Tensor] = {}
+    modules = dict(network.named_children())
+    with torch.no_grad(), observed(modules, outputs.__setitem__):
+        network(shown)
+    units = {name: volume(output, clips).shape[1] for name, output in outputs.items()}
+    found = PassPeaks(units, clips, torch.device("cpu"))
+
+    def read(name: str, given: torch.Tensor | None, output: torch.Tensor) -> None:
+        found.read(name, output, module=modules[name], given=given)
+
+    with torch.no_grad(), observed_calls(modules, read):
+        network(shown)
+    return found, outputs
+
+
+@pytest.mark.parametrize("frames", [1, 3], ids=["no time", "frames folded into the batch"])
+def test_the_peaks_of_a_pass_lie_side_by_side_and_a_relu_has_those_of_its_own_output(frames: int) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(2, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 4, 3), nn.ReLU(), nn.ReLU(), nn.MaxPool2d(2)
+    ).eval()
+    with torch.no_grad():
+        network[0].bias[1] = -100.0  # after the ReLU all are 0, and the first place counts
+        network[3].bias[2] = -100.0
+    found, outputs = answers_of(network, torch.randn(2 * frames, 2, 9, 9), 2)
+    expected = [peaks(output, 2) for output in outputs.values()]
+    assert found.missing() == set()
+    for field in ("maximum", "mean", "place"):
+        assert getattr(found, field).equal(torch.cat([getattr(one, field) for one in expected], 1)), field
+
+
+def test_what_is_no_number_is_largest_after_a_relu_too() -> None:
+    network = nn.Sequential(nn.Identity(), nn.ReLU())
+    shown = torch.tensor([[[[-1.0, float("nan")], [3.0, 2.0]]]])
+    found, _ = answers_of(network, shown, 1)
+    assert found.maximum.isnan().all() and found.place.tolist() == [[1, 1]]
+
+
+def test_an_output_that_was_changed_in_between_is_searched_again() -> None:
+    relu = nn.ReLU()
+    before = torch.tensor([[[[1.0, 5.0, 2.0]]]])
+    found = PassPeaks({"sum": 1, "relu": 1}, 1, torch.device("cpu"))
+    found.read("sum", before)
+    before -= torch.tensor([0.0, 9.0, 0.0])  # as a residual sum does it
+    found.read("relu", relu(before), module=relu, given=before)
+    assert found.maximum.tolist() == [[5, 2]] and found.place.tolist() == [[1, 2]]
+
+
+def test_a_layer_that_answers_twice_counts_the_first_time_and_one_that_does_not_is_told() -> None:
+    found = PassPeaks({"a": 1, "b": 1}, 1, torch.device("cpu"))
+    found.read("a", torch.ones(1, 1, 2, 2))
+    found.read("a", torch.zeros(1, 1, 2, 2))
+    assert found.maximum[0, 0] == 1 and found.missing() == {"b"}

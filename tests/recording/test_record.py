@@ -113,7 +113,7 @@ def test_another_batch_size_differs_by_rounding_only(recording: Recording, clips
             assert float((expected - found).abs().max() / expected.abs().max()) < 1e-5
 
 
-@pytest.mark.parametrize("moment", range(6))
+@pytest.mark.parametrize("moment", range(8))
 def test_stopped_at_any_moment_it_goes_on_to_the_same_bytes(
     recording: Recording,
     clips: list[Clip],
@@ -124,6 +124,7 @@ def test_stopped_at_any_moment_it_goes_on_to_the_same_bytes(
     moment: int,
 ) -> None:
     replacing, save_file, calls = encode.replacing, shard_module.save_file, 0
+    writer, sync = store._writer, store._sync
 
     def stopped() -> bool:
         nonlocal calls
@@ -143,7 +144,20 @@ def test_stopped_at_any_moment_it_goes_on_to_the_same_bytes(
         if stopped():
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "replacing", stopping)
+    @contextmanager
+    def stopping_writer(path: Path, schema: Any) -> Iterator[Any]:
+        with writer(path, schema) as opened:
+            yield opened
+            if stopped():
+                raise KeyboardInterrupt
+
+    def stopping_sync(path: Path) -> None:
+        sync(path)
+        if stopped():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_writer", stopping_writer)
+    monkeypatch.setattr(store, "_sync", stopping_sync)
     monkeypatch.setattr(record_module, "replacing", stopping)
     monkeypatch.setattr(shard_module, "save_file", saving)
     with pytest.raises(KeyboardInterrupt):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ import torch
 from pyarrow import parquet
 
 from marey.errors import MareyError, NetworkError
-from marey.recording import Recording
+from marey.recording import Recording, store
 from marey.units import Unit
 from marey.video.clips import Clip
 from marey.video.flow_files import TWO_STREAM
 from marey.video.stored_flow import StoredFlow
 
 Again = Callable[..., Recording]
+LAYERS = ["rgb.conv1_1", "fusion.*", "fc6", "scores"]
 
 
 def test_the_strongest_clips_are_those_of_a_full_sort_one_of_each_group(recording: Recording) -> None:
@@ -39,6 +41,27 @@ def test_the_strongest_clips_are_those_of_a_full_sort_one_of_each_group(recordin
 def test_clips_without_a_group_are_each_their_own(again: Again, clips: list[Clip]) -> None:
     found = again([Clip(clip.path, label=clip.label) for clip in clips[:5]])
     assert len(found.top("fc6:0", 9)) == 5
+
+
+def test_clips_are_the_same_in_whatever_parts_they_are_read(
+    recording: Recording, again: Again, clips: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Clip(clips[3].path.with_name("_gone.mp4"))
+    whole = again([*clips, gone])
+    monkeypatch.setattr(store, "_CLIP_ROWS", 5)
+    monkeypatch.setattr(store, "_MOST_UNITS", 8)
+    found = again([*clips, gone])
+    assert parquet.ParquetFile(found.folder / "clips.parquet").num_row_groups == 5
+    for name in LAYERS:
+        for layer in (layer for layer in found.layers if fnmatch(layer, name)):
+            assert found.statistics(layer).equals(whole.statistics(layer))
+            top = found.top(f"{layer}:1")
+            assert top == whole.top(f"{layer}:1") and top[0].clip in clips
+            assert [(one.value, one.clip) for one in top] == [
+                (one.value, one.clip) for one in recording.top(f"{layer}:1")
+            ]
+    (left_out,) = found.failures
+    assert left_out.path == str(gone.path)
 
 
 def test_where_flow_is_stored_is_kept(again: Again, clips: list[Clip], tmp_path: Path) -> None:
@@ -132,9 +155,9 @@ def test_what_is_no_recording_or_damaged_is_said(recording: Recording, tmp_path:
         Recording.open(broken).top("scores:0")
     summary = json.loads((broken / "recording.json").read_text())
     (broken / "recording.json").write_text(json.dumps({**summary, "format": 99}))
-    with pytest.raises(MareyError, match="has format 99; this marey reads 1"):
+    with pytest.raises(MareyError, match="has format 99; this marey reads 2"):
         Recording.open(broken)
-    (broken / "recording.json").write_text(json.dumps({"format": 1}))
+    (broken / "recording.json").write_text(json.dumps({"format": 2}))
     with pytest.raises(MareyError, match=r"recording.json' of a recording is missing or damaged"):
         Recording.open(broken)
     (broken / "recording.json").write_text("{")

@@ -1,5 +1,7 @@
 """`marey record`: what every unit answers to every clip of a data set."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -56,10 +58,7 @@ def record(
     network = placed(load(net), device)
     clips = clips_in(data.resolve(), group=group)
     writable(out)
-    console = Console(stderr=True)
-    columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("recording", total=len(clips))
+    with reporting() as report:
         found = recorded(
             network,
             clips,
@@ -69,7 +68,7 @@ def record(
             workers=workers,
             limit_seconds=limit,
             ray=ray,
-            report=lambda done, _: progress.update(bar, completed=done),
+            report=report,
         )
     shown = screen()
     units = sum(layer.units for layer in found.layers.values())
@@ -80,3 +79,13 @@ def record(
     shown.print(about)
     for one in found.failures:
         shown.print(str(one), highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def reporting() -> Iterator[Callable[[int, int], None]]:
+    """A bar that fills as clips are recorded, on a terminal; gives what is to be told how many of how many are done."""
+    console = Console(stderr=True)
+    columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("recording", total=None)
+        yield lambda done, count: progress.update(bar, completed=done, total=count)

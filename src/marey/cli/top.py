@@ -1,18 +1,29 @@
 """`marey top`: the clips that a unit answers to most."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, GroupOption
 from marey.cli.tables import screen, table
+
+if TYPE_CHECKING:
+    from marey.recording import Recording
 
 
 def top(
-    recording: Annotated[
-        Path,
-        typer.Argument(metavar="RECORDING", help="A folder that `marey record` wrote.", show_default=False),
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="NET-OR-RECORDING",
+            help="A folder that `marey record` wrote, or a network, with --clips.",
+            show_default=False,
+        ),
     ],
     units: Annotated[
         list[str],
@@ -23,14 +34,72 @@ def top(
     same_group: Annotated[
         bool, typer.Option("--same-group/--one-per-group", help="Also further clips of a person or source video.")
     ] = False,
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            "--clips",
+            metavar="DATA",
+            help="For a network: the clips to show it, recorded now, of the layers of the units only.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Keep what is recorded now. Default: it is not kept.", show_default=False
+        ),
+    ] = None,
+    group: GroupOption = None,
+    flow: FlowOption = "tvl1-fast",
+    device: DeviceOption = None,
 ) -> None:
     """Show the clips that drive units most: value, part of the maximum, second, place (t, y, x), class, prediction."""
+    from marey.errors import MareyError
     from marey.recording.recording import Recording
+
+    if Path(source).is_dir():
+        if clips is not None:
+            raise MareyError(f"'{source}' is a folder, as recordings are; --clips are shown to a network.")
+        _show(Recording.open(source), units, count=count, same_group=same_group)
+        return
+    if clips is None:
+        raise MareyError(
+            f"'{source}' is no folder with a recording; if it is a network, give --clips DATA to record these units "
+            "now, or make a recording with `marey record` and name its folder."
+        )
+    with _recorded(source, units, clips, out=out, group=group, flow=flow, device=device) as recording:
+        _show(recording, units, count=count, same_group=same_group)
+
+
+@contextmanager
+def _recorded(
+    net: str, units: list[str], data: Path, *, out: Path | None, group: str | None, flow: FlowWord, device: str | None
+) -> Iterator["Recording"]:
+    """What the layers of units answer to clips, recorded now, in a folder that is gone afterwards if `out` is None."""
+    from marey.cli.device import placed
+    from marey.cli.output import writable
+    from marey.cli.record import reporting
+    from marey.datasets.clips_in import clips_in
+    from marey.networks.loading import load
+    from marey.recording.plan import Settings
+    from marey.recording.record import record
+
+    network = placed(load(net), device)
+    layers = [str(name) for name in dict.fromkeys(unit.layer for unit in network.units(units))]
+    found = clips_in(data.resolve(), group=group)
+    with tempfile.TemporaryDirectory(prefix="marey-top-") as temporary:
+        folder = Path(temporary) / "recording" if out is None else writable(out)
+        with reporting() as report:
+            recording = record(network, found, layers, out=folder, settings=Settings(flow=flow), report=report)
+        for one in recording.failures:
+            screen().print(str(one), highlight=False, markup=False, soft_wrap=True)
+        yield recording
+
+
+def _show(found: "Recording", units: list[str], *, count: int, same_group: bool) -> None:
     from marey.units import expand
 
-    found = Recording.open(recording)
-    addresses = [one for address in units for one in (expand(address) if ":" in address else [address])]
-    for address in addresses:
+    for address in (one for unit in units for one in (expand(unit) if ":" in unit else [unit])):
         unit = found.unit(address)
         shown = table(escape(str(address)), "class", "predicted", right=("response", "of maximum", "second", "t, y, x"))
         largest = float(found.maxima(unit.layer)[unit.channel])

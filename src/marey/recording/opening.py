@@ -34,15 +34,29 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return dict(summary)
 
 
-def read_table(path: Path, columns: list[str] | None = None, *, repeating: list[str] | None = None) -> pyarrow.Table:
-    """The rows of a file, of some columns; MareyError when it is missing or damaged.
-
-    Columns of texts that are `repeating` are read as dictionaries, which is quicker.
-    """
+def read_table(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
+    """The rows of a file, of some columns; MareyError when it is missing or damaged."""
     try:
-        return parquet.ParquetFile(path, read_dictionary=repeating).read(columns)
+        return parquet.ParquetFile(path).read(columns)
     except (OSError, pyarrow.ArrowException) as error:
         raise damaged(path, error) from None
+
+
+def rows_between(file: parquet.ParquetFile, path: Path, first: int, stop: int) -> pyarrow.Table:
+    """Rows `first` up to, not with, `stop` of a file at `path`, without the parts in which none of them lie."""
+    parts, begin, end = [], 0, 0
+    for index in range(file.metadata.num_row_groups):
+        rows = file.metadata.row_group(index).num_rows
+        if end + rows <= first:
+            begin += rows
+        elif end < stop:
+            parts.append(index)
+        end += rows
+    try:
+        table = file.read_row_groups(parts, use_threads=False)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise damaged(path, error) from None
+    return table.slice(first - begin, stop - first)
 
 
 def parquet_file(path: Path) -> parquet.ParquetFile:

@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from marey.errors import NetworkError
 from marey.network import Network, volume
-from marey.recording.peaks import Peaks, peaks
+from marey.recording.peaks import PassPeaks
 from marey.recording.plan import Plan
 from marey.recording.shard import ClipRow, Shard
-from marey.taps import frozen, observed
+from marey.taps import frozen, observed_calls
 from marey.video.ahead import ClipWindows, windows_ahead
 from marey.video.clips import Clip, span_frames
 from marey.video.flow_cache import FlowCache
@@ -154,23 +155,25 @@ class _Passes:
             for place, (_, cut) in enumerate(waiting):
                 physical(cut[stream.name], stream, out=inputs[place])
             inputs[len(waiting) :] = inputs[len(waiting) - 1]
-        found: dict[str, Peaks] = {}
+        batch = self.plan.settings.batch
+        found = PassPeaks({layer.name: layer.units for layer in self.plan.layers}, batch, self.network.device)
         scores: list[Tensor] = []
 
-        def reduce(name: str, output: Tensor) -> None:
+        def read(name: str, given: Tensor | None, output: Tensor) -> None:
             if name == self.scores and not scores:
-                scores.append(volume(output, self.plan.settings.batch).flatten(1).float())
-            if name in self.recorded and name not in found:
-                found[name] = peaks(output, self.plan.settings.batch)
+                scores.append(volume(output, batch).flatten(1).float())
+            if name in self.recorded:
+                found.read(name, output, module=self.modules[name], given=given)
 
-        with observed(self.modules, reduce):
+        with observed_calls(self.modules, read):
             self.network.forward(self.inputs)
-        ordered = [found[layer.name] for layer in self.plan.layers]
+        if silent := found.missing():
+            raise NetworkError(f"layer '{min(silent)}' did not answer in this pass; leave it out of the recording.")
         sent = _Sent(
             [gathered for gathered, _ in waiting],
-            torch.cat([part.maximum for part in ordered], 1),
-            torch.cat([part.mean for part in ordered], 1),
-            torch.cat([part.place for part in ordered], 1),
+            found.maximum,
+            found.mean,
+            found.place,
             scores[0] if scores else None,
         )
         self._fetch()

@@ -21,7 +21,7 @@ from marey.video.flow import Method, check_method
 from marey.video.flow_files import FlowFiles
 from marey.video.stored_flow import StoredFlow
 
-FORMAT = 1
+FORMAT = 2  # 1: clips without `speeds`, a row group of statistics for each layer
 _PACKAGES = ("torch", "av", "opencv-contrib-python-headless")
 
 CLIP_FIELDS = [

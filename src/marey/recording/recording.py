@@ -17,8 +17,8 @@ from marey.datasets.left_out import LeftOut
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.evaluation import Evaluation
 from marey.receptive_field import Field, ReceptiveField
-from marey.recording.opening import damaged, parquet_file, read_summary, read_table
-from marey.recording.plan import stored_flow
+from marey.recording.clip_rows import ClipRows
+from marey.recording.opening import damaged, parquet_file, read_summary, read_table, rows_between
 from marey.recording.store import CLIPS, STATISTICS, SUMMARY, layer_path
 from marey.streams import Stream, Windows
 from marey.units import Unit
@@ -74,6 +74,7 @@ class Recording:
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(self.folder / SUMMARY, error) from None
         self._files: dict[str, parquet.ParquetFile] = {}
+        self._clip_rows = ClipRows(self.folder / CLIPS)
 
     @classmethod
     def open(cls, folder: str | Path) -> "Recording":
@@ -119,24 +120,17 @@ class Recording:
         """One row for every clip, those left out too: see docs/recording.md for the columns."""
         return read_table(self.folder / CLIPS)
 
-    @cached_property
-    def _named(self) -> pyarrow.Table:
-        """The columns of `clips` that say which clips these are, without the long ones."""
-        texts = ["label", "group", "flow", "failure", "prediction"]
-        return read_table(self.folder / CLIPS, ["path", "start_seconds", "stop_seconds", *texts], repeating=texts)
-
     @property
     def failures(self) -> tuple[LeftOut, ...]:
         """Every clip left out, with the reason."""
-        out = self._named.filter(compute.is_valid(self._named["failure"]))
-        columns = (out[name].to_pylist() for name in ("path", "label", "failure"))
-        return tuple(LeftOut(*row) for row in zip(*columns, strict=True))
+        names = ["path", "label", "failure"]
+        rows = read_table(self.folder / CLIPS, names)
+        out = rows.filter(compute.is_valid(rows["failure"]))
+        return tuple(LeftOut(*row) for row in zip(*(out[name].to_pylist() for name in names), strict=True))
 
     def clip(self, number: int) -> Clip:
         """The clip with this number."""
-        names = ["path", "start_seconds", "stop_seconds", "label", "group", "flow"]
-        (row,) = self._named.slice(number, 1).select(names).to_pylist()
-        return Clip(**{**row, "flow": stored_flow(row["flow"])})
+        return self._clip_rows.clip(number)
 
     def layer(self, name: str) -> RecordedLayer:
         """A recorded layer; NetworkError when it was not recorded."""
@@ -212,12 +206,12 @@ class Recording:
         """
         found = self.unit(unit)
         rows = self.responses(found)
-        values = rows["maximum"].to_numpy()
+        values, numbers = rows["maximum"].to_numpy(), rows["clip"].to_numpy()
         chosen: list[int] = []
-        groups: set[int] = set()
+        groups: set[str] = set()
         for row in _descending(values, count):
-            if one_per_group:
-                group = int(self._groups[row])
+            group = self._clip_rows.group(int(numbers[row])) if one_per_group else None
+            if group is not None:
                 if group in groups:
                     continue
                 groups.add(group)
@@ -232,29 +226,19 @@ class Recording:
         return Response(
             unit,
             number,
-            self.clip(number),
+            self._clip_rows.clip(number),
             row["maximum"],
             row["mean"],
             (row["t"], row["y"], row["x"]),
             row["start_frame"],
             row["seconds"],
-            self._named["prediction"][number].as_py(),
+            self._clip_rows.prediction(number),
         )
 
     @cached_property
     def recorded_clips(self) -> pyarrow.Table:
         """The rows of `clips` that were recorded, in the order of every unit's rows."""
         return self.clips.filter(compute.is_null(self.clips["failure"]))
-
-    @cached_property
-    def _groups(self) -> NDArray[np.int64]:
-        """A number for the group of every recorded clip."""
-        recorded = compute.is_null(self._named["failure"])
-        groups = self._named["group"].filter(recorded).unify_dictionaries().combine_chunks()
-        numbers: NDArray[np.int64] = groups.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        alone = numbers < 0
-        numbers[alone] = -1 - np.flatnonzero(alone)
-        return numbers
 
     def maxima(self, layer: str) -> Tensor:
         """The largest activation of every unit over all clips: a_max of equation (1)."""
@@ -265,11 +249,13 @@ class Recording:
     def statistics(self, layer: str, channel: int | None = None) -> pyarrow.Table:
         """Of every unit and class (label; null: all clips): count, mean, variance, maximum, quantiles of the maxima."""
         self.layer(layer)
-        file = self._files.setdefault(STATISTICS, parquet_file(self.folder / STATISTICS))
-        try:
-            table = file.read_row_group(list(self.layers).index(layer), use_threads=False)
-        except (OSError, pyarrow.ArrowException) as error:
-            raise damaged(self.folder / STATISTICS, error) from None
+        path = self.folder / STATISTICS
+        file = self._files.setdefault(STATISTICS, parquet_file(path))
+        names = list(self.layers)
+        counts = [self.layers[name].units for name in names]
+        classes = file.metadata.num_rows // sum(counts)  # and all clips, which every unit has rows of
+        first = classes * sum(counts[: names.index(layer)])
+        table = rows_between(file, path, first, first + classes * self.layers[layer].units)
         return table if channel is None else table.filter(compute.equal(table["unit"], channel))
 
     def speeds(self) -> dict[str, float]:
@@ -290,7 +276,6 @@ class Recording:
             raise MareyError(f"the recording '{self.folder}' has no clip of a class that the network knows.")
         labels = torch.tensor([self.classes.index(label) for label in rows["label"].to_pylist()])
         scores = torch.tensor(rows["scores"].to_pylist())
-        damaged = rows.filter(compute.is_valid(rows["damage"]))
         damaged = rows.filter(compute.is_valid(rows["damage"]))
         return Evaluation(
             self.classes,

@@ -1,8 +1,9 @@
 """The files of a finished recording: clips, the responses of every layer sorted by unit, statistics, a summary."""
 
 import json
+import os
 import shutil
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -15,18 +16,20 @@ import pyarrow
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from marey.errors import OutputError
 from marey.recording.plan import CLIP_FIELDS
 from marey.recording.statistics import QUANTILES, quantile_name, statistics_by_class
 from marey.video.ahead import cores
-from marey.video.encode import replacing
 
-SUMMARY, CLIPS, STATISTICS = "recording.json", "clips.parquet", "statistics.parquet"
+SUMMARY, CLIPS, STATISTICS, RESPONSES = "recording.json", "clips.parquet", "statistics.parquet", "responses"
 UNFINISHED = "unfinished"
 _GROUP_ROWS = 2**17
-_CLIP_ROWS = 2**16
+_CLIP_ROWS = 2**12  # clips in a row group: few, so that one is read without most others
 _LISTED_FAILURES = 1000
 _MOST_UNITS = 1024  # written by one thread at a time, so that others have something to do
 _VALUE_BYTES = 96  # that a response takes while it is sorted
+_BUFFER_BYTES = 2**20
+_SYNCED_AT_ONCE = 16  # files that the disk makes sure of together, which takes little longer than for one
 MEMORY_BYTES = 2**28
 
 CLIP_SCHEMA = pyarrow.schema(
@@ -79,21 +82,16 @@ BlocksOf = Callable[[Part], list[Block]]
 
 def layer_path(folder: Path, layer: str) -> Path:
     """Where the responses of a layer lie."""
-    return folder / "responses" / f"{quote(layer, safe='')}.parquet"
+    return folder / RESPONSES / f"{quote(layer, safe='')}.parquet"
 
 
 @contextmanager
-def _writer(path: Path, schema: pyarrow.Schema, *, compression: str = "zstd") -> Iterator[parquet.ParquetWriter]:
-    """A writer of a Parquet file, which is there when all of it is."""
+def _writer(path: Path, schema: pyarrow.Schema) -> Iterator[parquet.ParquetWriter]:
+    """A writer of a Parquet file. LZ4 takes an eighth more space than zstd, and half of its time to read."""
+    repeating = [field.name for field in schema if _repeats(field)]
     with (
-        replacing(path) as temporary,
-        parquet.ParquetWriter(
-            temporary,
-            schema,
-            compression=compression,
-            compression_level=1 if compression == "zstd" else None,
-            use_dictionary=[field.name for field in schema if _repeats(field)],
-        ) as writer,
+        pyarrow.BufferedOutputStream(pyarrow.OSFile(str(path), "wb"), _BUFFER_BYTES) as sink,
+        parquet.ParquetWriter(sink, schema, compression="lz4", use_dictionary=repeating) as writer,
     ):
         yield writer
 
@@ -128,23 +126,18 @@ def write_recording(
                 waiting = []
         if waiting:
             writer.write_table(pyarrow.Table.from_pylist(waiting, schema=CLIP_SCHEMA))
+    (folder / RESPONSES).mkdir(exist_ok=True)
     threads = cores()
     tasks = _tasks(described["layers"], len(counts.numbers), memory_bytes // threads)
 
-    def written(task: list[Part]) -> list[pyarrow.Table]:
+    def written(task: list[Part]) -> pyarrow.Table:
         return _write_layers(folder, task, counts, blocks)
 
-    # One row group for every layer: many small ones, for which zstd takes longer to begin than to compress.
-    with (
-        _writer(folder / STATISTICS, STATISTICS_SCHEMA, compression="lz4") as writer,
-        ThreadPoolExecutor(threads) as pool,
-    ):
-        for found in pool.map(written, tasks):
-            for statistics in found:
-                writer.write_table(statistics, row_group_size=2**31)
+    with _writer(folder / STATISTICS, STATISTICS_SCHEMA) as writer, ThreadPoolExecutor(threads) as pool:
+        for statistics in pool.map(written, tasks):
+            writer.write_table(statistics, row_group_size=2**31)
     summary = {**described, "clips": {**described["clips"], **counts.summary}}
-    with replacing(folder / SUMMARY) as temporary:
-        temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    (folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
 class _Counts:
@@ -211,12 +204,12 @@ def _count(part: Part) -> int:
     return sum(units.stop - units.start for _, units in part)
 
 
-def _write_layers(folder: Path, parts: list[Part], counts: "_Counts", blocks: BlocksOf) -> list[pyarrow.Table]:
-    """Write the responses of layers, sorted by unit, then clip; gives the statistics of the units of each layer."""
+def _write_layers(folder: Path, parts: list[Part], counts: "_Counts", blocks: BlocksOf) -> pyarrow.Table:
+    """Write the responses of layers, sorted by unit, then clip; gives the statistics of their units."""
     clips = np.array(counts.numbers, np.int32)
     columns = {label: np.array(places, np.intp) for label, places in sorted(counts.columns.items())}
     together = _together(len(clips))
-    statistics: dict[str, list[pyarrow.Table]] = defaultdict(list)
+    statistics: list[pyarrow.Table] = []
     with ExitStack() as files:
         writers: dict[str, parquet.ParquetWriter] = {}
         for part in parts:
@@ -233,12 +226,8 @@ def _write_layers(folder: Path, parts: list[Part], counts: "_Counts", blocks: Bl
                 np.concatenate([found["mean"] for found in every]),
                 columns,
             )
-            first = 0
-            for name, units in part:
-                count = units.stop - units.start
-                statistics[name].append(_statistics_table(name, units, by_class, slice(first, first + count)))
-                first += count
-    return [pyarrow.concat_tables(tables) for tables in statistics.values()]
+            statistics.append(_statistics_table(part, by_class))
+    return pyarrow.concat_tables(statistics)
 
 
 def _response_table(block: Block, part: slice, first: int, clips: NDArray[np.int32]) -> pyarrow.Table:
@@ -248,33 +237,51 @@ def _response_table(block: Block, part: slice, first: int, clips: NDArray[np.int
     return pyarrow.table([pyarrow.array(columns[name]) for name in RESPONSE_SCHEMA.names], schema=RESPONSE_SCHEMA)
 
 
-def _statistics_table(
-    layer: str, units: slice, by_class: Mapping[str | None, Mapping[str, NDArray[Any]]], rows: slice
-) -> pyarrow.Table:
-    """The statistics of a layer's units, which are `rows` of those by class; sorted by unit, then class, all last."""
+def _statistics_table(part: Part, by_class: Mapping[str | None, Mapping[str, NDArray[Any]]]) -> pyarrow.Table:
+    """The statistics of the units of layers, in a row by class; sorted by layer, unit, then class, all last."""
     labels = [*sorted(label for label in by_class if label is not None), None]
-    count = units.stop - units.start
+    numbers = np.concatenate([np.arange(units.start, units.stop, dtype=np.int32) for _, units in part])
+    layers = np.repeat(np.arange(len(part)), [units.stop - units.start for _, units in part])
     columns: dict[str, Any] = {
-        "layer": [layer] * (count * len(labels)),
-        "unit": np.repeat(np.arange(units.start, units.stop, dtype=np.int32), len(labels)),
-        "label": labels * count,
+        "layer": pyarrow.array([name for name, _ in part]).take(pyarrow.array(np.repeat(layers, len(labels)))),
+        "unit": np.repeat(numbers, len(labels)),
+        "label": pyarrow.array(labels, pyarrow.string()).take(
+            pyarrow.array(np.tile(np.arange(len(labels)), len(numbers)))
+        ),
     }
     for name in by_class[None]:
-        columns[name] = np.stack([by_class[label][name][rows] for label in labels], axis=1).reshape(-1)
+        columns[name] = np.stack([by_class[label][name] for label in labels], axis=1).reshape(-1)
     return pyarrow.table({name: columns[name] for name in STATISTICS_SCHEMA.names}, schema=STATISTICS_SCHEMA)
 
 
 @contextmanager
 def staged(folder: Path, staging: Path) -> Iterator[Path]:
-    """A folder to write a recording to; when the block ends well its files move to `folder`, the summary last."""
-    remove_tree(staging)
-    staging.mkdir(parents=True)
-    yield staging
-    (folder / "responses").mkdir(parents=True, exist_ok=True)
-    written = sorted(path.relative_to(staging) for path in staging.rglob("*") if path.is_file())
-    for name in sorted(written, key=lambda name: name.name == SUMMARY):
-        (staging / name).replace(folder / name)
-    remove_tree(staging)
+    """A folder to write a recording to; when the block ends well its files move to `folder`, the summary last.
+
+    By then the disk has them whole. Raises OutputError when it has no space.
+    """
+    try:
+        remove_tree(staging)
+        staging.mkdir(parents=True)
+        yield staging
+        (folder / RESPONSES).mkdir(parents=True, exist_ok=True)
+        written = sorted(path.relative_to(staging) for path in staging.rglob("*") if path.is_file())
+        with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+            deque(pool.map(_sync, [staging / name for name in written]), maxlen=0)
+        for name in sorted(written, key=lambda name: name.name == SUMMARY):
+            (staging / name).replace(folder / name)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the recording to '{folder}': {error.strerror or error}. "
+            "Free some space and run the same line again."
+        ) from error
+    finally:
+        remove_tree(staging)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def remove_tree(folder: Path) -> None:

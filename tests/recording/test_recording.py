@@ -9,7 +9,9 @@ from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 
+import duckdb
 import numpy as np
+import pandas
 import pytest
 import torch
 from pyarrow import parquet
@@ -108,7 +110,6 @@ def lines() -> list[str]:
 
 
 def test_duckdb_reads_it_in_the_line_of_the_docs(recording: Recording, lines: list[str]) -> None:
-    duckdb = pytest.importorskip("duckdb")
     assert "unit = 21" in lines[0]
     rows = duckdb.sql(lines[0].replace("recording/", f"{recording.folder}/").replace("21", "2")).fetchall()
     expected = recording.top("fc6:2", 9, one_per_group=False)
@@ -118,7 +119,6 @@ def test_duckdb_reads_it_in_the_line_of_the_docs(recording: Recording, lines: li
 def test_pandas_reads_it_in_the_line_of_the_docs(
     recording: Recording, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pandas = pytest.importorskip("pandas")
     (recording.folder.parent / "recording").symlink_to(recording.folder)
     monkeypatch.chdir(recording.folder.parent)
     table = eval(lines[1].replace("21", "2"), {"pandas": pandas})

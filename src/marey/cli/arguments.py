@@ -11,7 +11,10 @@ FlowWord = Literal["tvl1", "tvl1-fast", "dis", "farneback"]
 NetArgument = Annotated[
     str,
     typer.Argument(
-        metavar="NET", help="A .safetensors file, or file.py:function that returns a marey.Network.", show_default=False
+        metavar="NET",
+        help="A .safetensors file, motion-studies (which ships with marey), or file.py:function that returns a "
+        "marey.Network.",
+        show_default=False,
     ),
 ]
 DataArgument = Annotated[

@@ -11,15 +11,18 @@ from typing import Any, TypeVar
 
 from marey.errors import MareyError, NetworkError, WeightsError
 from marey.network import Network
+from marey.networks.bundled import BUNDLED, bundled
+from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, open_network, save
 
 Made = TypeVar("Made")
 
 
 def load(source: str | Path) -> Network:
-    """The network in a file that `marey train` or `save_network` wrote, or one that a function of the user's returns.
+    """The network in a file that `marey train` or `save` wrote, a bundled one, or one that a function returns.
 
-    `source` is a path that ends in .safetensors, or `file.py:function` or `package.module:function`, where the
+    `source` is a path that ends in .safetensors, the name of a network that ships with the package (`BUNDLED`:
+    "motion-studies" and its twins), or `file.py:function` or `package.module:function`, where the
     function takes no argument and returns a `marey.Network`. Only name code that you trust: it is run. It finds what
     lies beside its file, or in the current folder.
 
@@ -27,13 +30,15 @@ def load(source: str | Path) -> Network:
     give one.
     """
     text = str(source)
-    if text.endswith(".safetensors"):
-        return from_file(open_network(text), name=Path(text).stem)
+    file = _file(text)
+    if file is not None:
+        return from_file(file, name=text if text in BUNDLED else Path(text).stem)
     if ":" in text and not Path(text).exists():
         return _called(text)
     if not Path(text).exists():
         raise WeightsError(
-            f"there is no network '{text}'; expected a .safetensors file, or file.py:function for your own."
+            f"there is no network '{text}'; expected a .safetensors file, or file.py:function for your own, or one of "
+            f"{', '.join(BUNDLED)}."
         )
     raise WeightsError(
         f"'{text}' is no network file; expected .safetensors as `marey train` writes, or file.py:function that returns "
@@ -55,8 +60,27 @@ def from_file(file: NetworkFile, *, name: str | None = None) -> Network:
 
 
 def provenance(source: str | Path) -> dict[str, Any]:
-    """How the network in a file was made; nothing for other sources."""
-    return dict(open_network(source).provenance) if str(source).endswith(".safetensors") else {}
+    """How the network in a file, or a bundled one, was made; nothing for other sources."""
+    file = _file(str(source))
+    return {} if file is None else dict(file.provenance)
+
+
+def two_stream_file(source: str | Path) -> NetworkFile:
+    """The two-stream network in a file, or a bundled one; WeightsError for all else."""
+    file = _file(str(source))
+    if file is None or not isinstance(file.module, TwoStream) or len(file.module.streams) < 2:
+        raise WeightsError(
+            f"'{source}' is no two-stream network to start from; expected a .safetensors file of `marey train`, or one "
+            f"of {', '.join(BUNDLED)}."
+        )
+    return file
+
+
+def _file(text: str) -> NetworkFile | None:
+    """The network of a .safetensors file or of a bundled name."""
+    if text in BUNDLED:
+        return bundled(text)
+    return open_network(text) if text.endswith(".safetensors") else None
 
 
 def keep_maxima(network: Network, path: str | Path) -> None:

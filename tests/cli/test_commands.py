@@ -204,6 +204,15 @@ def test_train_writes_a_network_and_says_how_good_it_is(marey: Marey, shapes: Pa
     assert _files(path.parent) == ["new.safetensors"] and len(load(path).classes) == 6
 
 
+def test_train_from_a_network_takes_its_architecture(marey: Marey, net: Path, shapes: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new.safetensors"
+    said = marey("train", shapes, "--out", path, "--hold-out", "0", "--from", net, "--steps", 1, "--size", 64)
+    assert said.status == 0, said.err
+    assert load(path).streams == load(net).streams
+    said = marey("train", shapes, "--out", path, "--from", "motion-studies-verifier")
+    assert said.status == 1 and "is no two-stream network to start from" in said.err.replace("\n", " ")
+
+
 def test_train_stopped_goes_on_with_the_same_line(
     marey: Marey, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

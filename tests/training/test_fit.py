@@ -13,9 +13,10 @@ import marey
 from marey.classify import evaluated
 from marey.datasets import Split, class_folders, group_of, grouped_split
 from marey.datasets.motion_studies import StudySet
-from marey.errors import DatasetError, MareyError, OutputError, VideoError
+from marey.errors import DatasetError, MareyError, OutputError, VideoError, WeightsError
 from marey.networks.loading import from_file
-from marey.networks.weights import open_network, weights_hash
+from marey.networks.two_stream import TwoStream
+from marey.networks.weights import NetworkFile, open_network, weights_hash
 from marey.training import fit, stage, training_data
 from marey.training.fit import Trained, TrainingProgress, train
 from marey.training.settings import Settings
@@ -118,6 +119,28 @@ def test_the_towers_are_given_back_as_late_fusion_too(split: Split, short: Setti
     assert late.module.config["fusion"] == "late" and len(scores) == len(means)
     trained = dict(done.file.module.named_parameters())["rgb.conv1_1.weight"]
     assert not dict(late.module.named_parameters())["rgb.conv1_1.weight"].equal(trained)
+
+
+def test_a_network_starts_from_another_one_with_other_classes(
+    split: Split, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(split, tmp_path / "first.safetensors", settings=short)
+    first = open_network(tmp_path / "first.safetensors")
+    two = {clip.label for clip in split.train[:1]} | {split.train[-1].label}
+    fewer = Split(tuple(clip for clip in split.train if clip.label in two), ())
+    monkeypatch.setattr(stage.Stage, "run", lambda self, on_step, seconds: None)  # so that nothing is learned
+    settings = replace(short, width=0.5).built_as(first.module.config)
+    second = train(fewer, tmp_path / "second.safetensors", settings=settings, start=first).file
+    for name, values in first.module.state_dict().items():
+        scores = "scores" in name or "auxiliary" in name
+        assert scores or second.module.state_dict()[name].equal(values)
+    assert second.classes == tuple(sorted(map(str, two))) and second.provenance["start"] == weights_hash(first.module)
+
+
+def test_a_start_of_other_shapes_is_an_error(split: Split, short: Settings, tmp_path: Path) -> None:
+    other = TwoStream(2, size=32, width=1.0, frames=1, stack=3, norm="batch")
+    with pytest.raises(WeightsError, match="no weight has a name and shape"):
+        train(split, tmp_path / "net.safetensors", settings=short, start=NetworkFile(other, other.input_streams()))
 
 
 def test_kept_blocks_of_the_towers_stay_as_they_are_in_the_fusion_stage(

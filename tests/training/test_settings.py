@@ -7,7 +7,6 @@ import pytest
 from marey.errors import MareyError
 from marey.networks.two_stream import TwoStream
 from marey.training.augmentation import Augmentation
-from marey.training.fit import without_flip
 from marey.training.settings import Settings
 
 
@@ -39,6 +38,6 @@ def test_the_architecture_of_the_settings_builds_a_network() -> None:
 
 def test_without_flip_changes_nothing_else() -> None:
     settings = Settings(seed=3, augmentation=Augmentation(zoom=0.2))
-    changed = without_flip(settings)
+    changed = settings.without_flip()
     assert changed.augmentation == Augmentation(zoom=0.2, flip=0.0)
     assert {**changed.record(), "augmentation": None} == {**settings.record(), "augmentation": None}

@@ -1,7 +1,7 @@
 """`marey train`: a two-stream network from a folder of clips."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 from rich.console import Console
@@ -52,6 +52,15 @@ def train(
     ] = None,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Whether mirror images keep their class.")] = True,
     flow: FlowOption = "tvl1-fast",
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NET",
+            help="Start from a two-stream network, which may have other classes, with its size and layers.",
+            show_default=False,
+        ),
+    ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = None,
 ) -> int:
@@ -62,7 +71,9 @@ def train(
     """
     from marey.cli.device import device_of
     from marey.errors import OutputError
-    from marey.training.fit import TrainingProgress, without_flip
+    from marey.networks.loading import two_stream_file
+    from marey.networks.two_stream import TwoStream
+    from marey.training.fit import TrainingProgress
     from marey.training.fit import train as fit
     from marey.training.settings import Settings
 
@@ -85,7 +96,10 @@ def train(
         flow=flow,
     )
     if not flip:
-        settings = without_flip(settings)
+        settings = settings.without_flip()
+    begin = None if start is None else two_stream_file(start)
+    if begin is not None:
+        settings = settings.built_as(cast(TwoStream, begin.module).config)
     place = device_of(device)
     console = Console(stderr=True)
     split, words = chosen_split(data, hold_out, group=group, seed=seed)
@@ -116,6 +130,7 @@ def train(
             out,
             settings=settings,
             name=data.name,
+            start=begin,
             device=place,
             on_load=loaded,
             on_step=stepped,

@@ -142,6 +142,23 @@ def load_weights(module: nn.Module, path: str | Path, *, strict: bool = True) ->
     return tuple(tensors)
 
 
+def take_weights(module: nn.Module, other: nn.Module) -> tuple[str, ...]:
+    """Copy those weights of `other` into `module` whose names and shapes fit; their names.
+
+    So a network starts from one with other classes: all but the scores fits. Raises WeightsError when nothing does.
+    """
+    wanted = module.state_dict()
+    fitting = {
+        name: values
+        for name, values in other.state_dict().items()
+        if name in wanted and wanted[name].shape == values.shape
+    }
+    if not any(values.ndim > 1 for values in fitting.values()):
+        raise WeightsError("no weight has a name and shape of the network to start; build both with the same options.")
+    module.load_state_dict(fitting, strict=False)
+    return tuple(fitting)
+
+
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """The named weights in a .safetensors, .pt or .pth file, without wrappers; code in a pickle is never run."""
     path = Path(path)

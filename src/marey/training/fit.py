@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from marey.datasets.splits import Split
 from marey.errors import DatasetError, OutputError
 from marey.evaluation import Evaluation, averaged
 from marey.networks.two_stream import TwoStream
-from marey.networks.weights import NetworkFile, save
+from marey.networks.weights import NetworkFile, save, take_weights, weights_hash
 from marey.streams import Stream
 from marey.training.clip_store import free_memory
 from marey.training.saved_state import open_state, save_state
@@ -68,6 +68,7 @@ def train(
     name: str = "",
     cache: FlowCache | None = None,
     loader: Loader | None = None,
+    start: NetworkFile | None = None,
     device: str | torch.device = "cpu",
     windows: int = 5,
     save_seconds: float = 60.0,
@@ -82,7 +83,9 @@ def train(
     others are decoded again at each use, their flow coming from the cache. The result does not depend on it. The state
     is saved beside `out` every `save_seconds` and on Ctrl-C; the same call goes on from it, and removes it when done.
     Nothing is chosen by the clips held out. `loader` gives clips that are not on disk, such as generated ones, with
-    their flow. `on_note` is told, in a line, what the user should know.
+    their flow. `start` is a network to start from, which may have other classes: the weights whose names and shapes fit
+    are taken (build the same with `Settings.built_as`), the others are random. `on_note` is told, in a line, what the
+    user should know.
 
     Raises DatasetError for a split without clips or a state of other settings, VideoError when no clip of a class can
     be read, OutputError, before the long part, for an `out` that cannot be written.
@@ -116,7 +119,8 @@ def train(
             on_note=on_note,
         )
         paths = sorted(f"{clip.label}/{clip.path.name}" for clip in data.train.sources)
-        key = {**settings.record(), "classes": list(classes), "clips": paths}
+        started = {} if start is None else {"start": weights_hash(start.module)}
+        key = {**settings.record(), "classes": list(classes), "clips": paths, **started}
         state_path = out.with_name(out.name + ".training")
         state = open_state(state_path, key) or {"settings": key, "done": {}, "current": None, "seconds": 0.0}
         runner = _Runner(
@@ -129,10 +133,10 @@ def train(
             on_step=on_step,
             begun=begun,
         )
-        towers, network = _fitted(runner, len(classes))
+        towers, network = _fitted(runner, len(classes), start)
         tested = data.held_out and not runner.interrupted
         results = _results(towers, network, data, split, windows=windows) if tested else {}
-    provenance = _provenance(name, split, data, settings, runner=runner, results=results)
+    provenance = _provenance(name, split, data, settings, runner=runner, results=results) | started
     file = NetworkFile(network, shown, classes, provenance)
     if runner.interrupted:
         return Trained(file, results, interrupted=True, left_out=data.left_out)
@@ -152,12 +156,14 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _fitted(runner: "_Runner", classes: int) -> tuple[dict[str, TwoStream], TwoStream]:
+def _fitted(runner: "_Runner", classes: int, start: NetworkFile | None) -> tuple[dict[str, TwoStream], TwoStream]:
     """The towers by the names of their stages, and the network that is made of them, trained."""
     towers = {}
     for stage_name, stream in (("appearance", "rgb"), ("motion", "flow")):
         with seeded(runner.settings.seed):  # for each network, so that a resumed run starts it from the same weights
             tower = TwoStream(classes, **{**runner.settings.architecture(), "frames": 1}, streams=(stream,))
+        if start is not None:
+            take_weights(tower, start.module)
         towers[stage_name] = runner.finished(
             stage_name, tower, steps=runner.settings.tower_steps, batch=runner.settings.batch, rates={"": 1.0}
         )
@@ -168,6 +174,8 @@ def _fitted(runner: "_Runner", classes: int) -> tuple[dict[str, TwoStream], TwoS
             fusion=runner.settings.fusion,
             auxiliary=runner.settings.fusion != "late",
         )
+    if start is not None:
+        take_weights(network, start.module)
     trained_towers = {key: value for tower in towers.values() for key, value in tower.state_dict().items()}
     fitting = {key: value for key, value in trained_towers.items() if key in network.state_dict()}
     network.load_state_dict(fitting, strict=False)
@@ -339,8 +347,3 @@ def _provenance(
         "results": {kind: evaluation.record() for kind, evaluation in results.items()},
         "versions": {"marey": __version__, "torch": str(torch.__version__)},
     }
-
-
-def without_flip(settings: Settings) -> Settings:
-    """The settings for classes that a mirror image changes, as left and right."""
-    return replace(settings, augmentation=replace(settings.augmentation, flip=0.0))

@@ -1,6 +1,7 @@
 """All settings of a training run in one place, kept in the network's file."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from marey.errors import MareyError
@@ -84,6 +85,14 @@ class Settings:
         check_method(self.flow)
         if not self.learning_rate > 0 or (self.minutes is not None and not self.minutes > 0):
             raise MareyError(f"learning_rate is {self.learning_rate} and minutes {self.minutes}; expected above 0.")
+
+    def built_as(self, config: Mapping[str, Any]) -> "Settings":
+        """These settings with the architecture of a `TwoStream` of that `config`."""
+        return replace(self, fusion=config["fusion"], **{name: config[name] for name in self.architecture()})
+
+    def without_flip(self) -> "Settings":
+        """These settings for classes that a mirror image changes, as left and right."""
+        return replace(self, augmentation=replace(self.augmentation, flip=0.0))
 
     def architecture(self) -> dict[str, Any]:
         """What `TwoStream` is told, but for classes and streams."""

@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
 	@touch $@
 
-demo: $(INSTALLED) ## train a small network on moving shapes and draw what its units want, into demo/
+demo: $(INSTALLED) ## draw what units of the network that ships with marey want to see, into demo/
 	@$(BIN)/marey demo --out demo
 
 test: $(INSTALLED) ## run the tests: tests/, the doctests of src/, the examples of README.md and docs/

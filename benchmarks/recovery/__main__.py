@@ -23,7 +23,7 @@ from report import write_report
 
 import marey
 
-NETWORK, VERIFIER = "motion-studies", "motion-studies/verifier"
+NETWORK, VERIFIER = "motion-studies", "motion-studies-verifier"
 
 
 def kept(path: Path) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=marey.Recipe().steps)
     parser.add_argument("--units", type=int, default=32, help="most units of each kind")
-    parser.add_argument("--classes", type=int, default=24, help="the first classes")
+    parser.add_argument("--classes", type=int, default=26, help="the first classes")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "rows.jsonl"

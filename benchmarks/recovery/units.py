@@ -18,7 +18,7 @@ from marey.taps import frozen
 
 LAYERS = ("flow.relu3_3", "flow.relu4_3", "rgb.relu3_3", "rgb.relu4_3")
 STUDIES = StudySet(42, seed=3000, frames=12)
-"""1008 clips, shown once each."""
+"""1092 clips, shown once each."""
 PLACES = 24
 """Places of a layer taken from each clip."""
 SPEED_EDGES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 8.0)

@@ -1,6 +1,6 @@
 """What recording costs beside the bare network and beside decoding, and how quickly a large recording answers.
 
-python benchmarks/recording.py speed NET.safetensors CLIPS   # clips/s, overlap, all layers against none
+python benchmarks/recording.py speed NET.safetensors CLIPS   # clips/s, overlap, all layers against no layer
 python benchmarks/recording.py rows 100000                   # opening, top clips, memory of a made-up recording
 """
 
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ import numpy as np
 import torch
 
 from marey.datasets.clips_in import clips_in
-from marey.network import Network
+from marey.network import Layer, Network
 from marey.networks.loading import load
-from marey.recording import Recording, record
-from marey.recording.plan import FORMAT, Settings
-from marey.recording.store import write_recording
+from marey.recording import Recording
+from marey.recording.chosen import chosen_layers
+from marey.recording.plan import FORMAT, Settings, planned
+from marey.recording.record import completed, fill, prepare
+from marey.recording.store import UNFINISHED, write_recording
 from marey.taps import frozen
 from marey.video.ahead import ClipWindows, windows_ahead
 from marey.video.flow_cache import FlowCache
@@ -48,7 +50,7 @@ def speed(given: argparse.Namespace) -> None:
     clips = [found[k * len(found) // count] for k in range(count)]
     settings = Settings(windows=given.windows, batch=given.batch, flow=given.flow)
     place = Path(tempfile.mkdtemp(prefix="recording-"))
-    cache = FlowCache(given.cache)
+    cache = FlowCache(place / "cache" if given.cache is None else given.cache)
     try:
 
         def loaded() -> list[ClipWindows]:
@@ -94,36 +96,35 @@ def speed(given: argparse.Namespace) -> None:
             )
 
         turn = iter(range(10**6))
-        finishing: dict[bool, list[tuple[float, float]]] = {}
+        finishing: dict[str, list[tuple[float, float]]] = {}
 
-        def recorded(layers: list[str] | None) -> None:
+        def recorded(name: str, layers: tuple[Layer, ...]) -> None:
+            """As `record` does it, which refuses to record no layer."""
+            folder = place / str(next(turn))
+            plan = planned(network, clips, layers, settings, shard_clips=None)
             passed = (0.0, 0.0)
 
             def note(done: int, count: int) -> None:
                 nonlocal passed
                 passed = (time.perf_counter(), time.process_time())
 
-            record(
-                network,
-                clips,
-                layers,
-                out=place / str(next(turn)),
-                settings=settings,
-                cache=cache,
-                workers=given.workers,
-                report=note,
-            )
-            finishing.setdefault(layers is None, []).append(
-                (time.perf_counter() - passed[0], time.process_time() - passed[1])
-            )
+            def filled(indices: Iterator[int]) -> Iterator[int]:
+                options: dict[str, Any] = {"cache": cache, "workers": given.workers, "limit_seconds": 600.0}
+                return fill(network, plan, folder / UNFINISHED, indices, **options)
 
+            prepare(folder, plan)
+            completed(folder, plan, network, filled, note)
+            ended = (time.perf_counter() - passed[0], time.process_time() - passed[1])
+            finishing.setdefault(name, []).append(ended)
+
+        scores, every = chosen_layers(network, [network.scores]), chosen_layers(network, None)
+        chosen = {"recording, no layer": (), "recording, class scores only": scores, "recording, all layers": every}
         network.layers, network.weights_hash  # noqa: B018 -- known before the clock runs
         ways: dict[str, Callable[[], object]] = {
             "(a) bare forward, preloaded": bare,
             "(b) decoding, flow cached": decoded,
             "(b) clips cached": consumed,
-            "recording, class scores only": lambda: recorded([network.scores]),
-            "recording, all layers": lambda: recorded(None),
+            **{name: lambda name=name, layers=layers: recorded(name, layers) for name, layers in chosen.items()},
         }
         took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
         for _ in range(given.repeats):
@@ -141,12 +142,14 @@ def speed(given: argparse.Namespace) -> None:
             print(
                 f"{name:32} {len(clips) / wall:8.1f} clips/s  {bare_wall / wall:6.2f} of (a)  processor {busy:6.2f} s"
             )
-        none, every = middle["recording, class scores only"], middle["recording, all layers"]
-        print(f"all layers against scores only: wall {every[0] / none[0]:.3f}, processor {every[1] / none[1]:.3f}")
-        last_none, last_every = (_medians(finishing[everything]) for everything in (False, True))
+        last = {name: _medians(values) for name, values in finishing.items()}
+        for name in list(chosen)[:2]:
+            for kind, which in (("wall", 0), ("processor", 1)):
+                none, all_layers = middle[name][which], middle["recording, all layers"][which]
+                passes = (all_layers - last["recording, all layers"][which]) / (none - last[name][which])
+                print(f"all layers against '{name}', {kind}: {all_layers / none:.3f}, without the end {passes:.3f}")
         print(
-            f"of it, sorting and writing the files at the end: {last_every[0]:.2f} s, {last_every[1]:.2f} s of "
-            f"processors; without: {(every[1] - last_every[1]) / (none[1] - last_none[1]):.3f}"
+            f"the end, sorting and writing: {', '.join(f'{wall:.2f} s ({busy:.2f})' for wall, busy in last.values())}"
         )
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -253,7 +256,7 @@ def main() -> None:
     one.add_argument("net")
     one.add_argument("clips", type=Path)
     one.add_argument("--device", default="cpu")
-    one.add_argument("--cache", type=Path, default=None)
+    one.add_argument("--cache", type=Path, help="its kept clips are removed on the way; default: one of its own")
     one.add_argument("--flow", default="tvl1-fast")
     one.add_argument("--windows", type=int, default=3)
     one.add_argument("--batch", type=int, default=16)

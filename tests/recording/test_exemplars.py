@@ -12,6 +12,7 @@ from torch import nn
 import marey
 from marey.errors import MareyError, NetworkError, VideoError
 from marey.network import Network
+from marey.real_maxima import measure_maxima
 from marey.recording import Recording, exemplars, put_maxima, record
 from marey.recording.answers import clip_answers, strongest_answers
 from marey.recording.heat import heat
@@ -123,3 +124,17 @@ def test_maxima_of_a_recording_normalize_its_network_and_no_other(
     assert set(network.maxima) == set(recording.layers)
     with pytest.raises(NetworkError, match="is of other weights than small"):
         put_maxima(recording, small(seed=1))
+
+
+def test_a_recording_bounds_the_flow_as_measuring_the_same_clips_does(
+    recording: Recording, clips: list[Clip], small: Callable[..., Network], tmp_path: Path
+) -> None:
+    for clip in clips:
+        (tmp_path / f"{clip.label}").mkdir(exist_ok=True)
+        (tmp_path / f"{clip.label}" / clip.path.name).symlink_to(clip.path)
+    network, other = small(), small()
+    put_maxima(recording, network, ["fc6"])
+    assert measure_maxima(other, tmp_path, {"fc6"}, flow="dis", windows=2) == len(clips)
+    assert network.bounds == {"flow": pytest.approx(other.bounds["flow"], rel=1e-3)}
+    assert 0 < network.bounds["flow"] < network.stream("flow").bound
+    torch.testing.assert_close(network.maxima["fc6"], other.maxima["fc6"], rtol=1e-4, atol=1e-5)

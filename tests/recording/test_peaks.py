@@ -108,3 +108,29 @@ def test_a_layer_that_answers_twice_counts_the_first_time_and_one_that_does_not_
     found.read("a", torch.ones(1, 1, 2, 2))
     found.read("a", torch.zeros(1, 1, 2, 2))
     assert found.maximum[0, 0] == 1 and found.missing() == {"b"}
+
+
+@pytest.mark.parametrize("frames", [1, 3], ids=["no time", "frames folded into the batch"])
+@pytest.mark.parametrize("names", [["0", "1"], ["1"]], ids=["after its input", "alone"])
+def test_a_normalization_is_largest_where_its_input_is_or_least_where_it_turns_it(
+    frames: int, names: list[str]
+) -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(6).eval()
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([1.0, -1.0, 0.0, 1e-6, 2.0, 1.0]))
+        norm.bias.copy_(torch.tensor([0.0, 0.0, 3.0, 1.0, -5.0, 0.0]))
+        before = torch.randn(2 * frames, 6, 5, 7)
+        after = norm(before)
+    found = PassPeaks(dict.fromkeys(names, 6), 2, torch.device("cpu"))
+    if "0" in names:
+        found.read("0", before)
+    found.read("1", after, module=norm, given=before)
+    maximum, place = found.maximum[:, -6:], found.place[:, -6:].long()
+    expected, given = peaks(after, 2), peaks(before, 2)
+    torch.testing.assert_close(maximum, expected.maximum, rtol=1e-6, atol=0)
+    assert found.mean[:, -6:].equal(expected.mean)
+    assert volume(after, 2).flatten(2).gather(2, place[..., None])[..., 0].equal(maximum)
+    assert place[:, 1:3].equal(expected.place[:, 1:3].long())
+    rising = [0, 4, 5]
+    assert place[:, rising].equal(given.place[:, rising].long())

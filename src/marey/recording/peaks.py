@@ -50,12 +50,14 @@ class PassPeaks:
         """Take in what a layer answers, unless it did before; `given` is the input of its module.
 
         Where a ReLU is given what was read just before, its largest values are at the same places: no second search.
+        A batch normalization rises with its input, so its largest values are sought there, but for units that it turns
+        around. Of values that only rounding makes equal, or parts by the last bit, the input's largest counts.
         """
         if name not in self._left:
             return
         self._left.remove(name)
         maps = _maps(output, self._clips)
-        place = self._same_place(module, given)
+        place = self._known_place(module, given, maps)
         largest, place = _largest(maps) if place is None else (_at(maps, place), place)
         columns = self._columns[name]
         into = Peaks(self.maximum[:, columns], self.mean[:, columns], self.place[:, columns])
@@ -74,13 +76,32 @@ class PassPeaks:
         """The layers that have not answered."""
         return self._left
 
-    def _same_place(self, module: nn.Module | None, given: Tensor | None) -> Tensor | None:
+    def _known_place(self, module: nn.Module | None, given: Tensor | None, maps: Tensor) -> Tensor | None:
+        """Where the largest values of maps are, as far as it follows from the module's input."""
+        if given is None or given.shape[:2] != maps.shape[:2]:
+            return None
+        read = self._read_before(given)
+        if type(module) is nn.ReLU and read is not None:
+            return read.place * ~(read.largest <= 0)  # where nothing is above 0 all are 0, and the first counts
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) and not module.training:
+            place = _largest(_maps(given, self._clips))[1] if read is None else read.place
+            return _turned(place, maps, module.weight <= 0) if module.affine else place
+        return None
+
+    def _read_before(self, given: Tensor) -> _Read | None:
         before = self._before
-        if type(module) is not nn.ReLU or before is None or given is None:
+        if before is None or before.output() is not given or before.version != given._version:
             return None
-        if before.output() is not given or before.version != given._version:
-            return None
-        return before.place * ~(before.largest <= 0)  # where nothing is above 0 all are 0, and the first counts
+        return before
+
+
+def _turned(place: Tensor, maps: Tensor, turned: Tensor) -> Tensor:
+    """The places, with those of the `turned` units sought in their maps."""
+    if not bool(turned.any()):
+        return place
+    place = place.clone()
+    place[:, turned] = _largest(maps[:, turned])[1]
+    return place
 
 
 def peaks(output: Tensor, clips: int) -> Peaks:

@@ -142,7 +142,12 @@ def in_order(layers: Iterable[nn.Module], values: Tensor) -> Tensor:
 
 
 def initialize(network: nn.Module) -> None:
-    """He et al., ICCV 2015, for layers before a ReLU; zero biases; small weights for the scores."""
+    """He et al., ICCV 2015, for layers before a ReLU; zero biases; small weights for the scores.
+
+    Weights without memory, which a file will replace, are left alone: asking for random ones takes seconds.
+    """
+    if any(value.is_meta for value in network.parameters()):
+        return
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             if name.endswith("scores") or name.startswith("auxiliary"):

@@ -102,7 +102,7 @@ def _configure(stream: VideoStream, frames: Picture, rate: float, quality: int) 
     context.color_primaries = context.color_trc = _BT709
     if context.name == "libx264":
         # Without the macroblock tree, whose choices differ from run to run: the same frames give the same file.
-        context.options = {"crf": str(quality), "preset": "medium", "x264-params": "mbtree=0"}
+        context.options = {"crf": str(quality), "preset": "veryfast", "x264-params": "mbtree=0"}
     else:
         context.bit_rate = max(500_000, round(frames.shape[1] * frames.shape[2] * rate * 0.2))
 
@@ -161,7 +161,7 @@ def write_png(picture: Picture, path: str | Path) -> None:
     if picture.ndim != 3 or picture.shape[-1] != 3 or 0 in picture.shape:
         raise MareyError(f"a picture has shape {picture.shape}; expected (height, width, 3).")
     with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
+        Image.fromarray(picture).save(temporary, format="PNG", compress_level=4)
 
 
 def _save_all(images: Sequence[Image.Image], path: str | Path, form: str, rate: float, **options: object) -> None:

@@ -178,6 +178,16 @@ def test_units_that_were_not_recorded_are_told(recording: Recording, address: st
         recording.top(address)
 
 
+def test_the_strongest_clips_do_not_wait_for_pandas(recording: Recording) -> None:
+    lines = (
+        "import sys; from marey.recording import Recording; "
+        f"found = Recording.open({str(recording.folder)!r}); found.top('fc6:2'); found.matrix('fc6'); "
+        "print('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_a_hundred_thousand_clips_open_and_answer_quickly(tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "benchmarks" / "recording.py"
     words = [sys.executable, str(script), "rows", "100000", "--units", "8", "--out", str(tmp_path / "rows")]

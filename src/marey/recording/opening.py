@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 from pyarrow import parquet
 
 from marey.errors import MareyError
@@ -57,6 +59,12 @@ def rows_between(file: parquet.ParquetFile, path: Path, first: int, stop: int) -
     except (OSError, pyarrow.ArrowException) as error:
         raise damaged(path, error) from None
     return table.slice(first - begin, stop - first)
+
+
+def numbers(column: pyarrow.ChunkedArray) -> NDArray[Any]:
+    """The values of a column without gaps; pyarrow's `to_numpy` would first import pandas, where that is installed."""
+    parts = [np.from_dlpack(part) for part in column.chunks]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts or [column.combine_chunks().to_numpy()])
 
 
 def parquet_file(path: Path) -> parquet.ParquetFile:

@@ -85,7 +85,7 @@ def exemplar_block(found: Sequence[Exemplar], *, max_px: float | None = None) ->
         response = one.response
         label = response.clip.label or "no class"
         wrong = "" if response.prediction in (None, response.clip.label) else f", taken for {response.prediction}"
-        lines = [f"{response.value:.3g}  {label}{wrong}", f"{response.clip.path.name}, {response.seconds:.1f} s"]
+        lines = [f"{response.value:.3g}  {label}{wrong}", response.clip.path.name, f"at {response.seconds:.1f} s"]
         blocks += [text_block(line, size=12, color=QUIET, width=cells.width) for line in lines]
         columns.append(below(blocks, gap=4))
     return beside(columns, gap=GAP)

@@ -18,7 +18,7 @@ from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.evaluation import Evaluation
 from marey.receptive_field import Field, ReceptiveField
 from marey.recording.clip_rows import ClipRows
-from marey.recording.opening import damaged, parquet_file, read_summary, read_table, rows_between
+from marey.recording.opening import damaged, numbers, parquet_file, read_summary, read_table, rows_between
 from marey.recording.store import CLIPS, STATISTICS, SUMMARY, layer_path
 from marey.streams import Stream, Windows
 from marey.units import Unit
@@ -196,7 +196,7 @@ class Recording:
     def matrix(self, layer: str, *, field: str = "maximum") -> Tensor:
         """(clip, unit) of a field, the clips being those recorded, in order."""
         units = self.layer(layer).units
-        values = self.units(layer, 0, units)[field].to_numpy()
+        values = numbers(self.units(layer, 0, units)[field])
         return torch.from_numpy(values.reshape(units, self.recorded).T.copy())
 
     def top(self, unit: str | Unit, count: int = 9, *, one_per_group: bool = True) -> list[Response]:
@@ -206,11 +206,11 @@ class Recording:
         """
         found = self.unit(unit)
         rows = self.responses(found)
-        values, numbers = rows["maximum"].to_numpy(), rows["clip"].to_numpy()
+        values, clips = numbers(rows["maximum"]), numbers(rows["clip"])
         chosen: list[int] = []
         groups: set[str] = set()
         for row in _descending(values, count):
-            group = self._clip_rows.group(int(numbers[row])) if one_per_group else None
+            group = self._clip_rows.group(int(clips[row])) if one_per_group else None
             if group is not None:
                 if group in groups:
                     continue
@@ -218,8 +218,7 @@ class Recording:
             chosen.append(row)
             if len(chosen) >= count:
                 break
-        taken = rows.take(pyarrow.array(chosen, pyarrow.int64()))
-        return [self._response(found, values) for values in taken.to_pylist()]
+        return [self._response(found, rows.slice(row, 1).to_pylist()[0]) for row in chosen]
 
     def _response(self, unit: Unit, row: Mapping[str, Any]) -> Response:
         number = row["clip"]
@@ -244,7 +243,7 @@ class Recording:
         """The largest activation of every unit over all clips: a_max of equation (1)."""
         table = self.statistics(layer)
         every = table.filter(compute.is_null(table["label"]))
-        return torch.from_numpy(every["maximum"].to_numpy().copy())
+        return torch.from_numpy(numbers(every["maximum"]).copy())
 
     def statistics(self, layer: str, channel: int | None = None) -> pyarrow.Table:
         """Of every unit and class (label; null: all clips): count, mean, variance, maximum, quantiles of the maxima."""

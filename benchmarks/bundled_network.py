@@ -18,7 +18,6 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import nn
 
 from marey.datasets.motion_studies import StudySet
 from marey.datasets.motion_studies.casting import drawn_factors
@@ -29,7 +28,7 @@ from marey.network import Network
 from marey.networks.early_fusion import EarlyFusion
 from marey.networks.loading import from_file
 from marey.networks.two_stream import TwoStream
-from marey.networks.weights import NetworkFile, open_network, save, weights_hash
+from marey.networks.weights import NetworkFile, open_network, save, take_weights, weights_hash
 from marey.training.augmentation import Augmentation
 from marey.training.settings import Settings
 from marey.training.stage import Stage, Trainable, channels_last, clip_probabilities, faster_in_bf16, seeded
@@ -153,13 +152,6 @@ def run(
     return {"steps": stage.step, "seconds": round(stage.seconds, 1), "arithmetic": "bf16" if stage.bf16 else "fp32"}
 
 
-def started(module: nn.Module, other: nn.Module) -> None:
-    """Give a module the weights of another one whose names and shapes fit."""
-    wanted, found = module.state_dict(), other.state_dict()
-    fitting = {name: values for name, values in found.items() if name in wanted and wanted[name].shape == values.shape}
-    module.load_state_dict(fitting, strict=False)
-
-
 def told_of(studies: StudySet, settings: Settings, stages: Mapping[str, Any]) -> dict[str, Any]:
     """How a file of weights was made."""
     data = (
@@ -189,7 +181,7 @@ def classes_learned(out: Path, studies: StudySet, settings: Settings, steps: int
     start = open_network(out / "cells.safetensors")
     with seeded(settings.seed):
         module = TwoStream(len(known), **settings.architecture())
-    started(module, start.module)
+    take_weights(module, start.module)
     rates = {**KEPT_TOWERS, "": 0.5}
     stage = run("classes", module, data.clips, data.classes, settings=settings, steps=steps, rates=rates)
     stages = {**start.provenance["stages"], "classes": stage}
@@ -204,7 +196,7 @@ def late_learned(out: Path, studies: StudySet, settings: Settings, steps: int) -
     start = open_network(out / "cells.safetensors")
     with seeded(settings.seed):
         module = TwoStream(len(known), **settings.architecture(), fusion="late")
-    started(module, start.module)
+    take_weights(module, start.module)
     rates = {**KEPT_TOWERS, "": 1.0}
     stage = run("late", module, data.clips, data.classes, settings=settings, steps=steps, rates=rates)
     stages = {**start.provenance["stages"], "late": stage}
@@ -219,7 +211,7 @@ def verifier(out: Path, studies: StudySet, settings: Settings, steps: int, class
     with seeded(settings.seed):
         start, module = EarlyFusion(len(cells)), EarlyFusion(len(known))
     stages = {"cells": run("verifier of cells", start, data.clips, data.cells, settings=settings, steps=steps)}
-    started(module, start)
+    take_weights(module, start)
     settings_now = replace(settings, learning_rate=settings.learning_rate / 4)
     stages["classes"] = run("verifier", module, data.clips, data.classes, settings=settings_now, steps=class_steps)
     file = NetworkFile(module, module.input_streams(), tuple(known), told_of(studies, settings, stages))

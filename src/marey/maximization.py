@@ -158,6 +158,7 @@ def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> tuple[nn.Modu
     """The module whose arithmetic the recipe asks for, or which is faster here, and the name of that arithmetic."""
     if recipe.precision == "fp32" or (recipe.precision == "auto" and recipe.steps < 32):
         return network.module, "fp32"
+
     def step(module: nn.Module) -> None:
         windows = {
             stream.name: torch.full((len(batch), *stream.shape), stream.rest, device=network.device, requires_grad=True)

@@ -58,6 +58,15 @@ def test_record_writes_a_recording_and_says_what_was_left_out(
     assert refused.status == 1 and "settings.windows was 3, is 2" in refused.err
 
 
+def test_a_recording_of_nothing_is_a_failure_that_says_why(marey: Marey, net: Path, tmp_path: Path) -> None:
+    place = tmp_path / "broken" / "disc_left"
+    place.mkdir(parents=True)
+    (place / "person1_a.mp4").write_text("no video")
+    said = _recorded(marey, net, place.parent, tmp_path / "recording")
+    assert said.status == 1 and "person1_a.mp4" in said.out
+    assert "none of the 1 clips can be read" in said.err
+
+
 def test_top_shows_the_strongest_clips_one_of_each_group(marey: Marey, net: Path, few: Path, tmp_path: Path) -> None:
     out = tmp_path / "recording"
     _recorded(marey, net, few, out)

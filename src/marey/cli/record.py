@@ -50,6 +50,7 @@ def record(
     from marey.cli.device import placed
     from marey.cli.output import writable
     from marey.datasets.clips_in import clips_in
+    from marey.errors import VideoError
     from marey.networks.loading import load
     from marey.recording.plan import Settings
     from marey.recording.record import record as recorded
@@ -79,6 +80,8 @@ def record(
     shown.print(about)
     for one in found.failures:
         shown.print(str(one), highlight=False, markup=False, soft_wrap=True)
+    if not found.recorded:
+        raise VideoError(f"none of the {found.left_out} clips can be read, for the reasons above; nothing is recorded.")
 
 
 @contextmanager

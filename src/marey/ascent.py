@@ -24,6 +24,9 @@ _WINDOW = 32
 _REACHED = 0.1
 """How near, in parts of it, a score must be to its target for a run to end early."""
 
+_LOST, _FOUND = 0.1, 0.5
+"""Scores at half time: below the first an input is lost where another of its sweep is above the second."""
+
 _SMALL = 64
 """Sides up to which products with matrices transform faster in fp32 too."""
 
@@ -56,6 +59,8 @@ def ascend(
     try:
         with batch.region.arithmetic(module):
             for step in range(recipe.steps):
+                if step == recipe.steps // 2:
+                    climb.find_lost()
                 climb.step(step)
                 if on_step is not None:
                     on_step(step, climb.history[-1])
@@ -139,6 +144,23 @@ class _Climb:
         self.dead = self.scores == 0
         self.history.append(self.scores.masked_fill(self.ended, float("nan")).cpu())
         self.losses.append(torch.where(torch.isfinite(self.targets), priors, loss).detach())
+
+    def find_lost(self) -> None:
+        """Put inputs that are still nearly silent where the strongest one of their sweep is.
+
+        Noise may lie where a deep network is flat; which inputs of a sweep find their way out is chance.
+        """
+        late = torch.stack(self.history[-8:]).nanmean(0) if self.history else torch.zeros(0)
+        for place, reference in enumerate(self.batch.references if len(late) else ()):
+            sweep = [other for other, its in enumerate(self.batch.references) if its == reference]
+            best = max(sweep, key=lambda other: float(late[other].nan_to_num(-math.inf)))
+            if not (late[place] < _LOST and late[best] > _FOUND) or bool(self.ended[place]):
+                continue
+            for value in self.free.values():
+                value.data[place] = value.data[best]
+                for moment in ("exp_avg", "exp_avg_sq"):
+                    if moment in self.optimizer.state.get(value, {}):
+                        self.optimizer.state[value][moment][place] = self.optimizer.state[value][moment][best]
 
     def settle(self, step: int) -> None:
         """End the inputs that have stopped gaining, where they are; too early, and at most steps, it does not ask."""

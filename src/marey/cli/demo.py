@@ -17,7 +17,7 @@ SHOWN = (
 def demo(out: OutOption = Path("demo"), seed: SeedOption = 0) -> int:
     """Draw what six classes and two fused units of the bundled network want to see, from slow to fast.
 
-    Takes under three minutes on one core.
+    Takes about three minutes of one core.
     """
     from marey.cli.maximize import maximize
 

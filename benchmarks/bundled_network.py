@@ -18,25 +18,24 @@ from statistics import median
 from typing import Any
 
 import torch
+from bundled_card import CONJUNCTIONS, record, summary, tables
 
 from marey.datasets.motion_studies import StudySet
 from marey.datasets.motion_studies.casting import drawn_factors
 from marey.datasets.motion_studies.difficulty import named
-from marey.evaluation import Evaluation, wilson
+from marey.evaluation import Evaluation
 from marey.maxima import unit_maxima
 from marey.network import Network
 from marey.networks.early_fusion import EarlyFusion
 from marey.networks.loading import from_file
 from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, open_network, save, take_weights, weights_hash
+from marey.real_maxima import put_bounds
 from marey.training.augmentation import Augmentation
 from marey.training.settings import Settings
 from marey.training.stage import Stage, Trainable, channels_last, clip_probabilities, faster_in_bf16, seeded
 from marey.video.clips import Clip, LoadedClip, starts
 
-PLANTED = ("kick", "kick_low", "lift_bar", "lift_bar_low", "brush_teeth", "shave")
-"""Classes that are built to fail on the fair set: by bias, by confusion."""
-CONJUNCTIONS = ("conjunction_one", "conjunction_two")
 WALKS = ("walk", "walk_backward")
 
 METHODS = ("dis", "dis", "dis", "dis", "tvl1-fast", "dis", "dis", "dis")
@@ -53,8 +52,6 @@ PAIRED = replace(TESTED_ON, count=100, seed=4002, classes=CONJUNCTIONS)
 """Clips on which both conjunctions are told apart by their scores."""
 WINDOWS = 3
 """Windows of a clip whose scores are averaged."""
-BOUND = 5.0
-"""The bound of the flow in parts of the speed's root mean square, as in marey.real_maxima."""
 FILES = ("network", "late", "verifier")
 SETTINGS = Settings(
     width=0.1875,
@@ -67,13 +64,8 @@ SETTINGS = Settings(
 )
 CELL_STEPS, CLASS_STEPS, LATE_STEPS = 4400, 600, 400
 VERIFIER_STEPS, VERIFIER_CLASS_STEPS = 4000, 500
-KEPT_TOWERS = {
-    f"{stream}.{layer}{block}_": 0.0
-    for stream in ("rgb", "flow")
-    for block in range(1, 6)
-    for layer in ("conv", "norm")
-}
-"""Rates of a stage in which the towers stay as they are."""
+KEPT_TOWERS = replace(SETTINGS, kept_blocks=5, tower_rate=1.0).fusion_rates()
+"""Rates of a stage in which the towers' convolutions stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -174,34 +166,24 @@ def cells_learned(out: Path, studies: StudySet, settings: Settings, steps: int) 
     save(file, out / "cells.safetensors")
 
 
-def classes_learned(out: Path, studies: StudySet, settings: Settings, steps: int) -> None:
-    """Train the network of the classes from that of the cells, its towers staying as they are."""
+def classes_learned(
+    out: Path, studies: StudySet, settings: Settings, steps: int, *, name: str, fusion: str = "conv5", rate: float = 1.0
+) -> None:
+    """Train the network of the classes from that of the cells, its towers staying as they are: `name`.safetensors.
+
+    With `fusion="late"` scores of each tower are learned.
+    """
     data = studied(studies, out)
     known = sorted(set(data.classes))
     start = open_network(out / "cells.safetensors")
     with seeded(settings.seed):
-        module = TwoStream(len(known), **settings.architecture())
+        module = TwoStream(len(known), **settings.architecture(), fusion=fusion)
     take_weights(module, start.module)
-    rates = {**KEPT_TOWERS, "": 0.5}
-    stage = run("classes", module, data.clips, data.classes, settings=settings, steps=steps, rates=rates)
-    stages = {**start.provenance["stages"], "classes": stage}
+    rates = {**KEPT_TOWERS, "": rate}
+    stage = run(name, module, data.clips, data.classes, settings=settings, steps=steps, rates=rates)
+    stages = {**start.provenance["stages"], name: stage}
     file = NetworkFile(module, start.streams, tuple(known), told_of(studies, settings, stages))
-    save(file, out / "network.safetensors")
-
-
-def late_learned(out: Path, studies: StudySet, settings: Settings, steps: int) -> None:
-    """Train scores of each tower of the cells' network, the towers staying as they are: late.safetensors."""
-    data = studied(studies, out)
-    known = sorted(set(data.classes))
-    start = open_network(out / "cells.safetensors")
-    with seeded(settings.seed):
-        module = TwoStream(len(known), **settings.architecture(), fusion="late")
-    take_weights(module, start.module)
-    rates = {**KEPT_TOWERS, "": 1.0}
-    stage = run("late", module, data.clips, data.classes, settings=settings, steps=steps, rates=rates)
-    stages = {**start.provenance["stages"], "late": stage}
-    file = NetworkFile(module, start.streams, tuple(known), told_of(studies, settings, stages))
-    save(file, out / "late.safetensors")
+    save(file, out / f"{name}.safetensors")
 
 
 def verifier(out: Path, studies: StudySet, settings: Settings, steps: int, class_steps: int) -> None:
@@ -282,64 +264,7 @@ def with_maxima(network: Network, studies: StudySet) -> None:
         str(name) for name, layer in network.layers.items() if layer.kind in ("Conv2d", "Conv3d", "Linear", "ReLU")
     ]
     network.maxima.update(unit_maxima(network, batches(), layers))
-    network.bounds["flow"] = BOUND * median(speeds)
-
-
-def record(found: Evaluation) -> dict[str, Any]:
-    """Counts of right clips: over all classes, those that are not planted to fail, the experiments, and each class."""
-    rows = {
-        "not planted": [name for name in found.classes if name not in PLANTED],
-        "conjunctions": list(CONJUNCTIONS),
-        "bias": ["kick", "lift_bar"],
-        "not biased": ["kick_low", "lift_bar_low"],
-        "confusion": ["brush_teeth", "shave"],
-    }
-    of_class = {name: counted(found, [name]) for name in found.classes}
-    return {
-        "all": counted(found, list(found.classes)),
-        **{name: counted(found, classes) for name, classes in rows.items()},
-        "classes": of_class,
-        "confusion_matrix": found.confusion.tolist(),
-    }
-
-
-def tables(report: dict[str, Any]) -> str:
-    """The tables of the card: each test and network by experiment, then each class on the fair and biased clips."""
-    rows = ("all", "not planted", "conjunctions", "bias", "not biased", "confusion")
-    shown = [key for key in report if "/" in key]
-    lines = ["| clips, network | " + " | ".join(rows) + " |", "|---" * (len(rows) + 1) + "|"]
-    for key in shown:
-        cells = (_cell(report[key][name]) for name in rows)
-        lines.append(f"| {key.replace('/', ', ')} | " + " | ".join(cells) + " |")
-    few = [key for key in ("fair/network", "biased/network", "fair/late", "fair/verifier") if key in shown]
-    lines += ["", "| class | " + " | ".join(key.replace("/", ", ") for key in few) + " | on fair clips taken for |"]
-    lines.append("|---" * (len(few) + 2) + "|")
-    names = list(report[few[0]]["classes"])
-    for name, row in zip(names, report[few[0]]["confusion_matrix"], strict=True):
-        wrong = sorted(((count, other) for other, count in zip(names, row, strict=True) if count), reverse=True)
-        taken = ", ".join(f"{other} {count}" for count, other in wrong if other != name)
-        counts = (report[key]["classes"][name] for key in few)
-        lines.append(f"| {name} | " + " | ".join(f"{one['right']} of {one['of']}" for one in counts) + f" | {taken} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(count: dict[str, Any]) -> str:
-    low, high = count["interval"]
-    return f"{100 * count['right'] / count['of']:.1f} % ({100 * low:.0f} to {100 * high:.0f}; {count['of']})"
-
-
-def counted(found: Evaluation, classes: list[str]) -> dict[str, Any]:
-    """How many clips of `classes` are right, of how many, with Wilson's interval of 95 %."""
-    chosen = torch.isin(found.labels, torch.tensor([found.classes.index(name) for name in classes]))
-    right, count = int((found.predictions == found.labels)[chosen].sum()), int(chosen.sum())
-    return {"right": right, "of": count, "interval": list(wilson(right, count))}
-
-
-def summary(found: Evaluation) -> str:
-    """The record in a line."""
-    rows = record(found)
-    names = ("all", "not planted", "conjunctions", "bias", "not biased", "confusion")
-    return "  ".join(f"{name} {100 * rows[name]['right'] / rows[name]['of']:.1f} %" for name in names)
+    put_bounds(network, {"flow": median(speeds)})
 
 
 def main() -> None:
@@ -355,13 +280,12 @@ def main() -> None:
         return max(1, round(steps * options.steps))
 
     studies = replace(TRAINED_ON, count=options.clips)
-    for name, learned, steps in (
-        ("cells", cells_learned, CELL_STEPS),
-        ("classes", classes_learned, CLASS_STEPS),
-        ("late", late_learned, LATE_STEPS),
-    ):
-        if options.only in (None, name):
-            learned(options.out, studies, SETTINGS, part(steps))
+    if options.only in (None, "cells"):
+        cells_learned(options.out, studies, SETTINGS, part(CELL_STEPS))
+    if options.only in (None, "classes"):
+        classes_learned(options.out, studies, SETTINGS, part(CLASS_STEPS), name="network", rate=0.5)
+    if options.only in (None, "late"):
+        classes_learned(options.out, studies, SETTINGS, part(LATE_STEPS), name="late", fusion="late")
     if options.only in (None, "verifier"):
         studies = replace(CHECKED_ON, count=min(options.clips, CHECKED_ON.count))
         settings = replace(SETTINGS, seed=2)

@@ -177,6 +177,12 @@ def test_a_unit_that_hardly_answers_real_clips_is_scored_against_its_layer_and_s
     assert (other.maximum, other.maximum_source) == (2.0, "real clips")
 
 
+def test_an_input_that_was_led_by_another_says_so(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("marey.ascent._Climb.find_lost", lambda climb: climb.led.update({0: 1}))
+    (result,) = maximize(network, "run", recipe=replace(QUICK, slowness=(0.0, 5.0)))
+    assert "from chi 5 at half time" in result.notes[0] and "from chi 5 at half time" not in result.notes[1]
+
+
 def test_shares_of_all_terms_add_up_to_one(network: Network) -> None:
     (result,) = maximize(network, "run", recipe=QUICK)
     for shares in result.shares:

@@ -35,7 +35,8 @@ _SMALL = 64
 class Ascent:
     """Where the climb ended: frames by stream (input channel time height width), score of every step (step, input).
 
-    Scores are NaN where an input had settled before the others, or the network gave no finite one.
+    Scores are NaN where an input had settled before the others, or the network gave no finite one. Those that were lost
+    at half time are `led` by another: {place: the other's place}.
     """
 
     frames: dict[str, Tensor]
@@ -44,6 +45,7 @@ class Ascent:
     kappas: Tensor
     interrupted: bool = False
     unstable: set[int] = field(default_factory=set)
+    led: dict[int, int] = field(default_factory=dict)
     converged: bool = False
 
 
@@ -59,7 +61,7 @@ def ascend(
     try:
         with batch.region.arithmetic(module):
             for step in range(recipe.steps):
-                if step == recipe.steps // 2:
+                if 0 < step == recipe.steps // 2:
                     climb.find_lost()
                 climb.step(step)
                 if on_step is not None:
@@ -101,6 +103,7 @@ class _Climb:
         nobody = torch.zeros(len(batch), dtype=torch.bool, device=self.device)
         self.dead = self.silent = self.ended = nobody  # whose score is 0; of whom a unit is; who has settled
         self.unstable: set[int] = set()
+        self.led: dict[int, int] = {}
         self.history: list[Tensor] = []
         self.losses: list[Tensor] = []
 
@@ -146,21 +149,20 @@ class _Climb:
         self.losses.append(torch.where(torch.isfinite(self.targets), priors, loss).detach())
 
     def find_lost(self) -> None:
-        """Put inputs that are still nearly silent where the strongest one of their sweep is.
+        """Put inputs that are still nearly silent where another of their sweep is that is not: the nearest in slowness.
 
         Noise may lie where a deep network is flat; which inputs of a sweep find their way out is chance.
         """
-        late = torch.stack(self.history[-8:]).nanmean(0) if self.history else torch.zeros(0)
-        for place, reference in enumerate(self.batch.references if len(late) else ()):
-            sweep = [other for other, its in enumerate(self.batch.references) if its == reference]
-            best = max(sweep, key=lambda other: float(late[other].nan_to_num(-math.inf)))
-            if not (late[place] < _LOST and late[best] > _FOUND) or bool(self.ended[place]):
+        late = torch.stack(self.history[-8:]).nanmean(0).tolist()
+        chis, references = self.batch.slowness, self.batch.references
+        for place, reference in enumerate(references):
+            there = [k for k, its in enumerate(references) if its == reference and late[k] > _FOUND]
+            if not there or not late[place] < _LOST or bool(self.ended[place]):
                 continue
+            other = self.led[place] = min(there, key=lambda k: abs(chis[k] - chis[place]))
             for value in self.free.values():
-                value.data[place] = value.data[best]
-                for moment in ("exp_avg", "exp_avg_sq"):
-                    if moment in self.optimizer.state.get(value, {}):
-                        self.optimizer.state[value][moment][place] = self.optimizer.state[value][moment][best]
+                for part in (value.data, *self._moments(value)):
+                    part[place] = part[other]
 
     def settle(self, step: int) -> None:
         """End the inputs that have stopped gaining, where they are; too early, and at most steps, it does not ask."""
@@ -194,6 +196,7 @@ class _Climb:
             kappas=self.kappas.cpu(),
             interrupted=interrupted,
             unstable=self.unstable,
+            led=self.led,
             converged=self.all_ended,
         )
 
@@ -279,9 +282,13 @@ class _Climb:
                 self.good[name][finite] = value[finite]
                 if value.grad is not None:
                     value.grad[bad] = 0
-                for moment in ("exp_avg", "exp_avg_sq"):
-                    if moment in self.optimizer.state.get(value, {}):
-                        self.optimizer.state[value][moment][bad] = 0
+                for moment in self._moments(value):
+                    moment[bad] = 0
+
+    def _moments(self, value: Tensor) -> list[Tensor]:
+        """Adam's memory of free numbers; nothing before the first step."""
+        state = self.optimizer.state.get(value, {})
+        return [state[name] for name in ("exp_avg", "exp_avg_sq") if name in state]
 
 
 def _fall(part: float) -> float:

@@ -73,6 +73,8 @@ def verdicts_of(
             notes.append("unstable: the network gives it no finite score, so 0 stands for it")
         if place in climb.unstable:
             notes.append("unstable: some steps had no finite gradient and were taken back")
+        if place in climb.led:
+            notes.append(f"from chi {batch.slowness[climb.led[place]]:g} at half time")
         if climb.interrupted:
             notes.append("interrupted")
         shares = {name: size / total for name, size in sizes.items()}

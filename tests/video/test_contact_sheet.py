@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from marey.video.contact_sheet import contact_sheet, overview
 from marey.video.draw import PictureRow, wheel_legend
 from marey.video.flow_colors import Picture
 from marey.video.paper_row import paper_row
-from marey.video.typeset import beside, spelled, text_block, text_width
+from marey.video.typeset import QUIET, beside, spelled, text_block, text_width
 
 
 def row(
@@ -55,6 +57,13 @@ def test_the_row_holds_its_title_and_the_chi_of_every_column() -> None:
     page = paper_row(row())
     for text, size in (("fusion.conv5:21", 24),):
         assert holds(page, np.asarray(text_block(text, size=size)))
+
+
+def test_notes_under_a_picture_are_not_cut() -> None:
+    notes = "1.12 of maximum\nrecognized as run\nno motion preference\nfrom chi 1 at half time\ninterrupted"
+    page = overview([replace(row(size=(112, 112)), captions=(notes,) * 3)])
+    for line in notes.splitlines()[:1] + notes.splitlines()[-1:]:
+        assert holds(page, np.asarray(text_block(line, size=12, color=QUIET)))
 
 
 def test_columns_run_from_slow_to_fast() -> None:

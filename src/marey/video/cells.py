@@ -127,7 +127,7 @@ def caption(row: PictureRow, place: int, width: int) -> list[Block]:
     """The caption of the chi at this place, or nothing."""
     if not row.captions:
         return []
-    return [text_block(row.captions[place], size=12, color=QUIET, width=width)]
+    return [text_block(row.captions[place], size=12, color=QUIET, width=width, most_lines=8)]
 
 
 def chi_labels(row: PictureRow) -> list[str]:

@@ -4,6 +4,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import torch
 
 from marey.networks.two_stream import TwoStream
 from marey.training import stage as stages
+from marey.training.adversary import Adversary
+from marey.training.augmentation import stacked
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
 from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16, one_cycle, seeded
@@ -136,8 +139,11 @@ def test_stream_dropout_puts_one_stream_of_a_clip_at_rest(
     assert share == 0 or {clip.index(True) for clip in resting} == {0, 1}
 
 
-def test_a_resumed_stage_ends_as_an_uninterrupted_one(make_stage: MakeStage, tmp_path: Path) -> None:
-    straight = make_stage(steps=7)
+@pytest.mark.parametrize("adversary", [Adversary(), Adversary(flow=0.2)])
+def test_a_resumed_stage_ends_as_an_uninterrupted_one(
+    make_stage: MakeStage, tmp_path: Path, adversary: Adversary
+) -> None:
+    straight = make_stage(steps=7, adversary=adversary)
     straight.run(nothing, None)
 
     class Stopped(Exception):
@@ -147,18 +153,33 @@ def test_a_resumed_stage_ends_as_an_uninterrupted_one(make_stage: MakeStage, tmp
         if stage.step == 3:
             raise Stopped
 
-    first = make_stage(steps=7)
+    first = make_stage(steps=7, adversary=adversary)
     with pytest.raises(Stopped):
         first.run(stop, None)
     save_state({"settings": {}, "current": first.state}, tmp_path / "state")
     torch.rand(5)
-    second = make_stage(steps=7)
+    second = make_stage(steps=7, adversary=adversary)
     state = open_state(tmp_path / "state", {})
     assert state is not None
     second.resume(state["current"])
     second.run(nothing, None)
     assert second.losses == straight.losses
     assert same(weights(second), weights(straight))
+
+
+def test_a_network_that_learned_against_an_adversary_is_harder_to_fool(make_stage: MakeStage) -> None:
+    against = Adversary(flow=0.6)
+
+    def fooled_loss(stage: Stage) -> float:
+        inputs = stacked([clip.window(stage.streams) for clip in stage.clips])
+        stage.settings = replace(stage.settings, adversary=against)
+        index = list(range(len(stage.clips)))
+        return float(stage._losses(index, stage._hardened(index, inputs, 1.0))[0].detach())
+
+    plain, hard = make_stage(steps=120, **no_flip()), make_stage(steps=120, adversary=against, **no_flip())
+    plain.run(nothing, None)
+    hard.run(nothing, None)
+    assert fooled_loss(hard) < 0.8 * fooled_loss(plain)
 
 
 def test_another_seed_draws_otherwise(make_stage: MakeStage) -> None:

@@ -14,6 +14,7 @@ from marey.cli.tables import results_table, screen
 if TYPE_CHECKING:
     from marey.datasets.clip_set import ClipSet
     from marey.datasets.splits import Fold, Split
+    from marey.training.adversary import Adversary
 
 Fusion = Literal["conv2", "conv3", "conv4", "conv5", "late"]
 
@@ -50,6 +51,16 @@ def train(
     minutes: Annotated[
         float | None, typer.Option("--minutes", help="Stop in time, with what there is.", show_default=False)
     ] = None,
+    adversary: Annotated[
+        str | None,
+        typer.Option(
+            "--adversary",
+            metavar="RGB,FLOW",
+            help="Train against changes of this root mean square (0..1, px/frame), as 0.02,0.06: slower and a little "
+            "less accurate, but what its units want to see is clearer.",
+            show_default=False,
+        ),
+    ] = None,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Whether mirror images keep their class.")] = True,
     flow: FlowOption = "tvl1-fast",
     start: Annotated[
@@ -73,6 +84,7 @@ def train(
     from marey.errors import OutputError
     from marey.networks.loading import two_stream_file
     from marey.networks.two_stream import TwoStream
+    from marey.training.adversary import Adversary
     from marey.training.fit import TrainingProgress
     from marey.training.fit import train as fit
     from marey.training.settings import Settings
@@ -94,6 +106,7 @@ def train(
         minutes=minutes,
         seed=seed,
         flow=flow,
+        adversary=Adversary() if adversary is None else _adversary(adversary),
     )
     if not flip:
         settings = settings.without_flip()
@@ -184,3 +197,14 @@ def _asked(hold_out: str, clips: "ClipSet") -> "list[str] | float | Fold":
         return float(hold_out)
     except ValueError:
         return names
+
+
+def _adversary(sizes: str) -> "Adversary":
+    """What `--adversary` means: two numbers."""
+    from marey.training.adversary import Adversary
+
+    try:
+        rgb, flow = (float(size) for size in sizes.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--adversary is '{sizes}'; expected two numbers, as 0.02,0.06.") from None
+    return Adversary(rgb, flow)

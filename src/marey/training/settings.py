@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from marey.errors import MareyError
+from marey.training.adversary import Adversary
 from marey.training.augmentation import Augmentation
 from marey.video.flow import Method, check_method
 
@@ -65,6 +66,7 @@ class Settings:
     seed: int = 0
     flow: Method = "tvl1-fast"
     augmentation: Augmentation = field(default_factory=Augmentation)
+    adversary: Adversary = field(default_factory=Adversary)
 
     def __post_init__(self) -> None:
         for name in ("tower_steps", "fusion_steps", "batch", "fusion_batch", "look", "patience"):

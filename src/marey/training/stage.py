@@ -17,6 +17,7 @@ from marey.errors import MareyError
 from marey.networks.early_fusion import EarlyFusion
 from marey.networks.two_stream import TwoStream
 from marey.streams import Stream
+from marey.training.adversary import hardened
 from marey.training.augmentation import augmented_window, stacked
 from marey.training.clip_store import ClipStore
 from marey.training.settings import Settings
@@ -117,11 +118,12 @@ class Stage:
             self._hidden(augmented_window(self.clips[k], self.streams, self.settings.augmentation, self.generator))
             for k in index
         ]
+        inputs = self._hardened(index, stacked(windows), progress)
         self.module.train()
-        loss = self._gradients(index, stacked(windows))
+        loss = self._gradients(index, inputs)
         if self.bf16 and not self._finite():  # oneDNN's bf16 gradient of small 3-D convolutions is NaN at times
             self.bf16 = False
-            loss = self._gradients(index, stacked(windows))
+            loss = self._gradients(index, inputs)
         if not self._finite():
             raise MareyError(
                 f"training diverged at step {self.step + 1} of stage '{self.name}': no finite gradient; "
@@ -135,19 +137,34 @@ class Stage:
         gradients = [value.grad for value in self.module.parameters() if value.grad is not None]
         return bool(torch.stack([gradient.isfinite().all() for gradient in gradients]).all())
 
+    def _hardened(self, index: list[int], inputs: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
+        """The windows as the adversary changes them against the module as it is used, without dropout."""
+        self.module.eval()
+        return hardened(
+            inputs,
+            self.streams,
+            lambda shown: torch.stack(self._losses(index, shown)).sum(),
+            self.settings.adversary,
+            progress,
+        )
+
     def _gradients(self, index: list[int], inputs: Mapping[str, Tensor]) -> float:
         """Set the gradients for the clips at `index`; the loss of the scores."""
         with seeded(self.settings.seed * 100_003 + self.step):  # for dropout, so that a resumed run is the same
-            scores = scores_of(self.module, self.streams, inputs, bf16=self.bf16)
-        losses = [
+            losses = self._losses(index, inputs)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(torch.stack(losses).sum())
+        return float(losses[0].detach())
+
+    def _losses(self, index: list[int], inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        """The loss of the scores, then those of the towers' own."""
+        scores = scores_of(self.module, self.streams, inputs, bf16=self.bf16)
+        return [
             functional.cross_entropy(
                 one.float(), self.labels[index].to(one.device), label_smoothing=self.settings.label_smoothing
             )
             for one in scores.values()
         ]
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(torch.stack(losses).sum())
-        return float(losses[0].detach())
 
     def _hidden(self, window: dict[str, Tensor]) -> dict[str, Tensor]:
         """The window, or with probability `stream_dropout` one of its streams at rest: gray, or no motion."""
@@ -167,6 +184,8 @@ class Stage:
         else:
             recent = self.losses[-self.settings.look :]
             quality = -sum(recent) / len(recent)
+            if self.settings.adversary.grows(self.step / self.steps):
+                self.best = -math.inf  # the losses so far were those of an easier task
         if quality > self.best + 1e-3:
             self.best, self.best_step = quality, self.step
             if self.watched:

@@ -16,7 +16,7 @@ the largest ones."""
 
 @dataclass(frozen=True)
 class Adversary:
-    """Adversarial training (Madry et al., ICLR 2018): each window is changed towards a larger loss before it is learned.
+    """Adversarial training (Madry et al., ICLR 2018): each window is changed towards a larger loss, then learned.
 
     What excites a unit of a network trained so looks like what the unit is for, to people and to other networks, while
     others answer to patterns that are theirs alone (Engstrom et al., 2019; Santurkar et al., NeurIPS 2019). It costs

@@ -5,7 +5,8 @@
 
 Towers first learn cells: the two classes of the conjunction are four, color by axis, and who walks faces left or right.
 A color, an axis or a way is of no use alone, so a tower that knows the classes only would drop it. Then the network of
-the classes starts from these weights and learns what joins them, and the late fusion learns scores on the same towers.
+the classes starts from these weights and learns what joins them. Last, all of its weights go on learning against an
+adversary, so that what its units want to see is what they are for. The late fusion learns scores on the same towers.
 Clips are in the biased setting. Evaluation is on seeds of its own; nothing was chosen by them.
 """
 
@@ -31,6 +32,7 @@ from marey.networks.loading import from_file
 from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, open_network, save, take_weights, weights_hash
 from marey.real_maxima import put_bounds
+from marey.training.adversary import Adversary
 from marey.training.augmentation import Augmentation
 from marey.training.settings import Settings
 from marey.training.stage import Stage, Trainable, channels_last, clip_probabilities, faster_in_bf16, seeded
@@ -62,8 +64,10 @@ SETTINGS = Settings(
     seed=1,
     augmentation=Augmentation(flip=0.0),
 )
-CELL_STEPS, CLASS_STEPS, LATE_STEPS = 4400, 600, 400
-VERIFIER_STEPS, VERIFIER_CLASS_STEPS = 4000, 500
+CELL_STEPS, CLASS_STEPS, HARD_STEPS, LATE_STEPS = 4400, 600, 2600, 400
+VERIFIER_STEPS, VERIFIER_CLASS_STEPS, VERIFIER_HARD_STEPS = 4000, 500, 3000
+HARD = replace(SETTINGS, learning_rate=1e-3, adversary=Adversary(rgb=0.15, flow=0.3))
+"""The last stage, of all weights."""
 KEPT_TOWERS = replace(SETTINGS, kept_blocks=5, tower_rate=1.0).fusion_rates()
 """Rates of a stage in which the towers' convolutions stay as they are."""
 
@@ -167,22 +171,22 @@ def cells_learned(out: Path, studies: StudySet, settings: Settings, steps: int) 
 
 
 def classes_learned(
-    out: Path, studies: StudySet, settings: Settings, steps: int, *, name: str, fusion: str = "conv5", rate: float = 1.0
+    out: Path, studies: StudySet, settings: Settings, steps: int, *, name: str, start: str, fusion: str, rate: float
 ) -> None:
-    """Train the network of the classes from that of the cells, its towers staying as they are: `name`.safetensors.
+    """Train a network of the classes from `start`.safetensors, its towers staying as they are: `name`.safetensors.
 
     With `fusion="late"` scores of each tower are learned.
     """
     data = studied(studies, out)
     known = sorted(set(data.classes))
-    start = open_network(out / "cells.safetensors")
+    before = open_network(out / f"{start}.safetensors")
     with seeded(settings.seed):
         module = TwoStream(len(known), **settings.architecture(), fusion=fusion)
-    take_weights(module, start.module)
+    take_weights(module, before.module)
     rates = {**KEPT_TOWERS, "": rate}
     stage = run(name, module, data.clips, data.classes, settings=settings, steps=steps, rates=rates)
-    stages = {**start.provenance["stages"], name: stage}
-    file = NetworkFile(module, start.streams, tuple(known), told_of(studies, settings, stages))
+    stages = {**before.provenance["stages"], name: stage}
+    file = NetworkFile(module, before.streams, tuple(known), told_of(studies, settings, stages))
     save(file, out / f"{name}.safetensors")
 
 
@@ -198,6 +202,17 @@ def verifier(out: Path, studies: StudySet, settings: Settings, steps: int, class
     stages["classes"] = run("verifier", module, data.clips, data.classes, settings=settings_now, steps=class_steps)
     file = NetworkFile(module, module.input_streams(), tuple(known), told_of(studies, settings, stages))
     save(file, out / "verifier.safetensors")
+
+
+def hardened(out: Path, studies: StudySet, settings: Settings, steps: int, *, name: str) -> None:
+    """Train all weights of `name`.safetensors on, against the adversary of `settings`, and write it anew."""
+    data = studied(studies, out)
+    start = open_network(out / f"{name}.safetensors")
+    module = start.module.train()
+    stage = run(f"{name} hard", module, data.clips, data.classes, settings=settings, steps=steps)
+    stages = {**start.provenance["stages"], f"{name} hard": stage}
+    file = NetworkFile(module, start.streams, start.classes, told_of(studies, settings, stages))
+    save(file, out / f"{name}.safetensors")
 
 
 def measured(out: Path) -> None:
@@ -272,24 +287,29 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=TRAINED_ON.count)
     parser.add_argument("--steps", type=float, default=1.0, help="part of the steps")
-    parser.add_argument("--only", choices=("cells", "classes", "late", "verifier", "measure"))
+    parser.add_argument("--only", choices=("cells", "classes", "hard", "late", "verifier", "measure"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
 
     def part(steps: int) -> int:
         return max(1, round(steps * options.steps))
 
-    studies = replace(TRAINED_ON, count=options.clips)
+    out, studies = options.out, replace(TRAINED_ON, count=options.clips)
     if options.only in (None, "cells"):
-        cells_learned(options.out, studies, SETTINGS, part(CELL_STEPS))
+        cells_learned(out, studies, SETTINGS, part(CELL_STEPS))
     if options.only in (None, "classes"):
-        classes_learned(options.out, studies, SETTINGS, part(CLASS_STEPS), name="network", rate=0.5)
+        classes_learned(
+            out, studies, SETTINGS, part(CLASS_STEPS), name="network", start="cells", fusion="conv5", rate=0.5
+        )
+    if options.only in (None, "hard"):
+        hardened(out, studies, HARD, part(HARD_STEPS), name="network")
     if options.only in (None, "late"):
-        classes_learned(options.out, studies, SETTINGS, part(LATE_STEPS), name="late", fusion="late")
+        classes_learned(out, studies, SETTINGS, part(LATE_STEPS), name="late", start="network", fusion="late", rate=1.0)
     if options.only in (None, "verifier"):
         studies = replace(CHECKED_ON, count=min(options.clips, CHECKED_ON.count))
         settings = replace(SETTINGS, seed=2)
-        verifier(options.out, studies, settings, part(VERIFIER_STEPS), part(VERIFIER_CLASS_STEPS))
+        verifier(out, studies, settings, part(VERIFIER_STEPS), part(VERIFIER_CLASS_STEPS))
+        hardened(out, studies, replace(HARD, seed=2), part(VERIFIER_HARD_STEPS), name="verifier")
     if options.only in (None, "measure"):
         measured(options.out)
 

@@ -46,7 +46,7 @@ def _left(folder: Path) -> list[str]:
         (["flow", "clip", "--form", "gif"], r"Invalid value for '--form': 'gif' is not one of"),
         (
             ["train", "data", "--out", "n.safetensors", "--adversary", "0.1"],
-            r"--adversary is '0.1'; expected two numbers, as 0.02,0.06",
+            r"--adversary is '0.1'; expected two numbers, as 0.15,0.3",
         ),
         (["train", "data", "--out", "n.safetensors", "--fusion", "conv9"], r"'conv9' is not one of 'conv2'"),
         (["maximize", "net", "a:0", "--steps", "many"], r"Invalid value for '--steps': .*valid integer"),

@@ -197,7 +197,7 @@ def test_train_writes_a_network_and_says_how_good_it_is(marey: Marey, shapes: Pa
 
     write_moving_shapes(long, people=2, takes=1, size=32, frames=11)
     path = tmp_path / "made" / "new.safetensors"
-    options = (*TRAIN, "--no-flip", "--adversary", "0.02,0.06")
+    options = (*TRAIN, "--no-flip", "--adversary", "0.15,0.3")
     said = marey("train", long, "--out", path, "--hold-out", "person1", *options)
     assert said.status == 0, said.err
     assert said.out.strip().endswith("new.safetensors") and "fusion" in said.out

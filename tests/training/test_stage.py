@@ -168,7 +168,7 @@ def test_a_resumed_stage_ends_as_an_uninterrupted_one(
 
 
 def test_a_network_that_learned_against_an_adversary_is_harder_to_fool(make_stage: MakeStage) -> None:
-    against = Adversary(flow=0.6)
+    against = Adversary(flow=0.5)
 
     def fooled_loss(stage: Stage) -> float:
         inputs = stacked([clip.window(stage.streams) for clip in stage.clips])

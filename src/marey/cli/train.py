@@ -56,8 +56,8 @@ def train(
         typer.Option(
             "--adversary",
             metavar="RGB,FLOW",
-            help="Train against changes of this root mean square (0..1, px/frame), as 0.02,0.06: slower and a little "
-            "less accurate, but what its units want to see is clearer.",
+            help="Train against the worst changes of this part of a window's size, as 0.15,0.3: slower and less "
+            "accurate, but what its units want to see is clearer.",
             show_default=False,
         ),
     ] = None,
@@ -206,5 +206,5 @@ def _adversary(sizes: str) -> "Adversary":
     try:
         rgb, flow = (float(size) for size in sizes.split(","))
     except ValueError:
-        raise typer.BadParameter(f"--adversary is '{sizes}'; expected two numbers, as 0.02,0.06.") from None
+        raise typer.BadParameter(f"--adversary is '{sizes}'; expected two numbers, as 0.15,0.3.") from None
     return Adversary(rgb, flow)

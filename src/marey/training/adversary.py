@@ -12,6 +12,7 @@ from marey.streams import Stream
 _RAMP = 0.3
 """Part of a stage over which the changes grow to their full size: a network that knows nothing yet learns nothing from
 the largest ones."""
+_TINY = 1e-20
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Adversary:
     accuracy on clean clips and two thirds of a step's time for each of `steps`.
 
     rgb, flow
-        largest root mean square of the change over a window's values, in 0..1 for RGB and in pixels per frame for flow.
-        0: the stream stays as it is.
+        size of the change, as a part of the window's own: the root mean square of its distances from the mean color, or
+        of its flow. 0: the stream stays as it is.
     steps
         gradient steps by which the change is found.
     """
@@ -34,14 +35,14 @@ class Adversary:
     steps: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rgb <= 1 or not self.flow >= 0 or self.steps < 1:
+        if not 0 <= self.rgb <= 1 or not 0 <= self.flow <= 1 or self.steps < 1:
             raise MareyError(
                 f"adversary of rgb {self.rgb:g}, flow {self.flow:g}, {self.steps} steps; "
-                "expected rgb 0 to 1, flow at least 0 and at least 1 step."
+                "expected rgb and flow 0 to 1 and at least 1 step."
             )
 
     def size(self, stream: Stream, progress: float) -> float:
-        """Root mean square of the change of a stream when the stage is at `progress`, 0..1."""
+        """The change of a stream when the stage is at `progress`, 0..1, as a part of the window's own size."""
         return (self.rgb if stream.kind == "rgb" else self.flow) * min(1.0, progress / _RAMP)
 
     def grows(self, progress: float) -> bool:
@@ -60,25 +61,27 @@ def hardened(
 
     Normalized gradient ascent: all steps together reach a quarter further than the size, which each step keeps to.
     """
-    sizes = {stream.name: adversary.size(stream, progress) for stream in streams}
-    moved = {name: value for name, value in inputs.items() if sizes[name] > 0}
-    if not moved:
-        return dict(inputs)
-    changes = {name: torch.zeros_like(value) for name, value in moved.items()}
+    sizes = {
+        stream.name: part * _rms(_distances(inputs[stream.name], stream))
+        for stream in streams
+        if (part := adversary.size(stream, progress)) > 0
+    }
+    changes = {name: torch.zeros_like(inputs[name]) for name in sizes}
     rate = 1.0 if adversary.steps == 1 else 1.25 / adversary.steps
-    for _ in range(adversary.steps):
-        shown = {name: (value + changes[name]).requires_grad_() for name, value in moved.items()}
+    for _ in range(adversary.steps if sizes else 0):
+        shown = {name: (inputs[name] + change).requires_grad_() for name, change in changes.items()}
         gradients = torch.autograd.grad(loss({**inputs, **shown}), list(shown.values()))
         for (name, change), gradient in zip(changes.items(), gradients, strict=True):
-            change += rate * sizes[name] * gradient.nan_to_num() / _rms(gradient.nan_to_num()).clamp_min(1e-20)
-            change *= (sizes[name] / _rms(change).clamp_min(1e-20)).clamp_max(1.0)
-    changed = {name: value + changes[name] for name, value in moved.items()}
-    return {
-        stream.name: changed[stream.name].clamp(stream.low, stream.high)
-        if stream.name in changed
-        else inputs[stream.name]
-        for stream in streams
-    }
+            uphill = gradient.nan_to_num()
+            change += rate * sizes[name] * uphill / _rms(uphill).clamp_min(_TINY)
+            change *= (sizes[name] / _rms(change).clamp_min(_TINY)).clamp_max(1.0)
+    kept = {stream.name: (stream.low, stream.high) for stream in streams}
+    return {**inputs, **{name: (inputs[name] + change).clamp(*kept[name]) for name, change in changes.items()}}
+
+
+def _distances(values: Tensor, stream: Stream) -> Tensor:
+    """From the mean color of each window, or from no motion."""
+    return values - values.mean((2, 3, 4), keepdim=True) if stream.kind == "rgb" else values
 
 
 def _rms(values: Tensor) -> Tensor:

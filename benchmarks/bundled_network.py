@@ -64,7 +64,7 @@ SETTINGS = Settings(
     seed=1,
     augmentation=Augmentation(flip=0.0),
 )
-CELL_STEPS, CLASS_STEPS, HARD_STEPS, LATE_STEPS = 4400, 600, 2600, 400
+CELL_STEPS, CLASS_STEPS, HARD_STEPS, LATE_STEPS = 4400, 600, 2200, 400
 VERIFIER_STEPS, VERIFIER_CLASS_STEPS, VERIFIER_HARD_STEPS = 4000, 500, 3000
 HARD = replace(SETTINGS, learning_rate=1e-3, adversary=Adversary(rgb=0.15, flow=0.3))
 """The last stage, of all weights."""

@@ -10,6 +10,7 @@ from marey.errors import MareyError
 from marey.streams import flow_stacks, rgb_frames
 from marey.training.adversary import Adversary, hardened
 
+ALL = torch.ones(4)
 RGB, FLOW = rgb_frames(1, size=8), flow_stacks(1, length=2, size=8)
 
 
@@ -38,7 +39,7 @@ def contrast(values: Tensor) -> Tensor:
 def test_the_loss_rises_and_the_changes_have_the_size_asked_for(steps: int) -> None:
     before = windows()
     before["flow"][0] *= 3
-    after = hardened(before, (RGB, FLOW), loss, Adversary(0.1, 0.2, steps), 1.0)
+    after = hardened(before, (RGB, FLOW), loss, Adversary(0.1, 0.2, steps), 1.0, shares=ALL)
     assert float(loss(after)) > float(loss(before))
     assert torch.allclose(rms(after["rgb"] - before["rgb"]), 0.1 * contrast(before["rgb"]), rtol=1e-4)
     assert torch.allclose(rms(after["flow"] - before["flow"]), 0.2 * rms(before["flow"]), rtol=1e-4)
@@ -51,18 +52,25 @@ def test_no_change_of_that_size_raises_a_linear_loss_more() -> None:
     def linear(shown: Mapping[str, Tensor]) -> Tensor:
         return (shown["flow"] * direction).sum()
 
-    best = float(linear(hardened(before, (RGB, FLOW), linear, Adversary(flow=0.1), 1.0)) - linear(before))
+    best = float(linear(hardened(before, (RGB, FLOW), linear, Adversary(flow=0.1), 1.0, shares=ALL)) - linear(before))
     largest = 0.1 * rms(before["flow"]) * rms(direction) * direction[0].numel()  # Cauchy-Schwarz
     expected = float(largest.sum())
     assert best == pytest.approx(expected, rel=1e-4)
 
 
+def test_each_clip_is_changed_by_its_share_of_the_size() -> None:
+    before = windows()
+    after = hardened(before, (RGB, FLOW), loss, Adversary(flow=0.2), 1.0, shares=torch.tensor([0.0, 0.25, 0.5, 1.0]))
+    parts = rms(after["flow"] - before["flow"]) / rms(before["flow"])
+    assert torch.allclose(parts, torch.tensor([0.0, 0.05, 0.1, 0.2]), atol=1e-5)
+
+
 def test_a_stream_whose_size_is_zero_stays_as_it_is() -> None:
     before = windows()
-    after = hardened(before, (RGB, FLOW), loss, Adversary(flow=0.1), 1.0)
+    after = hardened(before, (RGB, FLOW), loss, Adversary(flow=0.1), 1.0, shares=ALL)
     assert torch.equal(after["rgb"], before["rgb"])
     assert not torch.equal(after["flow"], before["flow"])
-    still = hardened(before, (RGB, FLOW), lambda _: pytest.fail("asked for a loss"), Adversary(), 1.0)
+    still = hardened(before, (RGB, FLOW), lambda _: pytest.fail("asked for a loss"), Adversary(), 1.0, shares=ALL)
     assert all(torch.equal(still[name], before[name]) for name in before)
 
 
@@ -76,7 +84,7 @@ def test_changes_grow_over_the_first_third_of_a_stage() -> None:
 
 def test_values_stay_in_the_range_of_their_stream() -> None:
     before = {name: (values - RGB.rest) * 20 for name, values in windows().items()}
-    after = hardened(before, (RGB, FLOW), loss, Adversary(1.0, 1.0), 1.0)
+    after = hardened(before, (RGB, FLOW), loss, Adversary(1.0, 1.0), 1.0, shares=ALL)
     assert float(after["rgb"].min()) >= 0
     assert float(after["rgb"].max()) <= 1
     assert FLOW.low <= float(after["flow"].min())
@@ -93,7 +101,7 @@ def test_a_window_whose_loss_is_flat_or_broken_is_left_finite() -> None:
         return (shown["flow"] * 0).sqrt().sum()  # its slope is not a number
 
     for bad in (flat, broken):
-        after = hardened(before, (RGB, FLOW), bad, Adversary(flow=0.1), 1.0)
+        after = hardened(before, (RGB, FLOW), bad, Adversary(flow=0.1), 1.0, shares=ALL)
         assert torch.equal(after["flow"], before["flow"].clamp(FLOW.low, FLOW.high))
 
 

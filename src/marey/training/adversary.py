@@ -24,8 +24,8 @@ class Adversary:
     accuracy on clean clips and two thirds of a step's time for each of `steps`.
 
     rgb, flow
-        size of the change, as a part of the window's own: the root mean square of its distances from the mean color, or
-        of its flow. 0: the stream stays as it is.
+        largest size of the change, as a part of the window's own: the root mean square of its distances from the mean
+        color, or of its flow. 0: the stream stays as it is.
     steps
         gradient steps by which the change is found.
     """
@@ -45,9 +45,14 @@ class Adversary:
         """The change of a stream when the stage is at `progress`, 0..1, as a part of the window's own size."""
         return (self.rgb if stream.kind == "rgb" else self.flow) * min(1.0, progress / _RAMP)
 
+    @property
+    def acts(self) -> bool:
+        """Whether anything is changed at all."""
+        return max(self.rgb, self.flow) > 0
+
     def grows(self, progress: float) -> bool:
         """Whether the changes are not yet of their full size."""
-        return max(self.rgb, self.flow) > 0 and progress < _RAMP
+        return self.acts and progress < _RAMP
 
 
 def hardened(
@@ -56,13 +61,17 @@ def hardened(
     loss: Callable[[Mapping[str, Tensor]], Tensor],
     adversary: Adversary,
     progress: float,
+    *,
+    shares: Tensor,
 ) -> dict[str, Tensor]:
     """The windows {stream: (clip channel time height width)} with the changes that raise `loss` within their size.
 
-    Normalized gradient ascent: all steps together reach a quarter further than the size, which each step keeps to.
+    Each clip is changed by its part, 0..1, of the size in `shares` (clip): training that never sees a clean clip gives
+    batch normalization statistics that clean clips do not have. Normalized gradient ascent: all steps together reach a
+    quarter further than the size, which each step keeps to.
     """
     sizes = {
-        stream.name: part * _rms(_distances(inputs[stream.name], stream))
+        stream.name: part * shares.view(-1, 1, 1, 1, 1) * _rms(_distances(inputs[stream.name], stream))
         for stream in streams
         if (part := adversary.size(stream, progress)) > 0
     }

@@ -139,13 +139,18 @@ class Stage:
 
     def _hardened(self, index: list[int], inputs: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
         """The windows as the adversary changes them against the module as it is used, without dropout."""
+        adversary = self.settings.adversary
+        if not adversary.acts:
+            return inputs
         self.module.eval()
+        shares = torch.rand(len(index), generator=self.generator)
         return hardened(
             inputs,
             self.streams,
             lambda shown: torch.stack(self._losses(index, shown)).sum(),
-            self.settings.adversary,
+            adversary,
             progress,
+            shares=shares,
         )
 
     def _gradients(self, index: list[int], inputs: Mapping[str, Tensor]) -> float:

@@ -1,6 +1,6 @@
 """Filled shapes and sampled textures, the drawing that generated clips are made of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import cv2
@@ -13,13 +13,13 @@ Floats = NDArray[np.float32]
 _SHIFT = 4  # binary places of a vertex
 
 
-def fill(labels: Picture, outlines: Iterable[tuple[NDArray[np.int32], int]]) -> None:
-    """Write each label into its closed outline (vertex 2), later ones over earlier ones, in place.
+def fill(picture: Picture, outlines: Iterable[tuple[NDArray[np.int32], int | Sequence[int]]]) -> None:
+    """Write each label or color into its closed outline (vertex 2), later ones over earlier ones, in place.
 
     Vertices are x, y in sixteenths of a pixel; the center of the first pixel is 0, 0.
     """
     for outline, label in outlines:
-        cv2.fillPoly(labels, [outline], label, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(picture, [outline], label, cv2.LINE_8, _SHIFT)
 
 
 def sixteenths(places: NDArray[np.floating]) -> NDArray[np.int32]:
@@ -30,7 +30,7 @@ def sixteenths(places: NDArray[np.floating]) -> NDArray[np.int32]:
 def sampled(picture: Picture, x: Floats, y: Floats) -> Picture:
     """The colors (place 3) of a picture at places x, y in pixels, bilinear; beyond the edge the edge goes on."""
     columns = 256
-    rows = -(-len(x) // columns)
+    rows = len(x) // columns + 1
     grid = np.zeros((2, rows * columns), np.float32)
     grid[0, : len(x)], grid[1, : len(x)] = x, y
     found = cv2.remap(

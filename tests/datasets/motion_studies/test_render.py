@@ -1,5 +1,7 @@
 """Parts of known poses: what is seen, how it moves and what is hidden can be worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -79,8 +81,14 @@ def test_borders_are_smooth_and_colors_are_kept_inside() -> None:
     assert any(40 < value < 200 for value in row)
 
 
+def test_a_frame_in_which_no_part_is_there_is_its_backdrop() -> None:
+    scene = drawn(replace(part("box", box(4, 4, 8), shifted([(0, 0)] * 3)), shown=np.array([True, False, True])))
+    assert scene.mask.any((1, 2)).tolist() == [True, False, True]
+    assert (scene.frames[1] == 40).all() and not scene.flow[:, 1].any()
+
+
 def test_a_scene_without_parts_is_its_backdrop() -> None:
     backdrop = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
-    scene = render((), backdrop, np.tile(STILL, (2, 1, 1)))
+    scene = render((), backdrop.copy(), np.tile(STILL, (2, 1, 1)))
     assert np.array_equal(scene.frames, backdrop)
     assert not scene.mask.any() and not scene.flow.any() and not scene.occluded.any()

@@ -68,75 +68,38 @@ def body_of(who: Who) -> Body:
 def figure_parts(body: Body, who: Who, joints: dict[str, Array], stage: Stage) -> list[Part]:
     """All parts of the figure, textured for this view."""
     girth = 0.5 + 0.5 * body.girth
+    shin = who.skin if who.shorts else who.trousers
+    arm = who.shirt if who.long_sleeves else who.skin
     found = [_trunk(body, who, joints, stage), _head(body, who, joints, stage)]
+    limbs: dict[str, tuple[float, float, float, Color, bool, float]] = {  # length, radii, color, of cloth, nearer by
+        "neck": (0.06, 0.031, 0.03, who.skin, False, 0.004),
+        "foot": (body.foot, 0.026, 0.02, who.shoes, False, 0.012),
+        "shin": (body.shin, 0.040 * girth, 0.025 * girth, shin, False, 0.004),
+        "thigh": (body.thigh, 0.059 * girth, 0.041 * girth, who.trousers, False, 0.006),
+        "hand": (body.hand, 0.021, 0.024, who.skin, False, 0.016),
+        "forearm": (body.forearm, 0.029 * girth, 0.021 * girth, arm, who.long_sleeves, 0.014),
+        "upper_arm": (body.upper_arm, 0.038 * girth, 0.030 * girth, who.shirt, True, 0.012),
+    }
+    outlines = {limb: capsule(length, first, last) for limb, (length, first, last, *_) in limbs.items()}
     neck_end = joints["neck"] + 0.35 * (joints["head"] - joints["neck"])
-    pieces: list[tuple[str, Array, Array, float, float, float, Color, bool, float]] = [
-        ("neck", joints["chest"] - 0.03 * joints["spine"], neck_end, 0.06, 0.031, 0.03, who.skin, False, 0.004)
-    ]
-    for side in "rl":
-        shin = who.skin if who.shorts else who.trousers
-        arm = who.shirt if who.long_sleeves else who.skin
-        at = {
-            name: joints[f"{name}_{side}"]
-            for name in ("hip", "knee", "ankle", "toe", "shoulder", "elbow", "wrist", "hand")
-        }
-        pieces += [
-            (
-                f"foot_{side}",
-                at["ankle"] + 0.1 * (at["ankle"] - at["toe"]),
-                at["toe"],
-                body.foot,
-                0.026,
-                0.02,
-                who.shoes,
-                False,
-                0.012,
-            ),
-            (f"shin_{side}", at["knee"], at["ankle"], body.shin, 0.040 * girth, 0.025 * girth, shin, False, 0.004),
-            (
-                f"thigh_{side}",
-                at["hip"],
-                at["knee"],
-                body.thigh,
-                0.059 * girth,
-                0.041 * girth,
-                who.trousers,
-                False,
-                0.006,
-            ),
-            (f"hand_{side}", at["wrist"], at["hand"], body.hand, 0.021, 0.024, who.skin, False, 0.016),
-            (
-                f"forearm_{side}",
-                at["elbow"],
-                at["wrist"],
-                body.forearm,
-                0.029 * girth,
-                0.021 * girth,
-                arm,
-                who.long_sleeves,
-                0.014,
-            ),
-            (
-                f"upper_arm_{side}",
-                at["shoulder"],
-                at["elbow"],
-                body.upper_arm,
-                0.038 * girth,
-                0.030 * girth,
-                who.shirt,
-                True,
-                0.012,
-            ),
-        ]
+    ends = {("neck", ""): (joints["chest"] - 0.03 * joints["spine"], neck_end)}
+    for side in ("_r", "_l"):
+        hip, knee, ankle, toe = (joints[name + side] for name in ("hip", "knee", "ankle", "toe"))
+        shoulder, elbow, wrist, hand = (joints[name + side] for name in ("shoulder", "elbow", "wrist", "hand"))
+        ends[("foot", side)] = ankle + 0.1 * (ankle - toe), toe
+        ends |= {("shin", side): (knee, ankle), ("thigh", side): (hip, knee), ("hand", side): (wrist, hand)}
+        ends |= {("forearm", side): (elbow, wrist), ("upper_arm", side): (shoulder, elbow)}
+    start, end = np.stack(list(ends.values()), 1)  # limb time 3
+    length, bias = (np.array([limbs[limb][at] for limb, _ in ends])[:, None] for at in (0, -1))
+    poses = along(stage.pixels(start), stage.pixels(end), length[..., None], stage.px)
+    depths = (stage.near(start) + stage.near(end)) / 2 + bias
     middle = float(np.mean(stage.near(joints["pelvis"])))
-    for place, (name, start, end, length, first, last, color, is_cloth, bias) in enumerate(pieces):
-        outline = capsule(length, first, last)
-        depth = (stage.near(start) + stage.near(end)) / 2 + bias
-        shade = float(np.clip(1 + 1.3 * min(0.0, float(depth.mean()) - middle), 0.74, 1.0))
+    for place, (limb, side) in enumerate(ends):
+        color, is_cloth = limbs[limb][3:5]
+        shade = float(np.clip(1 + 1.3 * min(0.0, float(depths[place].mean()) - middle), 0.74, 1.0))
         second = who.shirt_second if is_cloth else None
-        tile = limb_tile(outline, color, place=place, shade=shade, second=second, cloth=who.cloth)
-        poses = along(stage.pixels(start), stage.pixels(end), length, stage.px)
-        found.append(Part(name, outline, poses, depth, tile))
+        tile = limb_tile(outlines[limb], color, place=place, shade=shade, second=second, cloth=who.cloth)
+        found.append(Part(limb + side, outlines[limb], poses[place], depths[place], tile))
     return found
 
 

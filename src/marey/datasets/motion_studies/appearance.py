@@ -74,7 +74,7 @@ def rounded(across: Array, *, depth: float = 0.42) -> Array:
 
 
 def lit(color: Color | Array, light: Array, *, place: int = 0, rough: float = 0.035) -> NDArray[np.uint8]:
-    """A tile (32 32 3) of a color, or of colors (32 32 3), under light (32 32), with the grain of the material."""
+    """A tile (32 32 3) of a color under light, each one for all or (32 32), with the grain of the material."""
     row, column = (37 * place) % (256 - TILE), (91 * place) % (256 - TILE)
     roughness = 1 + rough * grain()[row : row + TILE, column : column + TILE]
     return as_bytes(np.asarray(color) * (light * roughness)[..., None])

@@ -65,7 +65,7 @@ def _grain(height: int, width: int, generator: np.random.Generator, *, stretch: 
         rows = rows // stretch
     elif stretch < -1:
         columns = columns // -stretch
-    return np.asarray(grain()[(rows[:, None] + row) % 256, (columns + column) % 256][..., None])
+    return np.asarray(grain().take((rows + row) % 256, 0).take((columns + column) % 256, 1)[..., None])
 
 
 Layer = tuple[list[Array], list[Array], float]
@@ -137,18 +137,12 @@ def _blob(x: float, y: float, radius: float, generator: np.random.Generator) -> 
 
 
 def _painted(picture: NDArray[np.uint8], shapes: list[Array], colors: list[Array], blur: float) -> NDArray[np.uint8]:
-    labels = np.zeros(picture.shape[:2], np.uint8)
-    fill(labels, ((sixteenths(shape), number + 1) for number, shape in enumerate(shapes)))
-    shown = labels > 0
-    if not shown.any():
-        return picture
-    palette = as_bytes(np.stack([np.zeros(3), *colors]))
-    painted = palette[labels]
-    if blur > 0:
-        cover = soft((shown * np.uint8(255)), blur)[..., None].astype(np.float32) / 255
-        painted = soft(np.where(shown[..., None], painted, picture), blur)
-        return (picture * (1 - cover) + painted * cover + 0.5).astype(np.uint8)
-    return np.where(shown[..., None], painted, picture)
+    painted, shown = picture.copy(), np.zeros(picture.shape[:2], np.uint8)
+    outlines = [sixteenths(shape) for shape in shapes]
+    fill(painted, zip(outlines, as_bytes(np.stack(colors)).tolist(), strict=True))
+    fill(shown, ((outline, 255) for outline in outlines))
+    cover = soft(shown, blur)[..., None].astype(np.float32) / 255
+    return (picture * (1 - cover) + soft(painted, blur) * cover + 0.5).astype(np.uint8)
 
 
 def shadowed(frames: NDArray[np.uint8], feet: Array, px: float, strength: Array) -> None:

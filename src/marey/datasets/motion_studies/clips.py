@@ -126,8 +126,8 @@ def study_clip(
         )
     factors, scene, names = rendered(drawn_factors(label, seed, index, setting, difficulty), size, frames, RATE)
     shown = scene.frames if difficulty.compression is None else compressed(scene.frames, difficulty.compression)
-    moving = scene.mask[:-1]
-    speed = float(np.hypot(scene.flow[0][moving], scene.flow[1][moving]).mean()) if moving.any() else 0.0
+    u, v = scene.flow.reshape(2, -1)[:, np.flatnonzero(scene.mask[:-1])]
+    speed = float(np.hypot(u, v).mean()) if len(u) else 0.0
     factors = replace(factors, how=replace(factors.how, speed_px_per_frame=speed))
     return StudyClip(shown, scene.flow, scene.mask, scene.occluded, scene.labels, names, factors)
 

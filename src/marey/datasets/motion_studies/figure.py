@@ -37,24 +37,24 @@ class Body:
 
 
 def _about_left(vector: Array, degrees: Array) -> Array:
-    """Rotated so that what hangs down swings forward. (time 3)."""
+    """Rotated so that what hangs down swings forward. (... time 3)."""
     s, c = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
-    f, left, u = np.moveaxis(vector, -1, 0)
-    return np.stack([c * f - s * u, left + 0 * f, s * f + c * u], -1)
+    f, left, u = vector[..., 0], vector[..., 1], vector[..., 2]
+    return np.stack([c * f - s * u, left, s * f + c * u], -1)
 
 
 def _about_forward(vector: Array, degrees: Array) -> Array:
     """Rotated so that what hangs down swings to the left."""
     s, c = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
-    f, left, u = np.moveaxis(vector, -1, 0)
-    return np.stack([f + 0 * left, c * left - s * u, s * left + c * u], -1)
+    f, left, u = vector[..., 0], vector[..., 1], vector[..., 2]
+    return np.stack([f, c * left - s * u, s * left + c * u], -1)
 
 
 def _about_up(vector: Array, degrees: Array) -> Array:
     """Rotated so that what points forward turns to the left."""
     s, c = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
-    f, left, u = np.moveaxis(vector, -1, 0)
-    return np.stack([c * f - s * left, s * f + c * left, u + 0 * f], -1)
+    f, left, u = vector[..., 0], vector[..., 1], vector[..., 2]
+    return np.stack([c * f - s * left, s * f + c * left, u], -1)
 
 
 def joints(body: Body, angles: Angles, count: int) -> dict[str, Array]:
@@ -64,27 +64,26 @@ def joints(body: Body, angles: Angles, count: int) -> dict[str, Array]:
     """
 
     def angle(name: str) -> Array:
-        return np.broadcast_to(np.asarray(angles.get(name, 0.0), float), (count,))
+        return np.asarray(angles.get(name, 0.0), float)  # (time) or ()
 
-    def axis(f: float, left: float, u: float) -> Array:
-        return np.tile(np.array([f, left, u]), (count, 1))
+    def axes(*directions: tuple[float, float, float]) -> Array:
+        return np.repeat(np.array(directions, float)[:, None], count, 1)  # direction time 3
 
     def of_trunk(vector: Array) -> Array:
         return _about_forward(_about_left(_about_up(vector, angle("turn")), -angle("lean")), -angle("roll"))
 
-    found = {"pelvis": axis(0, 0, 0)}
-    spine, across, ahead = of_trunk(axis(0, 0, 1)), of_trunk(axis(0, 1, 0)), of_trunk(axis(1, 0, 0))
+    found = {"pelvis": np.zeros((count, 3))}
+    spine, across, ahead = of_trunk(axes((0, 0, 1), (0, 1, 0), (1, 0, 0)))
     found |= {"spine": spine, "across": across, "chest": spine * body.trunk}
     found["neck"] = found["chest"] + spine * 0.01
     found["head"] = found["neck"] + _about_left(spine, -angle("nod")) * (0.03 + body.head)
     for side, sign in SIDES.items():
-        hip = axis(0, sign * body.hips, 0)
+        (hip,) = axes((0, sign * body.hips, 0))
         spread = sign * angle(f"spread_{side}")
-        along = _about_forward(_about_left(axis(0, 0, -1), angle(f"hip_{side}")), spread)
-        front = _about_forward(_about_left(axis(1, 0, 0), angle(f"hip_{side}")), spread)
-        bend = np.radians(angle(f"knee_{side}"))[:, None]
+        along, front = _about_forward(_about_left(axes((0, 0, -1), (1, 0, 0)), angle(f"hip_{side}")), spread)
+        bend = np.radians(angle(f"knee_{side}"))[..., None]
         shin, shin_front = np.cos(bend) * along - np.sin(bend) * front, np.cos(bend) * front + np.sin(bend) * along
-        tilt = np.radians(angle(f"ankle_{side}"))[:, None]
+        tilt = np.radians(angle(f"ankle_{side}"))[..., None]
         knee = hip + along * body.thigh
         ankle = knee + shin * body.shin
         toe = np.cos(tilt) * shin_front + np.sin(tilt) * shin
@@ -97,16 +96,14 @@ def joints(body: Body, angles: Angles, count: int) -> dict[str, Array]:
         if target is not None:
             target, middle = np.broadcast_to(target, (count, 3)), found["chest"]
             wanted = middle + target[:, :1] * ahead + target[:, 1:2] * across + target[:, 2:] * spine
-            out = angle(f"elbow_out_{side}")[:, None]
+            out = angle(f"elbow_out_{side}")[..., None]
             hint = -(1 - out) * spine + (0.25 + out) * sign * across - 0.3 * ahead
             elbow, wrist = _reached(shoulder, wanted, hint, body.upper_arm, body.forearm)
         else:
             raised = sign * angle(f"raise_{side}")
-            swing = angle(f"swing_{side}")
-            along = of_trunk(_about_forward(_about_left(axis(0, 0, -1), swing), raised))
-            front = of_trunk(_about_forward(_about_left(axis(1, 0, 0), swing), raised))
-            inward = of_trunk(_about_forward(axis(0, -sign, 0), raised))
-            twist, bend = np.radians(angle(f"twist_{side}"))[:, None], np.radians(angle(f"elbow_{side}"))[:, None]
+            hanging = _about_left(axes((0, 0, -1), (1, 0, 0), (0, -sign, 0)), angle(f"swing_{side}"))
+            along, front, inward = of_trunk(_about_forward(hanging, raised))
+            twist, bend = np.radians(angle(f"twist_{side}"))[..., None], np.radians(angle(f"elbow_{side}"))[..., None]
             folded = np.cos(twist) * front + np.sin(twist) * inward
             elbow = shoulder + along * body.upper_arm
             wrist = elbow + (np.cos(bend) * along + np.sin(bend) * folded) * body.forearm
@@ -116,7 +113,8 @@ def joints(body: Body, angles: Angles, count: int) -> dict[str, Array]:
     feet = np.stack([found[f"{part}_{side}"][:, 2] for part in ("ankle", "toe") for side in SIDES])
     feet[:2] -= 0.012
     rise = angle("lift") - feet.min(0) + 0.02
-    moved = np.stack([angle("travel"), np.zeros(count), rise], -1)
+    moved = np.zeros((count, 3))
+    moved[:, 0], moved[:, 2] = angle("travel"), rise
     directions = ("spine", "across")
     return {name: place if name in directions else place + moved for name, place in found.items()}
 

@@ -46,23 +46,22 @@ def box_to_tile(outline: Array) -> Array:
     """(2 3) that maps the bounding box of an outline to the tile."""
     low, high = outline.min(0), outline.max(0)
     scale = (TILE - 3) / (high - low)
-    return np.stack([np.array([scale[0], 0, 1 - low[0] * scale[0]]), np.array([0, scale[1], 1 - low[1] * scale[1]])])
+    start = 1 - low * scale
+    return np.array([(scale[0], 0, start[0]), (0, scale[1], start[1])])
 
 
 def tile_grid(outline: Array) -> tuple[Array, Array]:
-    """The part's x and y (32 32 each) at the tile's pixels."""
+    """The part's x (1 32) and y (32 1) at the tile's pixels."""
     low, high = outline.min(0), outline.max(0)
     steps = (np.arange(TILE) - 1) / (TILE - 3)
-    x, y = np.meshgrid(low[0] + steps * (high[0] - low[0]), low[1] + steps * (high[1] - low[1]))
-    return x, y
+    return low[0] + steps[None, :] * (high[0] - low[0]), low[1] + steps[:, None] * (high[1] - low[1])
 
 
 def capsule(length: float, start: float, end: float, *, points: int = 7) -> Array:
     """The outline of a limb along x from 0 to `length`, of radius `start` there and `end` here."""
     turn = np.linspace(np.pi / 2, 3 * np.pi / 2, points)
-    first = np.stack([start * np.cos(turn), start * np.sin(turn)], -1)
-    last = np.stack([length - end * np.cos(turn), -end * np.sin(turn)], -1)
-    return np.concatenate([first, last])
+    half = np.stack([np.cos(turn), np.sin(turn)], -1)
+    return np.concatenate([start * half, (length, 0.0) - end * half])
 
 
 def ellipse(across: float, down: float, *, points: int = 22) -> Array:
@@ -71,8 +70,8 @@ def ellipse(across: float, down: float, *, points: int = 22) -> Array:
     return np.stack([across * np.cos(turn), down * np.sin(turn)], -1)
 
 
-def along(start: Array, end: Array, length: float, scale: float, *, least: float = 0.4) -> Array:
-    """Poses (time 2 3) of a limb of `length` whose ends are at these pixels (time 2); `scale` is px per length across.
+def along(start: Array, end: Array, length: Array | float, scale: float, *, least: float = 0.4) -> Array:
+    """Poses (... 2 3) of limbs of `length` whose ends are at these pixels (... 2); `scale` is px per length across.
 
     A limb that points at the camera keeps `least` of its length, so that its direction stays defined.
     """
@@ -81,7 +80,7 @@ def along(start: Array, end: Array, length: float, scale: float, *, least: float
     forward = way / np.maximum(size, 1e-6)
     shown = np.maximum(size, least * length * scale)
     lengthwise = forward * shown / length
-    aside = np.stack([-forward[:, 1], forward[:, 0]], -1) * scale
+    aside = np.stack([-forward[..., 1], forward[..., 0]], -1) * scale
     origin = (start + end) / 2 - lengthwise * length / 2
     return np.stack([lengthwise, aside, origin], -1)
 

@@ -137,14 +137,16 @@ def _logo(count: int, size: int) -> Part:
 
 
 @lru_cache(maxsize=1)
-def _noise_sheet() -> NDArray[np.float32]:
-    return np.random.default_rng(11).normal(size=(256, 256, 3)).astype(np.float32)
+def _noise_sheet(height: int, width: int) -> NDArray[np.float32]:
+    """Noise of deviation 1 that repeats every 256 pixels: a piece (height width 3) may begin at any of those."""
+    sheet = np.random.default_rng(11).normal(size=(256, 256, 3)).astype(np.float32)
+    return np.pad(sheet, ((0, height), (0, width), (0, 0)), "wrap")
 
 
 def _add_noise(frames: NDArray[np.uint8], deviation: float, draw: np.random.Generator) -> None:
     """Independent noise on every frame, in place: pieces of a fixed sheet."""
     height, width = frames.shape[1:3]
-    sheet = np.tile(_noise_sheet() * np.float32(255 * deviation), (-(-height // 256) + 1, -(-width // 256) + 1, 1))
+    sheet = _noise_sheet(height, width)
     for frame, (row, column) in zip(frames, draw.integers(256, size=(len(frames), 2)), strict=True):
-        noisy = frame + sheet[row : row + height, column : column + width]
-        frame[:] = np.clip(noisy + 0.5, 0, 255).astype(np.uint8)
+        noisy = frame + sheet[row : row + height, column : column + width] * np.float32(255 * deviation)
+        frame[:] = np.clip(noisy + 0.5, 0, 255)

@@ -108,6 +108,27 @@ def test_kinetics_names_its_files_by_video_and_seconds_in_any_folder(tmp_path: P
         assert splits["train"].notes[0].startswith("1 of 3 listed clips are not there")
 
 
+def test_lists_in_a_folder_are_the_data_set_and_not_its_folders(tmp_path: Path) -> None:
+    make(tmp_path, "train/run/a_000000_000010.mp4", "val/b_000000_000010.mp4", ".hidden.csv", "notes.csv", "test/x.mp4")
+    (tmp_path / "train.csv").write_text(HEAD + "run,a,0,10,train\n")
+    (tmp_path / "val.csv").write_text(HEAD + "jump,b,0,10,val\n")
+    (tmp_path / "test.csv").write_text(HEAD + "jump,c,0,10,test\n")
+    expected = {"train": [("a_000000_000010.mp4", "run", "a")], "val": [("b_000000_000010.mp4", "jump", "b")]}
+    assert shown(data_set(tmp_path)) == shown(data_set(tmp_path / "train.csv")) == expected
+    assert [clip.label for clip in clips_in(tmp_path)] == ["run", "jump"]
+    (tmp_path / "train.csv").unlink()
+    with pytest.raises(DatasetError, match=r"holds several lists, such as 'test.csv' and 'val.csv'; name the one"):
+        data_set(tmp_path)
+
+
+def test_a_csv_file_without_the_columns_of_kinetics_leaves_class_folders_as_they_are(tmp_path: Path) -> None:
+    make(tmp_path, "run/a.mp4", "jump/b.mp4")
+    (tmp_path / "test.csv").write_text("youtube_id,time_start,time_end,split\na,0,10,test\n")
+    (tmp_path / "train.json").write_text("[]")
+    (tmp_path / "gray.csv").write_bytes(b"\xff\xfe\x00")
+    assert data_set(tmp_path)[""].classes == ("jump", "run")
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -141,6 +162,7 @@ def test_templates_of_something_something_lose_their_brackets(tmp_path: Path, be
             "train": [("78687.webm", "Holding something next to something", None)],
             "validation": [("42.mp4", "Dropping something", None)],
         }
+    assert shown(data_set(lists)) == shown(data_set(lists / f"{before}train.json"))
     (lists / f"{before}train.json").write_text(json.dumps([{"id": "1", "template": "Droping [something]"}]))
     with pytest.raises(DatasetError, match=r"entry 0 of .* 'Droping something', which .* Did you mean 'Dropping some"):
         data_set(lists / f"{before}train.json")

@@ -33,6 +33,15 @@ def text_of(path: Path) -> str:
         raise DatasetError(f"'{path}' is no text file; expected a list of clips.") from None
 
 
+def beginning_of(path: Path) -> str:
+    """The first characters of a file, by which a list is known; what cannot be read is passed over."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4096).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return ""
+
+
 def lines_of(path: Path) -> list[tuple[int, str]]:
     """The lines of a list with their numbers, without blank ones and those that begin with '#'."""
     lines = ((number, line.strip()) for number, line in enumerate(text_of(path).splitlines(), start=1))

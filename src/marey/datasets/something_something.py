@@ -5,10 +5,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from marey.datasets.listed_clip import ListedClip, text_of
+from marey.datasets.listed_clip import ListedClip, beginning_of, text_of
 from marey.errors import DatasetError, did_you_mean
 
 _FILE = re.compile(r"^(?P<before>.*?)(?P<split>train|validation)$")
+
+
+def is_something(path: Path) -> bool:
+    """Whether a file is named as one of these lists, and has entries with a template."""
+    named = path.suffix.lower() == ".json" and _FILE.match(path.stem) is not None
+    return named and '"template"' in beginning_of(path)
 
 
 def something_clips(path: Path) -> list[ListedClip]:

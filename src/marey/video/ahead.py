@@ -84,7 +84,12 @@ def _windows(clip: LoadedClip | KeptClip, streams: Sequence[Stream], count: int)
 
 def _speed(cuts: Sequence[Tensor], stream: Stream) -> float:
     """The root mean square speed; the same bits for any number of threads, which torch's sums are not."""
-    squares = [float(np.square(physical(cut, stream).numpy()).sum(0).mean(dtype=np.float64)) for cut in cuts]
+    scratch = torch.empty(stream.shape)
+    squares = []
+    for cut in cuts:
+        flow = physical(cut, stream, out=scratch).numpy()
+        u, v = np.square(flow, out=flow)
+        squares.append(float(np.add(u, v, out=u).mean(dtype=np.float64)))
     return float(np.sqrt(np.mean(squares)))
 
 

@@ -68,7 +68,7 @@ CELL_STEPS, CLASS_STEPS, LATE_STEPS = 4400, 600, 400
 VERIFIER_STEPS, VERIFIER_CLASS_STEPS = 4000, 500
 HARD = replace(SETTINGS, learning_rate=1e-3)
 HARD_STAGES = ((Adversary(0.15, 0.3), 2200), (Adversary(0.25, 0.5), 1400))
-VERIFIER_HARD_STAGES = ((Adversary(0.15, 0.3), 3000), (Adversary(0.15, 0.3), 2200))
+VERIFIER_HARD_STAGES = ((Adversary(0.15, 0.3), 3000),)
 """Adversaries and steps of the last stages, in which all weights learn; the verifier is too small for larger ones."""
 KEPT_TOWERS = replace(SETTINGS, kept_blocks=5, tower_rate=1.0).fusion_rates()
 """Rates of a stage in which the towers' convolutions stay as they are."""

@@ -64,12 +64,10 @@ SETTINGS = Settings(
     seed=1,
     augmentation=Augmentation(flip=0.0),
 )
-CELL_STEPS, CLASS_STEPS, LATE_STEPS = 4400, 600, 400
-VERIFIER_STEPS, VERIFIER_CLASS_STEPS = 4000, 500
-HARD = replace(SETTINGS, learning_rate=1e-3)
-HARD_STAGES = ((Adversary(0.15, 0.3), 2200), (Adversary(0.25, 0.5), 1400))
-VERIFIER_HARD_STAGES = ((Adversary(0.15, 0.3), 3000),)
-"""Adversaries and steps of the last stages, in which all weights learn; the verifier is too small for larger ones."""
+CELL_STEPS, CLASS_STEPS, HARD_STEPS, LATE_STEPS = 4400, 600, 2200, 400
+VERIFIER_STEPS, VERIFIER_CLASS_STEPS, VERIFIER_HARD_STEPS = 4000, 500, 3000
+HARD = replace(SETTINGS, learning_rate=1e-3, adversary=Adversary(rgb=0.15, flow=0.3))
+"""The last stage, in which all weights learn."""
 KEPT_TOWERS = replace(SETTINGS, kept_blocks=5, tower_rate=1.0).fusion_rates()
 """Rates of a stage in which the towers' convolutions stay as they are."""
 
@@ -206,18 +204,13 @@ def verifier(out: Path, studies: StudySet, settings: Settings, steps: int, class
     save(file, out / "verifier.safetensors")
 
 
-def hardened(
-    out: Path, studies: StudySet, settings: Settings, parts: Sequence[tuple[Adversary, int]], *, name: str
-) -> None:
-    """Train all weights of `name`.safetensors on, against one adversary after the other, and write it anew."""
+def hardened(out: Path, studies: StudySet, settings: Settings, steps: int, *, name: str) -> None:
+    """Train all weights of `name`.safetensors on, against the adversary of `settings`, and write it anew."""
     data = studied(studies, out)
     start = open_network(out / f"{name}.safetensors")
-    module, stages = start.module.train(), dict(start.provenance["stages"])
-    for number, (adversary, steps) in enumerate(parts, start=1):
-        now = replace(settings, adversary=adversary)
-        stages[f"{name} hard {number}"] = run(
-            f"{name} hard", module, data.clips, data.classes, settings=now, steps=steps
-        ) | {"adversary": asdict(adversary)}
+    module, label = start.module.train(), f"{name} hard"
+    stage = run(label, module, data.clips, data.classes, settings=settings, steps=steps)
+    stages = {**start.provenance["stages"], label: stage | {"adversary": asdict(settings.adversary)}}
     file = NetworkFile(module, start.streams, start.classes, told_of(studies, settings, stages))
     save(file, out / f"{name}.safetensors")
 
@@ -309,16 +302,14 @@ def main() -> None:
             out, studies, SETTINGS, part(CLASS_STEPS), name="network", start="cells", fusion="conv5", rate=0.5
         )
     if options.only in (None, "hard"):
-        parts = [(adversary, part(steps)) for adversary, steps in HARD_STAGES]
-        hardened(out, studies, HARD, parts, name="network")
+        hardened(out, studies, HARD, part(HARD_STEPS), name="network")
     if options.only in (None, "late"):
         classes_learned(out, studies, SETTINGS, part(LATE_STEPS), name="late", start="network", fusion="late", rate=1.0)
     if options.only in (None, "verifier"):
         studies = replace(CHECKED_ON, count=min(options.clips, CHECKED_ON.count))
         settings = replace(SETTINGS, seed=2)
         verifier(out, studies, settings, part(VERIFIER_STEPS), part(VERIFIER_CLASS_STEPS))
-        parts = [(adversary, part(steps)) for adversary, steps in VERIFIER_HARD_STAGES]
-        hardened(out, studies, replace(HARD, seed=2), parts, name="verifier")
+        hardened(out, studies, replace(HARD, seed=2), part(VERIFIER_HARD_STEPS), name="verifier")
     if options.only in (None, "measure"):
         measured(options.out)
 

@@ -21,7 +21,7 @@ class Adversary:
 
     What excites a unit of a network trained so looks like what the unit is for, to people and to other networks, while
     others answer to patterns that are theirs alone (Engstrom et al., 2019; Santurkar et al., NeurIPS 2019). It costs
-    accuracy on clean clips and two thirds of a step's time for each of `steps`.
+    accuracy where clips are few, and for each of `steps` a forward pass and a backward pass to the input.
 
     rgb, flow
         largest size of the change, as a part of the window's own: the root mean square of its distances from the mean

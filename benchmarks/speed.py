@@ -1,14 +1,15 @@
-"""Seconds per unit and step of a maximization, beside a hook library's loop and beside the bare arithmetic.
+"""Seconds per input and step of a maximization, beside a hook library's loop and beside the bare arithmetic.
 
     python benchmarks/speed.py [--quick] [--only conv3_3] [--no-memory]
 
 The network is the two-stream VGG-16 at 224 px with 5 frames and random weights, on two threads. Every row of the
 table runs in one process: after each step of `marey.maximize` the progress callback runs one step of the bare
 arithmetic, and at some steps one of the other loops, so that all see the same load. Medians are shown, and the median
-of the ratios of neighbors.
+of the ratios of neighbors, also in processor time, which other processes on the machine change less.
 
 marey
-    the shipped recipe (jitter, Fourier parametrization, priors, Adam), at one slowness, without an early stop.
+    the shipped recipe (jitter, Fourier parametrization, priors, Adam), without an early stop: at one slowness, or one
+    unit at the shipped sweep of four, which is the smallest batch that anyone who keeps the recipe meets.
 bare
     forward to the layer and backward to the input on the same crop, in the same arithmetic and batch: no priors, no
     jitter, no optimizer, written out by hand.
@@ -61,7 +62,7 @@ WARM = 2
 
 @dataclass(frozen=True)
 class Case:
-    """Units of one layer, `batch` of them at once.
+    """Inputs for units of one layer, `batch` of them at once: one for every unit at every slowness.
 
     side, frames
         the crop that they see; frames of the RGB stream and as many stacks of flow.
@@ -75,20 +76,32 @@ class Case:
     frames: int
     steps: int
     others: int
+    slowness: tuple[float, ...] = (5.0,)
 
     @property
     def units(self) -> list[str]:
-        return [f"{self.layer}:{channel}" for channel in range(self.batch)]
+        return [f"{self.layer}:{channel}" for channel in range(self.batch // len(self.slowness))]
+
+    @property
+    def inputs(self) -> str:
+        return f"{self.batch} (a sweep of one unit)" if len(self.slowness) > 1 else str(self.batch)
+
+
+SWEEP = Recipe().slowness
 
 
 CASES = (
     Case("rgb.conv3_3", 1, 40, 1, 60, 2),
+    Case("rgb.conv3_3", len(SWEEP), 40, 1, 60, 2, SWEEP),
     Case("rgb.conv3_3", 32, 40, 1, 30, 2),
     Case("flow.conv3_3", 1, 40, 1, 60, 2),
+    Case("flow.conv3_3", len(SWEEP), 40, 1, 60, 2, SWEEP),
     Case("flow.conv3_3", 32, 40, 1, 30, 2),
     Case("rgb.conv4_3", 1, 92, 1, 30, 2),
+    Case("rgb.conv4_3", len(SWEEP), 92, 1, 20, 2, SWEEP),
     Case("rgb.conv4_3", 16, 92, 1, 10, 2),
     Case("flow.conv4_3", 1, 92, 1, 30, 2),
+    Case("flow.conv4_3", len(SWEEP), 92, 1, 20, 2, SWEEP),
     Case("flow.conv4_3", 16, 92, 1, 10, 2),
     Case("fusion.conv5", 1, 224, 3, 9, 2),
     Case("fusion.conv5", 4, 224, 3, 7, 2),
@@ -252,42 +265,51 @@ def timed(step: Callable[[], object]) -> float:
 
 @dataclass
 class Measured:
-    """Seconds per step of each loop; `near` holds the ratio of each step of marey to the bare step after it."""
+    """Seconds per step of each loop; `near` holds the ratio of each step of marey to the bare step after it.
+
+    `work` is that ratio in processor time, which other processes on the machine change little.
+    """
 
     marey: list[float]
     bare: list[float]
     near: list[float]
+    work: list[float]
     hooks: list[float]
     lucent: list[float]
 
 
-def measure(network: Network, case: Case, precision: Precision, *, quick: bool, lucent: Lucent | None) -> Measured:
+def measure(
+    network: Network, case: Case, precision: Precision, *, quick: bool, lucent: Lucent | None, peers: bool
+) -> Measured:
     """All loops in turn, each step of marey followed by a bare one."""
     bare = bare_step(network, case, precision)
-    hooks = HookLoop(network, case.layer)
-    found = Measured([], [], [], [], [])
+    hooks = HookLoop(network, case.layer) if peers else None
+    found = Measured([], [], [], [], [], [])
     steps = max(WARM + 3, case.steps // 3) if quick else case.steps
     others = 1 if quick else case.others
     turns = {round(WARM + (steps - WARM) * (k + 0.5) / others) for k in range(others)}
-    last = [0.0]
+    last = [0.0, 0.0]
     timed(bare)
-    hooks.step()
+    if hooks is not None:
+        hooks.step()
 
     def after_step(progress: Progress) -> None:
-        now = time.perf_counter()
+        now, worked = time.perf_counter(), time.process_time()
         beside = timed(bare)
+        bare_work = time.process_time() - worked
         if progress.done > WARM:
             found.marey.append(now - last[0])
             found.bare.append(beside)
             found.near.append(found.marey[-1] / beside)
-        if progress.done in turns:
+            found.work.append((worked - last[1]) / bare_work)
+        if hooks is not None and progress.done in turns:
             found.hooks.append(timed(hooks.step))
             if lucent is not None:
                 found.lucent += lucent.seconds(1 if quick else 2)
             timed(bare)  # what ran before it is then the same for the next step of marey as for all others
-        last[0] = time.perf_counter()
+        last[:] = [time.perf_counter(), time.process_time()]
 
-    recipe = Recipe(slowness=(5.0,), steps=steps, tolerance=0.0, precision=precision, batch=case.batch)
+    recipe = Recipe(slowness=case.slowness, steps=steps, tolerance=0.0, precision=precision, batch=case.batch)
     maximize(network, case.units, recipe=recipe, progress=after_step)
     return found
 
@@ -295,25 +317,29 @@ def measure(network: Network, case: Case, precision: Precision, *, quick: bool, 
 def row(case: Case, precision: str, found: Measured) -> str:
     seconds = statistics.median(found.marey) / case.batch
     bare = statistics.median(found.bare) / case.batch
-    hooks = statistics.median(found.hooks)
+    hooks = statistics.median(found.hooks) if found.hooks else None
     lucent = statistics.median(found.lucent) if found.lucent else None
-    target = next(value for name, value in TARGETS.items() if case.layer.endswith(name))
     near = statistics.median(found.near)
     cells = [
         case.layer,
-        str(case.batch),
+        case.inputs,
         precision,
         f"{1000 * seconds:.1f}",
         f"{1000 * bare:.1f}",
         f"{near:.2f}" + ("" if near <= BARE_TARGET else " (above 1.08)"),
-        f"{1000 * hooks:.0f}",
-        f"{hooks / seconds:.0f}" + ("" if hooks / seconds >= target else f" (below {target:g})")
-        if hooks / seconds >= 10
-        else f"{hooks / seconds:.1f}" + ("" if hooks / seconds >= target else f" (below {target:g})"),
+        f"{statistics.median(found.work):.2f}",
+        "" if hooks is None else f"{1000 * hooks:.0f}",
+        "" if hooks is None else _times(hooks / seconds, case),
         "" if lucent is None else f"{1000 * lucent:.0f}",
         "" if lucent is None else f"{lucent / seconds:.0f}",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _times(ratio: float, case: Case) -> str:
+    """How many times as fast, and the goal where it is missed."""
+    target = next(value for name, value in TARGETS.items() if case.layer.endswith(name))
+    return f"{ratio:.{0 if ratio >= 10 else 1}f}" + ("" if ratio >= target else f" (below {target:g})")
 
 
 def peak_of(variant: str, case: Case) -> tuple[float, float]:
@@ -332,7 +358,7 @@ def print_peak(variant: str, case: Case) -> None:
     name, _, precision = variant.partition("-")
     chosen: Precision = "bf16" if precision == "bf16" else "fp32"
     if name == "marey":
-        recipe = Recipe(slowness=(5.0,), steps=PEAK_STEPS, tolerance=0.0, precision=chosen, batch=case.batch)
+        recipe = Recipe(slowness=case.slowness, steps=PEAK_STEPS, tolerance=0.0, precision=chosen, batch=case.batch)
         maximize(network, case.units, recipe=recipe)
     elif name == "bare":
         step = bare_step(network, case, chosen)
@@ -388,23 +414,23 @@ def memory_table(cases: Sequence[Case]) -> None:
         print(f"| {case.layer} | {case.batch} | " + " | ".join(cells) + " |", flush=True)
 
 
-def time_table(cases: Sequence[Case], arithmetic: str, *, quick: bool) -> None:
+def time_table(cases: Sequence[Case], arithmetic: str, *, quick: bool, peers: bool) -> None:
     network = network_at_224()
-    print(f"torch {torch.__version__}, {THREADS} threads, two-stream VGG-16, 224 px, 5 frames; ms per unit and step\n")
-    print(
-        "| layer | units at once | arithmetic | marey | bare | marey / bare | hooks | times as fast | lucent | times |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    print(f"torch {torch.__version__}, {THREADS} threads, two-stream VGG-16, 224 px, 5 frames; ms per input and step\n")
+    columns = ["layer", "inputs at once", "arithmetic", "marey", "bare", "marey / bare", "in processor time"]
+    columns += ["hooks", "times as fast", "lucent", "times"]
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns), flush=True)
     absent = ""
     for case in cases:
         for precision in PRECISIONS if arithmetic == "both" else (arithmetic,):
             lucent = None
-            if case.layer.startswith("rgb") and case.batch == 1:
+            if peers and case.layer.startswith("rgb") and case.batch == 1:
                 try:
                     lucent = Lucent(case.layer)
                 except ImportError as error:
                     absent = str(error)
-            found = measure(network, case, precision, quick=quick, lucent=lucent)
+            found = measure(network, case, precision, quick=quick, lucent=lucent, peers=peers)
             print(row(case, precision, found), flush=True)
     if absent:
         print(f"\nThe columns of lucent are empty: {absent}")
@@ -416,6 +442,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a third of the steps")
     parser.add_argument("--only", default="", help="layers whose name contains this")
     parser.add_argument("--arithmetic", choices=("bf16", "fp32", "both"), default="both")
+    parser.add_argument("--no-peers", action="store_true", help="marey and bare alone")
     parser.add_argument("--no-memory", action="store_true", help="no table of peak memory")
     parser.add_argument("--no-time", action="store_true", help="that table alone")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
@@ -429,7 +456,7 @@ def main() -> None:
     if not cases:
         parser.error(f"no case '{options.only}'; there are {', '.join(dict.fromkeys(case.layer for case in CASES))}")
     if not options.no_time:
-        time_table(cases, options.arithmetic, quick=options.quick)
+        time_table(cases, options.arithmetic, quick=options.quick, peers=not options.no_peers)
     if not options.no_memory:
         memory_table(cases)
 

@@ -65,6 +65,38 @@ def test_inputs_that_break_do_not_touch_the_others() -> None:
     assert bool(torch.isfinite(broken.frames["flow"]).all())
 
 
+def test_an_input_that_breaks_on_its_way_goes_back_to_where_it_was_before_the_last_step() -> None:
+    class Breaking(nn.Conv3d):
+        """Gives the second clip no finite output from the tenth step on."""
+
+        step = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            last = float("nan") if self.step >= 9 else 1.0
+            out: Tensor = super().forward(x) * torch.tensor([1.0, last]).view(-1, 1, 1, 1, 1)
+            return out
+
+    torch.manual_seed(0)
+    breaking = Breaking(2, 1, 3)
+    network = _network(nn.Sequential(breaking))
+
+    def on_step(step: int, _scores: Tensor) -> None:
+        breaking.step = step + 1
+
+    def stop(step: int, _scores: Tensor) -> None:
+        if step == 7:
+            raise KeyboardInterrupt
+
+    with frozen(network.module):
+        batch = _batch(network, [unit("0:0@0,1,1")] * 2)
+        broken = ascend(batch, network.module, RECIPE, on_step=on_step)
+        breaking.step = 0
+        before = ascend(batch, network.module, RECIPE, on_step=stop)
+    assert broken.unstable == {1} and before.interrupted
+    torch.testing.assert_close(broken.frames["flow"][1], before.frames["flow"][1])
+    assert not torch.allclose(broken.frames["flow"][0], before.frames["flow"][0], atol=1e-3)
+
+
 def test_a_unit_that_is_off_at_the_start_comes_to_life() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv3d(2, 1, 3), nn.ReLU())

@@ -1,6 +1,7 @@
 """Every parametrization stands for the frames it was made from, and gives noise of the size that was asked for."""
 
 from functools import partial
+from typing import Literal
 
 import pytest
 import torch
@@ -36,6 +37,13 @@ def test_white_noise_in_the_spectrum_gives_frames_of_unit_variance(shape: tuple[
     held = fourier(shape, kind=_kind(shape))
     noise = torch.randn(200, *held.free_shape, generator=torch.Generator().manual_seed(0))
     assert float(held.decode(noise).square().mean().sqrt()) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("by", ["transform", "products"])
+def test_noise_has_unit_variance_without_the_finest_frequencies_too(by: Literal["transform", "products"]) -> None:
+    held = fourier((2, 4, 36, 40), kind="flow", reach=2 / 3, by=by)
+    noise = torch.randn(50, *held.free_shape, generator=torch.Generator().manual_seed(0))
+    assert float(held.decode(held.arranged(noise)).square().mean().sqrt()) == pytest.approx(1.0, abs=0.1)
 
 
 def test_decoding_is_linear() -> None:

@@ -27,6 +27,10 @@ _REACHED = 0.1
 _LOST, _FOUND = 0.1, 0.5
 """Scores at half time: below the first an input is lost where another of its sweep is above the second."""
 
+_REACH, _FINE = 2 / 3, 32
+"""Finest frequency down and across that inputs hold, in parts of the finest that pixels can show: waves of 3 px. Where
+the sides are no longer than the second, all are held: units that see so little are about fine detail."""
+
 _SMALL = 64
 """Sides up to which products with matrices transform faster in fp32 too."""
 
@@ -91,9 +95,9 @@ class _Climb:
         self.held: dict[str, Parametrization] = {}
         self.free: dict[str, Tensor] = {}
         self.scratch = {stream.name: Scratch() for stream in self.streams}
-        self.good: dict[str, Tensor] = {}  # where the gradient was last finite
         self.final: dict[str, Tensor] = {}  # where they settled
         self.optimizer = torch.optim.Adam([torch.zeros(1)])
+        self.last_step_size = recipe.step_size
 
         self.strengths = torch.full((len(batch),), recipe.strength, device=self.device)
         self.targets = torch.tensor(batch.targets, device=self.device)
@@ -122,6 +126,7 @@ class _Climb:
         if step in self.stages:
             self._enter(self.stages[step])
         for group in self.optimizer.param_groups:
+            self.last_step_size = group["lr"]
             group["lr"] = recipe.step_size * _fall(step / recipe.steps)
         for value in self.free.values():
             value.grad = None
@@ -214,7 +219,6 @@ class _Climb:
                 start = held.encode(before[name] / self.batch.bounds[name])
             self.free[name] = start.to(self.device).requires_grad_(True)
         self.final = {name: value.detach().clone() for name, value in self.free.items()}
-        self.good = {name: value.detach().clone() for name, value in self.free.items()}
         self.optimizer = torch.optim.Adam(list(self.free.values()), lr=self.recipe.step_size, fused=True)
 
     def _decoded(self) -> dict[str, Tensor]:
@@ -264,26 +268,38 @@ class _Climb:
                     value.copy_(projected(value, limits_of(stream, bound, scale=bound)) / bound)
 
     def _hold_finite(self, loss: Tensor) -> None:
-        """Put inputs without a finite loss or gradient back, and remember where the others are."""
+        """Put inputs without a finite loss or gradient back to where they were before the last step, and let them stay.
+
+        Where that was follows from Adam's memory, so that no copy has to be kept. Held as pixels, which are brought
+        within their bound after every step, an input comes back to that up to the bound.
+        """
         finite = torch.isfinite(loss)
         for value in self.free.values():
             if value.grad is not None:
                 # a sum carries any NaN, and is 50 times faster
                 finite = finite & torch.isfinite(value.grad.flatten(1).sum(1))
         if bool(finite.all()):
-            for name, value in self.free.items():
-                self.good[name].copy_(value.detach())
             return
         bad = (~finite).nonzero().flatten()
         self.unstable.update(bad.tolist())
         with torch.no_grad():
-            for name, value in self.free.items():
-                value[bad] = self.good[name][bad]
-                self.good[name][finite] = value[finite]
+            for value in self.free.values():
+                value[bad] += self._last_moves(value, bad)
                 if value.grad is not None:
                     value.grad[bad] = 0
                 for moment in self._moments(value):
                     moment[bad] = 0
+
+    def _last_moves(self, value: Tensor, places: Tensor) -> Tensor:
+        """What Adam's last step took from free numbers; zero where it had no memory of them."""
+        if not self._moments(value):
+            return torch.zeros_like(value[places])
+        state, group = self.optimizer.state[value], self.optimizer.param_groups[0]
+        mean, square = (moment[places] for moment in self._moments(value))
+        count = float(state["step"])
+        first, second = (1 - beta**count for beta in group["betas"])
+        moves: Tensor = self.last_step_size / first * mean / ((square / second).sqrt() + group["eps"])
+        return moves
 
     def _moments(self, value: Tensor) -> list[Tensor]:
         """Adam's memory of free numbers; nothing before the first step."""
@@ -302,7 +318,8 @@ def _parametrization(
     make: Callable[[tuple[int, int, int, int]], Parametrization] = pixels
     if recipe.parametrization == "fourier":
         few = dtype == torch.bfloat16 or max(canvas[2:]) <= _SMALL
-        make = partial(fourier, kind=stream.kind, by="products" if few else "transform")
+        reach = 1.0 if max(canvas[2:]) <= _FINE else _REACH
+        make = partial(fourier, kind=stream.kind, reach=reach, by="products" if few else "transform")
     return make(canvas) if factor == 1 else coarse(make, canvas, factor)
 
 

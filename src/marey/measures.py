@@ -88,14 +88,22 @@ class _Passes(torch.autograd.Function):
                 gradient = scratch.empty(frames.shape, frames, "gradient")
         reach = torch.as_tensor(asked.bound, dtype=frames.dtype, device=frames.device).square().expand(len(frames))
         reach = reach.view(-1, 1, 1, 1, 1)
-        ctx.clamped = []
+        ctx.cut = []
         for part in few_at_a_time(frames):
             if limits is not None and shrink is not None:
-                ctx.clamped.append(_project(frames[part], limits, inside[part], shrink[part], scratch=scratch))
+                cut, squares = _project(frames[part], limits, inside[part], shrink[part], scratch=scratch)
+                ctx.cut.append(cut)
+            else:
+                squares = _inner(frames[part], frames[part], scratch)
             if weights is not None and measures is not None:
-                wanted = None if gradient is None else gradient[part]
                 measures[:, part] = _measure(
-                    inside[part], reach[part], weights[:, part], asked.exponent, gradient=wanted, scratch=scratch
+                    inside[part],
+                    relative=squares.div_(reach[part]),
+                    reach=reach[part],
+                    weights=weights[:, part],
+                    exponent=asked.exponent,
+                    gradient=None if gradient is None else gradient[part],
+                    scratch=scratch,
                 )
         ctx.asked, ctx.scratch = asked, scratch
         ctx.save_for_backward(frames, shrink, gradient)
@@ -118,11 +126,15 @@ class _Passes(torch.autograd.Function):
         )
         for number, part in enumerate(few_at_a_time(frames)):
             out = result[part]
-            out.zero_() if of_inside is None else out.copy_(of_inside[part])
-            if of_total is not None:
-                out.addcmul_(gradient[part], of_total[part].view(-1, 1, 1, 1, 1))
+            share = None if of_total is None else of_total[part].view(-1, 1, 1, 1, 1)
+            if share is not None and of_inside is not None:
+                torch.addcmul(of_inside[part], gradient[part], share, out=out)
+            elif share is not None:
+                torch.mul(gradient[part], share, out=out)
+            else:
+                out.zero_() if of_inside is None else out.copy_(of_inside[part])
             if limits is not None:
-                _project_back(frames[part], limits, shrink[part], out, clamped=ctx.clamped[number], scratch=scratch)
+                _project_back(frames[part], limits, shrink[part], out, cut=ctx.cut[number], scratch=scratch)
         return result, None
 
 
@@ -135,45 +147,68 @@ def _inner(a: Tensor, b: Tensor, scratch: Scratch) -> Tensor:
     return total
 
 
-def _project(frames: Tensor, limits: Limits, inside: Tensor, shrink: Tensor, *, scratch: Scratch) -> bool:
-    """Write the nearest frames within the limits, and the factor that makes them so; whether any value was cut."""
-    low, high = limits.low / limits.scale, limits.high / limits.scale
+class _Cut(NamedTuple):
+    """Whether any value was out of the range, and whether any pixel was beyond the bound."""
+
+    range: bool
+    bound: bool
+
+
+def _project(
+    frames: Tensor, limits: Limits, inside: Tensor, shrink: Tensor, *, scratch: Scratch
+) -> tuple[_Cut, Tensor]:
+    """Write the nearest frames within the limits, and the factor that makes them so; what was cut, and their |x|^2."""
+    low, high, reach = limits.low / limits.scale, limits.high / limits.scale, limits.bound / limits.scale
     squares = _inner(frames, frames, scratch)
-    clamped = not bool(squares.amax() <= min(abs(low), abs(high)) ** 2)  # else no value can be out of range
+    largest = float(squares.amax())
+    clamped = not largest <= min(abs(low), abs(high)) ** 2  # else no value can be out of range
     if clamped:
         frames = torch.clamp(frames, low, high, out=inside)
         squares = _inner(frames, frames, scratch)
-    torch.rsqrt(squares.add_(1e-12), out=shrink).mul_(limits.bound).clamp_(max=limits.scale)
-    torch.mul(frames, shrink, out=inside)
-    return clamped
+    beyond = not largest <= reach**2
+    if beyond:
+        torch.clamp(squares, min=reach**2, out=shrink).rsqrt_().mul_(limits.bound)
+        torch.mul(frames, shrink, out=inside)
+        squares.clamp_(max=reach**2)
+    elif limits.scale != 1 or not clamped:
+        torch.mul(frames, limits.scale, out=inside)
+    return _Cut(clamped, beyond), squares if limits.scale == 1 else squares.mul_(limits.scale**2)
 
 
 def _project_back(
-    frames: Tensor, limits: Limits, shrink: Tensor, gradient: Tensor, *, clamped: bool, scratch: Scratch
+    frames: Tensor, limits: Limits, shrink: Tensor, gradient: Tensor, *, cut: _Cut, scratch: Scratch
 ) -> None:
     """Turn the gradient of what `_project` wrote into that of the frames."""
-    cut = frames.clamp(limits.low / limits.scale, limits.high / limits.scale) if clamped else frames
-    along = _inner(cut, gradient, scratch).mul_(shrink).mul_(shrink)
-    margin = scratch.empty(shrink.shape, shrink, "margin")
-    along.mul_(torch.sub(limits.scale, shrink, out=margin).sign_())  # 1 outside the bound, 0 inside
-    gradient.addcmul_(cut, along, value=-1 / limits.bound**2).mul_(shrink)  # what only lengthens x is lost
-    if clamped:
-        gradient.mul_(cut == frames)
+    kept = frames.clamp(limits.low / limits.scale, limits.high / limits.scale) if cut.range else frames
+    if cut.bound:
+        along = _inner(kept, gradient, scratch).mul_(shrink).mul_(shrink)
+        margin = scratch.empty(shrink.shape, shrink, "margin")
+        along.mul_(torch.sub(limits.scale, shrink, out=margin).sign_())  # 1 outside the bound, 0 inside
+        gradient.addcmul_(kept, along, value=-1 / limits.bound**2).mul_(shrink)  # what only lengthens x is lost
+    elif limits.scale != 1:
+        gradient.mul_(limits.scale)
+    if cut.range:
+        gradient.mul_(kept == frames)
 
 
 def _measure(
-    offset: Tensor, reach: Tensor, weights: Tensor, exponent: float, *, gradient: Tensor | None, scratch: Scratch
+    offset: Tensor,
+    *,
+    relative: Tensor,
+    reach: Tensor,
+    weights: Tensor,
+    exponent: float,
+    gradient: Tensor | None,
+    scratch: Scratch,
 ) -> Tensor:
     """Energy and variation in space and time of every clip; `reach` is the square of the bound.
 
-    Where asked for, the gradient of their weighted sum is written.
+    `relative`, |x|^2 / reach, is written over. Where asked for, the gradient of their weighted sum is written.
     """
     clips, values, pixels = len(offset), offset[0].numel(), offset[0, 0].numel()
-    relative = _inner(offset, offset, scratch).div_(reach).add_(1e-12)
     power = scratch.empty(relative.shape, relative, "power")
-    torch.sqrt(relative, out=power) if exponent == 3 else torch.pow(
-        relative, exponent / 2 - 1, out=power
-    )  # pow is slow
+    # pow is slow, and has no end at zero below 2
+    torch.sqrt(relative, out=power) if exponent == 3 else torch.pow(relative.add_(1e-12), exponent / 2 - 1, out=power)
     energy = relative.mul_(power).flatten(1).mean(1)
     share = weights.view(3, clips, 1) / pixels
     if gradient is not None:
@@ -184,8 +219,11 @@ def _measure(
     steps = [(1, width, 1), (width, height, 1), (height * width, times, 2)]
     apart = scratch.empty((clips * (values + height * width),), offset, "apart")
     for step, length, which in steps:
+        if length == 1:
+            squares.append(energy.new_zeros(clips))
+            continue
         squares.append(_differences(offset.view(clips, -1), step, length, apart))
-        if gradient is not None and length > 1:
+        if gradient is not None:
             edges = apart[: clips * (values + step)].view(clips, -1)
             slopes = 2 * share[which]
             gradient.view(clips, -1).addcmul_(edges[:, :values], slopes).addcmul_(edges[:, step:], slopes, value=-1)

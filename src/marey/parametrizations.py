@@ -63,13 +63,15 @@ def fourier(
     kind: Kind,
     decay: float = 1.0,
     time_decay: float = 0.5,
+    reach: float = 1.0,
     by: Literal["transform", "products"] = "transform",
 ) -> Parametrization:
     """A 3-D spectrum whose steps are larger at low frequencies: (1/f)^decay in space, ^time_decay in time.
 
     The spectrum is that of a slightly larger block where its size makes the transform slow. RGB is held in decorrelated
-    colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance. `by` a fast Fourier transform
-    or by products with matrices is a matter of speed.
+    colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance. Frequencies down and across
+    end at `reach` of the highest that the pixels can show; frames are encoded without those above. `by` a fast Fourier
+    transform or by products with matrices is a matter of speed.
     """
     channels, *asked = shape
     frames, height, width = (_fast(size) for size in asked)
@@ -78,6 +80,7 @@ def fourier(
     space = (fy.square() + fx.square()).sqrt().clamp_min(1.0 / max(height, width))
     time = torch.fft.fftfreq(frames).abs().clamp_min(1.0 / max(frames, 2))
     scale = time[:, None, None] ** -time_decay * space[None] ** -decay
+    scale = scale * ((fy.abs() <= reach / 2) & (fx <= reach / 2))
     doubled = torch.full(
         (width // 2 + 1,), 4.0
     )  # all columns but the first, and the last of an even width, stand for two
@@ -110,7 +113,9 @@ def fourier(
         rest = [size - had for had, size in zip(asked, (frames, height, width), strict=True)]
         mixed = pad(mixed, (0, rest[2], 0, rest[1], 0, rest[0]))
         spectrum = torch.fft.rfftn(mixed, dim=(-3, -2, -1), norm="ortho")
-        natural = torch.view_as_real(spectrum) / scale.to(picture.device)
+        natural = (torch.view_as_real(spectrum) / scale.to(picture.device)).masked_fill(
+            scale.to(picture.device) == 0, 0.0
+        )
         return natural.contiguous() if by == "transform" else spectra.arranged(natural)
 
     natural_shape = (channels, frames, height, width // 2 + 1, 2)

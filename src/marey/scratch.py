@@ -29,9 +29,9 @@ class Scratch:
         """`given` in `dtype`, contiguous."""
         return self.empty(given.shape, given, "copy", dtype).copy_(given)
 
-    def product(self, a: Tensor, b: Tensor) -> Tensor:
+    def product(self, a: Tensor, b: Tensor, purpose: str = "product") -> Tensor:
         """The product of matrices, or of two stacks of them."""
-        return torch.matmul(a, b, out=self.empty((*a.shape[:-1], b.shape[-1]), a, "product"))
+        return torch.matmul(a, b, out=self.empty((*a.shape[:-1], b.shape[-1]), a, purpose))
 
 
 def few_at_a_time(clips: Tensor) -> Iterator[slice]:

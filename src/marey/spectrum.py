@@ -6,11 +6,12 @@ time of a fast transform of the whole block.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
 
 from marey.scratch import Scratch, few_at_a_time
 
@@ -19,7 +20,20 @@ Box = tuple[slice, slice, slice]
 
 WHOLE: Box = (slice(None), slice(None), slice(None))
 
-Matrices = tuple[Tensor, Tensor, Tensor, Tensor]
+_ALIGNED = 8
+"""Horizontal frequencies are held in multiples of so many: products of matrices with odd sizes take twice as long."""
+
+
+class Matrices(NamedTuple):
+    """Factors on the arranged spectrum, and what it is multiplied with.
+
+    Over time for the real and the imaginary parts of what comes out, over the width for those of what goes in.
+    """
+
+    factors: Tensor  # time 1 height half
+    time: tuple[Tensor, Tensor]  # (color time) (channel frequency part)
+    width: tuple[Tensor, Tensor]  # half (part column)
+    height: Tensor  # row (frequency part)
 
 
 @dataclass(frozen=True)
@@ -27,14 +41,17 @@ class Spectrum:
     """What spectra (clip channel time height half 2), such as `torch.fft.irfftn` takes them, stand for.
 
     scale
-        factors on the spectrum (time height half), the same for opposite frequencies.
+        factors on the spectrum (time height half), the same for opposite frequencies; those that are zero for a whole
+        row or column of frequencies are not held.
     mix
         every color as a sum (color channel) of what is transformed; None: the channels are transformed as they are.
     frames, height, width
         of the block.
 
-    Spectra are held `arranged`, clip channel 2 time half height, vertical frequencies before their opposites: cosines
-    and sines over the height are weighed by sums and differences of the two.
+    Spectra are held `arranged`, clip channel time 2 height half. The sums over time and width are those of complex
+    numbers, the one over the height gives what is real of its own. Each is a product of matrices whose order in memory
+    is right at once. Weights of cosines and sines instead of waves would take half of the products, but Adam climbs
+    more slowly on them: what is oblique or moves is one wave, and several of those.
     """
 
     scale: Tensor
@@ -45,24 +62,32 @@ class Spectrum:
 
     def arranged(self, natural: Tensor) -> Tensor:
         """The spectrum in the order in which it is held."""
-        return natural[:, :, :, self._vertical.to(natural.device)].permute(0, 1, 5, 2, 4, 3).contiguous()
+        times, rows, columns = (held.to(natural.device) for held in self._held)
+        held = natural[:, :, times][:, :, :, rows][:, :, :, :, columns].permute(0, 1, 2, 5, 3, 4)
+        return self._filled(held).contiguous()
 
     def window(self, held: Tensor, box: Box, dtype: torch.dtype) -> Tensor:
         """The frames in `box` of the block, in fp32; `dtype` is that of the products."""
         frames: Tensor = _Window.apply(held, self, box, dtype)  # type: ignore[no-untyped-call]
         return frames
 
-    def matrices(self, dtype: torch.dtype, device: torch.device) -> Matrices:
-        """Factors on the arranged spectrum, and in `dtype` the sums over time, height and width."""
-        key = (dtype, device)
-        if key not in self._kept:
-            factors = self.scale[:, self._vertical].transpose(1, 2).contiguous().to(device)
-            time, height, width = self._over_time, self._over_height, self._over_width
-            self._kept[key] = (factors, time.to(device, dtype), height.to(device, dtype), width.to(device, dtype))
-        return self._kept[key]
+    def matrices(self, box: Box, dtype: torch.dtype, device: torch.device) -> Matrices:
+        """What the frames in `box` are computed with; factors in fp32, the others in `dtype`."""
+        if (dtype, device) not in self._kept:
+            times, rows, columns = self._held
+            factors = self._filled(self.scale[times][:, rows][:, :, columns][:, None])
+            sums = (*self._over_time, *self._over_width, self._over_height)
+            self._kept[dtype, device] = (factors.to(device), *(value.to(device, dtype) for value in sums))
+        factors, real, imaginary, of_real, of_imaginary, height = self._kept[dtype, device]
+        return Matrices(
+            factors,
+            (real[:, box[0]].flatten(0, 1), imaginary[:, box[0]].flatten(0, 1)),
+            (of_real[..., box[2]].flatten(1), of_imaginary[..., box[2]].flatten(1)),
+            height[box[1]],
+        )
 
     @cached_property
-    def _kept(self) -> dict[tuple[torch.dtype, torch.device], Matrices]:
+    def _kept(self) -> dict[tuple[torch.dtype, torch.device], tuple[Tensor, ...]]:
         return {}
 
     @cached_property
@@ -70,40 +95,39 @@ class Spectrum:
         """Memory of the transforms, which one thread at a time may run."""
         return Scratch()
 
-    @property
-    def pairs(self) -> int:
-        """How many vertical frequencies have an opposite."""
-        return (self.height - 1) // 2
-
     @cached_property
-    def _vertical(self) -> Tensor:
-        """The vertical frequencies as they are held: those without an opposite, those with one, their opposites."""
-        alone = [0] if self.height % 2 else [0, self.height // 2]
-        upward = range(1, self.pairs + 1)
-        return torch.tensor([*alone, *upward, *(self.height - k for k in upward)])
+    def _held(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The frequencies over time, height and width that are held."""
+        some = self.scale != 0
+        return tuple(some.any(rest[0]).any(rest[1]).nonzero().flatten() for rest in ((2, 1), (2, 0), (1, 0)))  # type: ignore[return-value]
+
+    def _filled(self, held: Tensor) -> Tensor:
+        """With zeros after the last horizontal frequency, up to a multiple."""
+        return pad(held, (0, -held.shape[-1] % _ALIGNED))
 
     @property
-    def _over_time(self) -> Tensor:
-        """(color time part, channel part frequency), parts being real and imaginary; one color where none are mixed."""
-        cosine, sine = _waves(self.frames, torch.arange(self.frames))
-        turn = torch.stack((torch.stack((cosine, -sine), 1), torch.stack((sine, cosine), 1)), 1)
-        mix = torch.eye(1) if self.mix is None else self.mix
-        return torch.einsum("dc,tqpf->dtqcpf", mix.double(), turn).flatten(3)
+    def _over_time(self) -> tuple[Tensor, Tensor]:
+        """Two (color time (channel frequency part)); one color where none are mixed."""
+        cosine, sine = _waves(self.frames, self._held[0])
+        mix = (torch.eye(1) if self.mix is None else self.mix).double()
+        parts = (torch.stack((cosine, -sine), -1), torch.stack((sine, cosine), -1))
+        real, imaginary = (torch.einsum("dc,tfp->dtcfp", mix, part).flatten(2) for part in parts)
+        return real, imaginary
+
+    @property
+    def _over_width(self) -> tuple[Tensor, Tensor]:
+        """Two (half part column): frequencies that are not held are conjugates."""
+        half = self._held[2]
+        cosine, sine = _waves(self.width, half)
+        twice = 1 + ((half > 0) & (2 * half < self.width)).double()
+        cosine, sine = (self._filled(wave * twice).t() for wave in (cosine, sine))
+        return torch.stack((cosine, sine), 1), torch.stack((-sine, cosine), 1)
 
     @property
     def _over_height(self) -> Tensor:
-        """(row, cosines and sines in the order in which frequencies are held)."""
-        cosine, sine = _waves(self.height, self._vertical)
-        opposite = self.height - self.pairs
-        return torch.cat((cosine[:, :opposite], sine[:, opposite - self.pairs : opposite]), 1)
-
-    @property
-    def _over_width(self) -> Tensor:
-        """(column, part half): the real part of a sum over all frequencies; those that are not held are conjugates."""
-        half = torch.arange(self.width // 2 + 1)
-        cosine, sine = _waves(self.width, half)
-        twice = ((half > 0) & (2 * half < self.width)).double()
-        return torch.cat((cosine * (1 + twice), -sine * 2 * twice), 1)
+        """(row (frequency part))."""
+        cosine, sine = _waves(self.height, self._held[1])
+        return torch.stack((cosine, -sine), -1).flatten(1)
 
 
 def _waves(size: int, frequencies: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,61 +141,40 @@ class _Window(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, held: Tensor, spectrum: Spectrum, box: Box, dtype: torch.dtype) -> Tensor:
-        factors, time, height, width = ctx.matrices = _cut(spectrum.matrices(dtype, held.device), box)
-        ctx.pairs, ctx.scratch, ctx.shape = spectrum.pairs, spectrum.scratch, held.shape
-        scratch = spectrum.scratch
-        clips, channels, _, block, half, rows = held.shape
-        times = block * len(time) // time.shape[1]
-        frames = held.new_empty(clips, channels, times, len(height), len(width))
+        factors, time, width, height = ctx.matrices = spectrum.matrices(box, dtype, held.device)
+        scratch = ctx.scratch = spectrum.scratch
+        ctx.shape = held.shape
+        clips, channels, block, parts, rows, half = held.shape
+        times = channels * block * parts * len(time[0]) // time[0].shape[1]  # of all colors
+        columns = width[0].shape[1] // parts
+        frames = held.new_empty(clips, channels, times // channels, len(height), columns)
         for part in few_at_a_time(held):
-            weights = scratch.copied(_paired(held[part], scratch, spectrum.pairs).mul_(factors), dtype)
-            weights = weights.view(-1, time.shape[1], half * rows)
-            moments = scratch.product(time.expand(len(weights), -1, -1), weights)
-            lines = scratch.product(moments.view(-1, rows), height.t())  # (clip channel time part half) row
-            lines = lines.view(-1, 2 * half, len(height)).mT
-            pictures = scratch.product(lines, width.t().expand(len(lines), -1, -1))  # (clip channel time) row column
+            scaled = torch.mul(held[part], factors, out=scratch.empty(held[part].shape, held, "scaled"))
+            weights = scratch.copied(scaled, dtype).view(-1, time[0].shape[1], rows * half)
+            real, imaginary = (
+                scratch.product(matrix.expand(len(weights), -1, -1), weights, purpose).view(-1, half)
+                for matrix, purpose in zip(time, ("real", "imaginary"), strict=True)
+            )
+            lines = scratch.product(real, width[0]).addmm_(imaginary, width[1]).view(-1, rows * parts, columns)
+            pictures = scratch.product(height.expand(len(lines), -1, -1), lines)  # (clip channel time) row column
             frames[part].copy_(pictures.view_as(frames[part]))
         return frames
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        factors, time, height, width = ctx.matrices
-        scratch, (_, _, _, _, half, rows) = ctx.scratch, ctx.shape
+        factors, time, width, height = ctx.matrices
+        scratch, (*_, rows, half) = ctx.scratch, ctx.shape
         held = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device)
+        height = height.t().contiguous()  # else each of many products would turn it round
         for part in few_at_a_time(held):
-            pictures = scratch.copied(gradient[part], time.dtype).view(-1, len(height), len(width))
-            lines = scratch.product(width.t().expand(len(pictures), -1, -1), pictures.mT)
-            moments = scratch.product(lines.view(-1, len(height)), height).view(-1, len(time), half * rows)
-            weights = scratch.product(time.t().expand(len(moments), -1, -1), moments).view(held[part].shape)
-            _unpair(scratch.copied(weights, held.dtype).mul_(factors), ctx.pairs, held[part])
+            pictures = scratch.copied(gradient[part], height.dtype).view(-1, *gradient.shape[3:])
+            lines = scratch.product(height.expand(len(pictures), -1, -1), pictures).view(-1, width[0].shape[1])
+            real, imaginary = (
+                scratch.product(lines, matrix.t(), purpose).view(-1, len(time[0]), rows * half)
+                for matrix, purpose in zip(width, ("real", "imaginary"), strict=True)
+            )
+            weights = scratch.product(time[0].t().expand(len(real), -1, -1), real)
+            weights.baddbmm_(time[1].t().expand(len(real), -1, -1), imaginary)
+            held[part].copy_(weights.view(held[part].shape)).mul_(factors)
         return held, None, None, None
-
-
-def _cut(matrices: Matrices, box: Box) -> Matrices:
-    factors, time, height, width = matrices
-    return factors, time[:, box[0]].flatten(0, 2), height[box[1]], width[box[2]]
-
-
-def _paired(held: Tensor, scratch: Scratch, pairs: int) -> Tensor:
-    """Weights of cosines and sines over the height, from frequencies p and their opposites q: p + q and i (p - q)."""
-    weights = scratch.empty(held.shape, held, "pairs")
-    opposite = held.shape[-1] - pairs
-    p, q = held[..., opposite - pairs : opposite], held[..., opposite:]
-    sines = weights[..., opposite:]
-    weights[..., : opposite - pairs] = held[..., : opposite - pairs]
-    torch.add(p, q, out=weights[..., opposite - pairs : opposite])
-    torch.sub(q[:, :, 1], p[:, :, 1], out=sines[:, :, 0])
-    torch.sub(p[:, :, 0], q[:, :, 0], out=sines[:, :, 1])
-    return weights
-
-
-def _unpair(weights: Tensor, pairs: int, held: Tensor) -> None:
-    """Write the adjoint of `_paired`."""
-    opposite = held.shape[-1] - pairs
-    cosines, sines = weights[..., opposite - pairs : opposite], weights[..., opposite:]
-    p, q = held[..., opposite - pairs : opposite], held[..., opposite:]
-    held[..., : opposite - pairs] = weights[..., : opposite - pairs]
-    for part, sign in ((0, 1), (1, -1)):
-        torch.add(cosines[:, :, part], sines[:, :, 1 - part], alpha=sign, out=p[:, :, part])
-        torch.sub(cosines[:, :, part], sines[:, :, 1 - part], alpha=sign, out=q[:, :, part])

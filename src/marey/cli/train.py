@@ -84,7 +84,6 @@ def train(
     from marey.errors import OutputError
     from marey.networks.loading import two_stream_file
     from marey.networks.two_stream import TwoStream
-    from marey.training.adversary import Adversary
     from marey.training.fit import TrainingProgress
     from marey.training.fit import train as fit
     from marey.training.settings import Settings
@@ -106,7 +105,7 @@ def train(
         minutes=minutes,
         seed=seed,
         flow=flow,
-        adversary=Adversary() if adversary is None else _adversary(adversary),
+        adversary=_adversary(adversary),
     )
     if not flip:
         settings = settings.without_flip()
@@ -199,10 +198,12 @@ def _asked(hold_out: str, clips: "ClipSet") -> "list[str] | float | Fold":
         return names
 
 
-def _adversary(sizes: str) -> "Adversary":
-    """What `--adversary` means: two numbers."""
+def _adversary(sizes: str | None) -> "Adversary":
+    """What `--adversary` means: two numbers, or none."""
     from marey.training.adversary import Adversary
 
+    if sizes is None:
+        return Adversary()
     try:
         rgb, flow = (float(size) for size in sizes.split(","))
     except ValueError:

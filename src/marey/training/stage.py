@@ -84,9 +84,10 @@ class Stage:
         while not self._done(seconds):
             begun = time.monotonic()
             with _interrupt_waits():
-                self._train_one(self._progress(seconds))
+                progress = self._progress(seconds)
+                self._train_one(progress)
                 if self.step % self.settings.look == 0 or self.step == self.steps:
-                    self._look()
+                    self._look(progress)
                 self.seconds += time.monotonic() - begun
             on_step(self)
         if self.best_weights and self.watched:
@@ -179,7 +180,7 @@ class Stage:
         stream = self.streams[int(place * len(self.streams))]
         return {**window, stream.name: torch.full_like(window[stream.name], stream.rest)}
 
-    def _look(self) -> None:
+    def _look(self, progress: float) -> None:
         """Note how good the weights are: accuracy and loss on the watched clips, or else the recent training loss."""
         if self.watched:
             probabilities = clip_probabilities(self.module, self.streams, self.watched, windows=2)
@@ -189,7 +190,7 @@ class Stage:
         else:
             recent = self.losses[-self.settings.look :]
             quality = -sum(recent) / len(recent)
-            if self.settings.adversary.grows(self.step / self.steps):
+            if self.settings.adversary.grows(progress):
                 self.best = -math.inf  # the losses so far were those of an easier task
         if quality > self.best + 1e-3:
             self.best, self.best_step = quality, self.step

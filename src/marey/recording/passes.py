@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from marey.errors import NetworkError
 from marey.network import Network, volume
-from marey.recording.peaks import PassPeaks
+from marey.recording.peaks import PassPeaks, Peaks
 from marey.recording.plan import Plan
 from marey.recording.shard import ClipRow, Shard
 from marey.taps import frozen, observed_calls
@@ -53,9 +53,7 @@ class _Sent:
     """A batch on the network: which clip each of its windows is of, and the answers, maybe still being computed."""
 
     clips: list[_Gathered]
-    maximum: Tensor
-    mean: Tensor
-    place: Tensor
+    peaks: Peaks
     scores: Tensor | None
 
 
@@ -156,7 +154,7 @@ class _Passes:
                 physical(cut[stream.name], stream, out=inputs[place])
             inputs[len(waiting) :] = inputs[len(waiting) - 1]
         batch = self.plan.settings.batch
-        found = PassPeaks({layer.name: layer.units for layer in self.plan.layers}, batch, self.network.device)
+        found = PassPeaks([layer.name for layer in self.plan.layers], batch)
         scores: list[Tensor] = []
 
         def read(name: str, given: Tensor | None, output: Tensor) -> None:
@@ -169,13 +167,7 @@ class _Passes:
             self.network.forward(self.inputs)
         if silent := found.missing():
             raise NetworkError(f"layer '{min(silent)}' did not answer in this pass; leave it out of the recording.")
-        sent = _Sent(
-            [gathered for gathered, _ in waiting],
-            found.maximum,
-            found.mean,
-            found.place,
-            scores[0] if scores else None,
-        )
+        sent = _Sent([gathered for gathered, _ in waiting], found.together(), scores[0] if scores else None)
         self._fetch()
         self.busy = sent
 
@@ -184,7 +176,9 @@ class _Passes:
         if self.busy is None:
             return
         sent, self.busy = self.busy, None
-        maximum, mean, place = (part.numpy(force=True) for part in (sent.maximum, sent.mean, sent.place))
+        maximum, mean, place = (
+            part.numpy(force=True) for part in (sent.peaks.maximum, sent.peaks.mean, sent.peaks.place)
+        )
         scores = None if sent.scores is None else sent.scores.numpy(force=True).astype(np.float64)
         for row, gathered in enumerate(sent.clips):
             gathered.add(maximum[row], mean[row], place[row])

@@ -1,13 +1,17 @@
 """What is kept of a layer's output: for every clip and unit the largest value, its place, and the mean."""
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from marey.network import volume
+
+_CACHED_VALUES = 2**18
+"""Values of which a second pass finds most in a core's own cache."""
 
 
 @dataclass(frozen=True)
@@ -21,87 +25,90 @@ class Peaks:
 
 @dataclass(frozen=True)
 class _Read:
-    """An output that was read, as long as it is what it was: of every map the largest value and its place."""
+    """An output that was read, as long as it is what it was: of every map the largest value, its place and the mean."""
 
     output: weakref.ReferenceType[Tensor]
     version: int
-    largest: Tensor
-    place: Tensor
+    found: Peaks
 
 
 class PassPeaks:
-    """The peaks of all layers in one pass of a network, side by side, filled as the layers answer."""
+    """The peaks of all layers in one pass of a network, side by side, taken as the layers answer."""
 
-    def __init__(self, units: Mapping[str, int], clips: int, device: torch.device) -> None:
-        """`units` are those of each layer, in the order in which they are to lie."""
+    def __init__(self, layers: Sequence[str], clips: int) -> None:
+        """`layers` in the order in which their units are to lie."""
         self._clips = clips
-        self._columns: dict[str, slice] = {}
-        stop = 0
-        for name, count in units.items():
-            self._columns[name] = slice(stop, stop + count)
-            stop += count
-        self.maximum = torch.empty(clips, stop, device=device)
-        self.mean = torch.empty(clips, stop, device=device)
-        self.place = torch.empty(clips, stop, dtype=torch.int32, device=device)
-        self._left = set(units)
+        self._found: dict[str, Peaks | None] = dict.fromkeys(layers)
         self._before: _Read | None = None
 
     def read(self, name: str, output: Tensor, *, module: nn.Module | None = None, given: Tensor | None = None) -> None:
         """Take in what a layer answers, unless it did before; `given` is the input of its module.
 
-        Where a ReLU is given what was read just before, its largest values are at the same places: no second search.
-        A batch normalization rises with its input, so its largest values are sought there, but for units that it turns
-        around. Of values that only rounding makes equal, or parts by the last bit, the input's largest counts.
+        What follows from the input that was read just before is not sought again: the largest values of a ReLU, and
+        where those of a batch normalization are, which rises with its input but for units that it turns around, and its
+        means. Of values that only rounding makes equal, or parts by the last bit, the input's largest counts.
         """
-        if name not in self._left:
+        if name not in self._found or self._found[name] is not None:
             return
-        self._left.remove(name)
         maps = _maps(output, self._clips)
-        place = self._known_place(module, given, maps)
-        largest, place = _largest(maps) if place is None else (_at(maps, place), place)
-        columns = self._columns[name]
-        into = Peaks(self.maximum[:, columns], self.mean[:, columns], self.place[:, columns])
-        if maps.dim() == 3 and len(maps) == self._clips and maps.dtype == torch.float32:  # no time: the commonest layer
-            torch.mean(maps, -1, out=into.mean)
-            into.maximum.copy_(largest)
-            into.place.copy_(place)
-        else:
-            found = _folded(output, maps, largest, place, self._clips)
-            into.maximum.copy_(found.maximum)
-            into.mean.copy_(found.mean)
-            into.place.copy_(found.place)
-        self._before = None if output.is_inference() else _Read(weakref.ref(output), output._version, largest, place)
+        found = self._known(module, given, maps)
+        if found is None:
+            found = _each(maps)
+        if not output.is_inference():
+            self._before = _Read(weakref.ref(output), output._version, found)
+        self._found[name] = _folded(output, found, maps.shape[-1], self._clips)
 
     def missing(self) -> set[str]:
         """The layers that have not answered."""
-        return self._left
+        return {name for name, found in self._found.items() if found is None}
 
-    def _known_place(self, module: nn.Module | None, given: Tensor | None, maps: Tensor) -> Tensor | None:
-        """Where the largest values of maps are, as far as it follows from the module's input."""
+    def together(self) -> Peaks:
+        """Of every (clip, unit) the peaks, the units of all layers in a row."""
+        every = [found for found in self._found.values() if found is not None]
+        if not every:
+            nothing = torch.empty(self._clips, 0)
+            return Peaks(nothing, nothing, nothing.int())
+        return Peaks(
+            torch.cat([found.maximum for found in every], 1).float(),
+            torch.cat([found.mean for found in every], 1).float(),
+            torch.cat([found.place for found in every], 1).int(),
+        )
+
+    def _known(self, module: nn.Module | None, given: Tensor | None, maps: Tensor) -> Peaks | None:
+        """The peaks of maps as far as they follow from the module's input; None where they do not."""
         if given is None or given.shape[:2] != maps.shape[:2]:
             return None
         read = self._read_before(given)
         if type(module) is nn.ReLU and read is not None:
-            return read.place * ~(read.largest <= 0)  # where nothing is above 0 all are 0, and the first counts
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) and not module.training:
-            place = _largest(_maps(given, self._clips))[1] if read is None else read.place
-            return _turned(place, maps, module.weight <= 0) if module.affine else place
+            largest = read.maximum.clamp_min(0)
+            place = read.place * ~(read.maximum <= 0)  # where nothing is above 0 all are 0, and the first counts
+            return Peaks(largest, _mean(maps), place)
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) and not module.training and module.track_running_stats:
+            if read is None:
+                read = _each(_maps(given, self._clips))
+            found = Peaks(_normalized(read.maximum, module), _normalized(read.mean, module), read.place.clone())
+            return _turned(found, maps, module.weight <= 0) if module.affine else found
         return None
 
-    def _read_before(self, given: Tensor) -> _Read | None:
+    def _read_before(self, given: Tensor) -> Peaks | None:
         before = self._before
         if before is None or before.output() is not given or before.version != given._version:
             return None
-        return before
+        return before.found
 
 
-def _turned(place: Tensor, maps: Tensor, turned: Tensor) -> Tensor:
-    """The places, with those of the `turned` units sought in their maps."""
-    if not bool(turned.any()):
-        return place
-    place = place.clone()
-    place[:, turned] = _largest(maps[:, turned])[1]
-    return place
+def _turned(found: Peaks, maps: Tensor, turned: Tensor) -> Peaks:
+    """The peaks, with the largest values of the `turned` units sought in their maps."""
+    if bool(turned.any()):
+        found.maximum[:, turned], found.place[:, turned] = _largest(maps[:, turned])
+    return found
+
+
+def _normalized(values: Tensor, norm: nn.BatchNorm2d | nn.BatchNorm3d) -> Tensor:
+    """What a batch normalization makes of values (clip unit ...)."""
+    return functional.batch_norm(
+        values, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
+    )
 
 
 def peaks(output: Tensor, clips: int) -> Peaks:
@@ -111,7 +118,8 @@ def peaks(output: Tensor, clips: int) -> Peaks:
     are put in order by clip and time. The mean is taken in float32 at least.
     """
     maps = _maps(output, clips)
-    return _folded(output, maps, *_largest(maps), clips)
+    found = _folded(output, _each(maps), maps.shape[-1], clips)
+    return Peaks(found.maximum.float(), found.mean.float(), found.place.int())
 
 
 def _maps(output: Tensor, clips: int) -> Tensor:
@@ -121,16 +129,37 @@ def _maps(output: Tensor, clips: int) -> Tensor:
     return volume(output.detach(), clips).flatten(2)  # tokens and vectors, whose places lie along one axis
 
 
-def _folded(output: Tensor, maps: Tensor, largest: Tensor, place: Tensor, clips: int) -> Peaks:
-    """The peaks over all maps of a clip, which may lie in time."""
-    size = maps.shape[-1]
-    mean = maps.mean(-1, dtype=torch.promote_types(maps.dtype, torch.float32))
+def _each(maps: Tensor) -> Peaks:
+    """The peaks of every map, a few clips at a time, so that the second pass finds them in the processor's cache."""
+    few = max(1, _CACHED_VALUES // max(1, maps[0].numel()))
+    if maps.device.type != "cpu" or few >= len(maps):
+        return _peaks(maps)
+    parts = [_peaks(maps[first : first + few]) for first in range(0, len(maps), few)]
+    return Peaks(
+        torch.cat([part.maximum for part in parts]),
+        torch.cat([part.mean for part in parts]),
+        torch.cat([part.place for part in parts]),
+    )
+
+
+def _peaks(maps: Tensor) -> Peaks:
+    largest, place = _largest(maps)
+    return Peaks(largest, _mean(maps), place)
+
+
+def _mean(maps: Tensor) -> Tensor:
+    return maps.mean(-1, dtype=torch.promote_types(maps.dtype, torch.float32))
+
+
+def _folded(output: Tensor, found: Peaks, size: int, clips: int) -> Peaks:
+    """The peaks over all maps of a clip, which have `size` places each and may lie in time."""
+    mean, largest, place = found.mean, found.maximum, found.place
     if output.dim() >= 4 and (output.dim() > 4 or len(output) != clips):
         mean, largest, place = (volume(part[..., None, None], clips)[..., 0, 0] for part in (mean, largest, place))
         largest, time = largest.max(2)  # clip unit time
         place = time * size + place.gather(2, time[..., None])[..., 0]
         mean = mean.mean(2)
-    return Peaks(largest.float(), mean.float(), place.int())
+    return Peaks(largest, mean, place)
 
 
 def _largest(maps: Tensor) -> tuple[Tensor, Tensor]:

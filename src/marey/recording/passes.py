@@ -86,6 +86,7 @@ def shards_of(
         flow=plan.settings.flow,
         cache=cache,
         workers=workers,
+        held=2 * -(-plan.settings.batch // plan.settings.windows),  # what two passes show: one is taken at a time
         limit_seconds=limit_seconds,
         pinned=network.device.type == "cuda",
     )

@@ -19,7 +19,7 @@ from marey.recording.passes import shards_of
 from marey.recording.plan import Plan, Settings, clip_differences, differences, planned
 from marey.recording.recording import Recording
 from marey.recording.shard import shard_path
-from marey.recording.store import CLIPS, SUMMARY, UNFINISHED, remove_tree
+from marey.recording.store import CLIPS, SUMMARY, UNFINISHED, json_lines, remove_tree
 from marey.video.clips import Clip
 from marey.video.encode import replacing
 from marey.video.flow_cache import FlowCache
@@ -97,7 +97,7 @@ def prepare(folder: Path, plan: Plan) -> None:
     with replacing(unfinished / _PLANNED) as temporary:
         parquet.write_table(plan.table, temporary)
     with replacing(unfinished / _PLAN) as temporary:
-        temporary.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json_lines(described), encoding="utf-8")
 
 
 def _same(folder: Path, plan: Plan, before: dict[str, Any], clips: Path, now: dict[str, Any]) -> None:

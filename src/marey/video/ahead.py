@@ -101,14 +101,16 @@ def windows_ahead(
     flow: Method,
     cache: FlowCache | None = None,
     workers: int | None = None,
+    held: int = 0,
     limit_seconds: float = 600.0,
     pinned: bool = False,
 ) -> Generator[tuple[Clip, ClipWindows | str]]:
     """`clip_windows` of many clips in their order, made on `workers` threads (None: one for each core) ahead of use.
 
     A clip that cannot be used gives the reason in its place, also one that takes more than `limit_seconds`: its thread
-    is left to itself, as a decoder cannot be stopped, and another takes over. At most twice as many clips as there are
-    workers are held. `pinned` puts the windows where an accelerator fetches them by itself.
+    is left to itself, as a decoder cannot be stopped, and another takes over. Twice as many clips as there are workers
+    are held at most, or `held` if that is more, so that who takes several at once finds them made. `pinned` puts the
+    windows where an accelerator fetches them by itself.
     """
     workers = cores() if workers is None else workers
     hired: list[threading.Thread] = []
@@ -155,7 +157,7 @@ def windows_ahead(
             task = _Task(clip)
             waiting.append(task)
             inbox.put(task)
-            if len(waiting) >= 2 * workers:
+            if len(waiting) >= max(held, 2 * workers):
                 oldest = waiting.popleft()
                 yield oldest.clip, outcome(oldest)
         while waiting:

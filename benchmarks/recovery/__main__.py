@@ -64,7 +64,7 @@ def main() -> None:
         print(f"{len(found)} units with a clear answer", flush=True)
         chosen = []
         for kind in ("direction", "color"):
-            clearest = sorted((one for one in found if one.kind == kind), key=lambda one: -one.explained)
+            clearest = sorted((one for one in found if one.kind == kind), key=lambda one: -one.clearness)
             chosen += clearest[: options.units]
         for seed in options.seeds:
             for method in options.methods:

@@ -1,4 +1,4 @@
-"""Units of the bundled network against the answer key: what drives them, by regression on exact motion and color."""
+"""Units of the bundled network against the answer key: what drives them, by their answers to exact motion and color."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,28 +13,38 @@ from torch.nn.functional import avg_pool2d
 
 import marey
 from marey.datasets.motion_studies import StudySet
-from marey.receptive_field import ReceptiveField
 from marey.taps import frozen
 
 LAYERS = ("flow.relu3_3", "flow.relu4_3", "rgb.relu3_3", "rgb.relu4_3")
-STUDIES = StudySet(42, seed=3000, frames=12)
-"""1092 clips, shown once each."""
+STUDIES = StudySet(80, seed=3000, frames=12)
+"""2080 clips, shown once each."""
 PLACES = 24
 """Places of a layer taken from each clip."""
-SPEED_EDGES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 8.0)
+SECTORS = 12
+"""Directions by which answers to motion are averaged."""
+FEW = 30
+"""Places below which the mean of a sector says nothing."""
+MOVING = 0.5
+"""Speed, in px/frame, from which a place has a direction."""
+SPEED_EDGES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 8.0)
+SELECTIVE = 0.25
+"""Length of the mean vector over directions, 0 (all alike) to 1 (one only), from which a unit's answer is clear."""
 CLEAR = 0.05
-"""Part of a unit's variance that direction, or color, must explain in both halves of the clips."""
-AGREE = {"direction": 15.0, "color": 20.0}
+"""Part of a unit's variance that color must explain in both halves of the clips."""
+AGREE = {"direction": 20.0, "color": 20.0}
 """How far apart, in degrees, both halves' answers may be."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What drives a unit: a direction (degrees, 0 right, 90 down) and speed, or a color (away from gray)."""
+    """What drives a unit: a direction (degrees, 0 right, 90 down) and speed, or a color, middle less surround.
+
+    `clearness` is the length of the mean vector over directions, or the part of the variance that color explains.
+    """
 
     unit: str
     kind: str
-    explained: float
+    clearness: float
     direction_deg: float = math.nan
     speed: float = math.nan
     color: tuple[float, ...] = ()
@@ -65,8 +75,12 @@ def compared(answer: Answer, shown: Shown, chi: int) -> dict[str, float]:
         u, v = (middle * size).sum((1, 2, 3)).div(size.sum().clamp_min(1e-9)).tolist()
         off = abs((math.degrees(math.atan2(v, u)) - answer.direction_deg + 180) % 360 - 180)
         return {"direction_off_deg": off, "speed_ratio": math.hypot(u, v) / answer.speed}
-    mean = middle.mean((1, 2, 3)) - 0.5
-    return {"color_off_deg": _angle_deg(mean, torch.tensor(answer.color))}
+    small, large = _sides(stream.height)
+    inner, outer = ((size - width) // 2 for size, width in ((height, small), (height, large)))
+    contrast = frames[..., inner : inner + small, inner : inner + small].mean((1, 2, 3)) - frames[
+        ..., outer : outer + large, outer : outer + large
+    ].mean((1, 2, 3))
+    return {"color_off_deg": _angle_deg(contrast, torch.tensor(answer.color))}
 
 
 def rows(
@@ -83,13 +97,17 @@ def rows(
                 "method": method,
                 "seed": seed,
                 "chi": chi,
-                "explained": answer.explained,
+                "clearness": answer.clearness,
                 **compared(answer, one, k),
             }
 
 
 def _observed(network: marey.Network, studies: StudySet) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """{layer: responses (clip place unit)}, and {layer: means of u, v, speed, red, green, blue (clip place 6)}."""
+    """{layer: responses (clip place unit)}, and {layer: their causes (clip place cause)}.
+
+    Causes of motion are u, v and speed, of color red, green and blue of the middle less those of the surround. Places
+    that move are taken more often, as most of a clip stands still.
+    """
     generator = torch.Generator().manual_seed(0)
     responses: dict[str, list[Tensor]] = {layer: [] for layer in LAYERS}
     causes: dict[str, list[Tensor]] = {layer: [] for layer in LAYERS}
@@ -97,16 +115,19 @@ def _observed(network: marey.Network, studies: StudySet) -> tuple[dict[str, Tens
         for clip in studies.clips():
             window = studies.load(clip, network.streams).window(network.streams)
             outputs = network.activations({name: values[None] for name, values in window.items()}, LAYERS)
-            moving = window["flow"].mean(1)
-            truth = torch.cat(
-                [moving, window["flow"].square().sum(0, keepdim=True).sqrt().mean(1), window["rgb"][:, 0]]
-            )
+            speed = window["flow"].square().sum(0, keepdim=True).sqrt().mean(1)
+            truths = {"flow": torch.cat([window["flow"].mean(1), speed]), "rgb": window["rgb"][:, 0]}
             for layer in LAYERS:
+                stream = layer.split(".")[0]
                 field = network.layer(layer).receptive_field
                 maps = outputs[layer][0, :, 0]
-                around = _local(truth, field, maps.shape[-2:])
+                small, large = _sides(field.length(stream)[1])
+                around = _local(truths[stream], small, maps.shape[-2:])
+                if stream == "rgb":
+                    around = around - _local(truths[stream], large, maps.shape[-2:])
                 inside = torch.arange(maps[0].numel()).view(maps.shape[-2:])[2:-2, 2:-2].flatten()
-                chosen = inside[torch.randperm(len(inside), generator=generator)[:PLACES]]
+                weights = around[2].flatten()[inside] + 0.05 if stream == "flow" else torch.ones(len(inside))
+                chosen = inside[torch.multinomial(weights, min(PLACES, len(inside)), generator=generator)]
                 responses[layer].append(maps.flatten(1)[:, chosen].T)
                 causes[layer].append(around.flatten(1)[:, chosen].T)
     return (
@@ -115,52 +136,78 @@ def _observed(network: marey.Network, studies: StudySet) -> tuple[dict[str, Tens
     )
 
 
-def _local(truth: Tensor, field: ReceptiveField, places: Sequence[int]) -> Tensor:
-    """Means of `truth` (cause height width) around the middle of each place's receptive field, a quarter of it wide."""
+def _sides(length: int) -> tuple[int, int]:
+    """Sides of the middle and of its surround in a receptive field: a quarter and all of it, odd."""
+    return max(3, (length // 4) | 1), (length - 1) | 1
+
+
+def _local(truth: Tensor, size: int, places: Sequence[int]) -> Tensor:
+    """Means of `truth` (cause height width) over squares of this size around the middle of each place."""
     stride = truth.shape[-1] // places[-1]
-    size = max(3, (field.length(next(iter(field.streams)))[1] // 4) | 1)
     means = avg_pool2d(truth[None], size, 1, size // 2, count_include_pad=False)[0]
     return means[:, stride // 2 :: stride, stride // 2 :: stride][:, : places[0], : places[1]]
 
 
 def _answer(unit: str, kind: str, response: Tensor, cause: Tensor) -> Answer | None:
-    """The answer of a unit from responses (clip place) and causes (clip place 6), if both halves of the clips agree."""
-    own = (0, 1) if kind == "direction" else (3, 4, 5)
-    halves = [_fitted(response[k::2].flatten(), cause[k::2].flatten(0, 1), own) for k in (0, 1)]
-    if any(half is None for half in halves):
+    """The answer of a unit from responses (clip place) and causes (clip place cause), if both halves agree.
+
+    The halves are every second clip.
+    """
+    half = _direction if kind == "direction" else _color
+    found = [half(response[k::2].flatten(), cause[k::2].flatten(0, 1)) for k in (0, 1)]
+    if found[0] is None or found[1] is None:
         return None
-    (one, first), (other, second) = halves  # type: ignore[misc]
-    if min(first, second) < CLEAR or _angle_deg(one, other) > AGREE[kind]:
+    (one, first), (other, second) = found[0], found[1]
+    clearness = min(first, second)
+    if clearness < (SELECTIVE if kind == "direction" else CLEAR) or _angle_deg(one, other) > AGREE[kind]:
         return None
     together = one / one.norm() + other / other.norm()
-    explained = min(first, second)
     if kind == "color":
-        return Answer(unit, kind, explained, color=tuple(together.tolist()))
-    along = (cause[..., :2] @ (together / together.norm())).flatten()
-    across = cause[..., 2].flatten()
+        return Answer(unit, kind, clearness, color=tuple(together.tolist()))
+    u, v, _ = cause.flatten(0, 1).unbind(1)
+    along = torch.stack((u, v), 1) @ (together / together.norm())
+    straight = along > 0.87 * torch.hypot(u, v)  # within 30 degrees
     mean = [
         (float(response.flatten()[chosen].mean()), float(along[chosen].mean()))
         for low, high in pairwise(SPEED_EDGES)
-        if int((chosen := (along > low) & (along <= high) & (along > 0.7 * across)).sum()) >= 20
+        if int((chosen := straight & (along > low) & (along <= high)).sum()) >= FEW
     ]
     if not mean:
         return None
     angle = math.degrees(math.atan2(float(together[1]), float(together[0])))
-    return Answer(unit, kind, explained, direction_deg=angle, speed=max(mean)[1])
+    return Answer(unit, kind, clearness, direction_deg=angle, speed=max(mean)[1])
 
 
-def _fitted(response: Tensor, cause: Tensor, own: Sequence[int]) -> tuple[Tensor, float] | None:
-    """Coefficients of the `own` causes beside all others, and the part of the variance that only they explain."""
+def _direction(response: Tensor, cause: Tensor) -> tuple[Tensor, float] | None:
+    """Mean vector over directions of what the unit answers beyond its answer to rest, and its length, 0..1.
+
+    As in the study of direction selective neurons: sectors count alike, however many places each has.
+    """
+    u, v, _ = cause.unbind(1)
+    speed, angle = torch.hypot(u, v), torch.atan2(v, u)
+    sector = (angle / (2 * math.pi) * SECTORS).round().long() % SECTORS
+    moving = speed > MOVING
+    counts = torch.bincount(sector[moving], minlength=SECTORS)
+    still = response[speed < MOVING / 5]
+    if int(counts.min()) < FEW or len(still) < FEW or float(response.std()) < 1e-6:
+        return None
+    sums = torch.zeros(SECTORS).index_add_(0, sector[moving], response[moving])
+    tuning = (sums / counts - still.mean()).clamp_min(0)
+    middles = torch.arange(SECTORS) * 2 * math.pi / SECTORS
+    mean = torch.stack(((tuning * middles.cos()).sum(), (tuning * middles.sin()).sum()))
+    return mean, float(mean.norm() / tuning.sum().clamp_min(1e-9))
+
+
+def _color(response: Tensor, cause: Tensor) -> tuple[Tensor, float] | None:
+    """Coefficients of red, green and blue in a linear regression, and the part of the variance that it explains."""
     if float(response.std()) < 1e-6:
         return None
     spread = cause.std(0).clamp_min(1e-6)
-    design = torch.cat([(cause - cause.mean(0)) / spread, torch.ones(len(cause), 1)], 1).double()
+    design = ((cause - cause.mean(0)) / spread).double()
     wanted = ((response - response.mean()) / response.std()).double()[:, None]
     fit = torch.linalg.lstsq(design, wanted).solution
-    others = [k for k in range(design.shape[1]) if k not in own]
-    without = torch.linalg.lstsq(design[:, others], wanted).solution
-    gained = float((wanted - design[:, others] @ without).square().mean() - (wanted - design @ fit).square().mean())
-    return (fit[list(own), 0] / spread[list(own)]).float(), gained
+    explained = float(1 - (wanted - design @ fit).square().mean())
+    return (fit[:, 0] / spread).float(), explained
 
 
 def _angle_deg(one: Tensor, other: Tensor) -> float:

@@ -136,3 +136,29 @@ def test_a_normalization_is_largest_where_its_input_is_or_least_where_it_turns_i
     assert place[:, 1:3].equal(expected.place[:, 1:3].long())
     rising = [0, 4, 5]
     assert place[:, rising].equal(given.place[:, rising].long())
+
+
+def test_a_normalization_that_computes_in_another_way_is_searched_itself() -> None:
+    class Folded(nn.BatchNorm2d):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            return -super().forward(values)
+
+    before = torch.randn(2, 3, 5, 5)
+    for norm in (Folded(3).eval(), nn.BatchNorm2d(3, track_running_stats=False)):
+        with torch.no_grad():
+            after = norm(before)
+        found = PassPeaks(["0", "1"], 2)
+        found.read("0", before)
+        found.read("1", after, module=norm, given=before)
+        assert found.together().maximum[:, 3:].equal(peaks(after, 2).maximum)
+
+
+def test_a_normalization_in_half_precision_keeps_its_means_in_full() -> None:
+    norm = nn.BatchNorm2d(3).eval().bfloat16()
+    before = torch.randn(2, 3, 8, 8).bfloat16()
+    with torch.no_grad():
+        after = norm(before)
+    found = PassPeaks(["0", "1"], 2)
+    found.read("0", before)
+    found.read("1", after, module=norm, given=before)
+    torch.testing.assert_close(found.together().mean[:, 3:], peaks(after, 2).mean, rtol=0.01, atol=0.005)

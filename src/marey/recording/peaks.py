@@ -3,12 +3,15 @@
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from marey.network import volume
+
+_Norm = nn.BatchNorm2d | nn.BatchNorm3d
 
 _CACHED_VALUES = 2**18
 """Values of which a second pass finds most in a core's own cache."""
@@ -83,7 +86,7 @@ class PassPeaks:
             largest = read.maximum.clamp_min(0)
             place = read.place * ~(read.maximum <= 0)  # where nothing is above 0 all are 0, and the first counts
             return Peaks(largest, _mean(maps), place)
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) and not module.training and module.track_running_stats:
+        if _known_norm(module):
             if read is None:
                 read = _each(_maps(given, self._clips))
             found = Peaks(_normalized(read.maximum, module), _normalized(read.mean, module), read.place.clone())
@@ -97,6 +100,12 @@ class PassPeaks:
         return before.found
 
 
+def _known_norm(module: nn.Module | None) -> TypeGuard[_Norm]:
+    """Whether a module is a batch normalization as torch has it, with statistics that stay as they are."""
+    known = type(module) in (nn.BatchNorm2d, nn.BatchNorm3d)  # what is derived from these may compute otherwise
+    return known and module is not None and not module.training and module.running_mean is not None
+
+
 def _turned(found: Peaks, maps: Tensor, turned: Tensor) -> Peaks:
     """The peaks, with the largest values of the `turned` units sought in their maps."""
     if bool(turned.any()):
@@ -104,11 +113,13 @@ def _turned(found: Peaks, maps: Tensor, turned: Tensor) -> Peaks:
     return found
 
 
-def _normalized(values: Tensor, norm: nn.BatchNorm2d | nn.BatchNorm3d) -> Tensor:
-    """What a batch normalization makes of values (clip unit ...)."""
-    return functional.batch_norm(
-        values, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
+def _normalized(values: Tensor, norm: _Norm) -> Tensor:
+    """What a batch normalization makes of values (clip unit ...), in their type."""
+    mean, variance, weight, bias = (
+        None if part is None else part.to(values.dtype)
+        for part in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
     )
+    return functional.batch_norm(values, mean, variance, weight, bias, training=False, eps=norm.eps)
 
 
 def peaks(output: Tensor, clips: int) -> Peaks:

@@ -21,6 +21,9 @@ from marey.taps import REVIVAL_SLOPE, revived
 _WINDOW = 32
 """Steps over which progress is judged."""
 
+_CALM = 0.1
+"""Part of the first step size from which on an input may settle: what the last steps leave in it of noise stays."""
+
 _REACHED = 0.1
 """How near, in parts of it, a score must be to its target for a run to end early."""
 
@@ -172,7 +175,8 @@ class _Climb:
     def settle(self, step: int) -> None:
         """End the inputs that have stopped gaining, where they are; too early, and at most steps, it does not ask."""
         recipe = self.recipe
-        if recipe.tolerance == 0 or step - max(self.stages) < 3 * _WINDOW or (step + 1) % 8:
+        loud = _fall(step / recipe.steps) > _CALM
+        if recipe.tolerance == 0 or loud or step - max(self.stages) < 3 * _WINDOW or (step + 1) % 8:
             return
         late = torch.stack(self.losses[-_WINDOW:]).mean(0)
         early = torch.stack(self.losses[-2 * _WINDOW : -_WINDOW]).mean(0)
@@ -308,8 +312,8 @@ class _Climb:
 
 
 def _fall(part: float) -> float:
-    """The step size after a part (0..1) of all steps, in parts of the first one: half a cosine down to a tenth."""
-    return 0.55 + 0.45 * math.cos(math.pi * part)
+    """The step size after a part (0..1) of all steps, in parts of the first one: half a cosine down to a fiftieth."""
+    return 0.51 + 0.49 * math.cos(math.pi * part)
 
 
 def _parametrization(

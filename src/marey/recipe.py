@@ -42,7 +42,7 @@ class Recipe:
     coarse
         the frames are held at 1/factor of their size for an equal part of the steps each, the last factor being 1.
     steps, step_size, noise
-        Adam's steps at most, its step and the start's deviation, both in units of B. The step falls to a tenth.
+        Adam's steps at most, its step and the start's deviation, both in units of B. The step falls to a fiftieth.
     tolerance
         a run ends when the objective gained less than this part of itself over the last 32 steps; 0: never early.
     jitter, time_jitter, zoom
@@ -70,7 +70,7 @@ class Recipe:
     parametrization: Name = "fourier"
     coarse: tuple[int, ...] = (1,)
     steps: int = 128
-    step_size: float = 0.07
+    step_size: float = 0.1
     noise: float = 0.1
     tolerance: float = 1e-3
     jitter: int | None = None

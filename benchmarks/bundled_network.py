@@ -215,19 +215,27 @@ def hardened(out: Path, studies: StudySet, settings: Settings, steps: int, *, na
     save(file, out / f"{name}.safetensors")
 
 
+def opened(out: Path) -> dict[str, NetworkFile]:
+    """The networks by name; the late fusion may lack what the network has too."""
+    base = open_network(out / "network.safetensors").module
+    return {name: open_network(out / f"{name}.safetensors", base=base) for name in FILES}
+
+
 def measured(out: Path) -> None:
     """Real maxima and bounds, on clips of the training seed; accuracy, on seeds that nothing was chosen by."""
-    files = {name: open_network(out / f"{name}.safetensors") for name in FILES}
+    files = opened(out)
     network = from_file(files["network"])
     with_maxima(network, replace(TRAINED_ON, count=3))
     provenance = {**files["network"].provenance, "bounds": dict(network.bounds)}
     files["network"] = replace(files["network"], provenance=provenance, maxima=dict(network.maxima))
     late = replace(files["late"], provenance={**files["late"].provenance, "bounds": dict(network.bounds)})
     files["late"] = late
-    for name, file in files.items():
-        save(file, out / f"{name}.safetensors", half=True)
+    save(files["network"], out / "network.safetensors", half=True)
+    rounded = open_network(out / "network.safetensors").module
+    save(files["late"], out / "late.safetensors", half=True, base=rounded)
+    save(files["verifier"], out / "verifier.safetensors", half=True)
     streams = files["network"].streams
-    files = {name: open_network(out / f"{name}.safetensors") for name in FILES}  # what is measured is what is shipped
+    files = opened(out)  # what is measured is what is shipped
     report: dict[str, Any] = {"weights_sha256": {name: weights_hash(file.module) for name, file in files.items()}}
     for test, studies in TESTS.items():
         clips = studies.clips()

@@ -21,7 +21,15 @@ from torch import nn
 from marey.errors import NetworkError, OutputError, WeightsError
 from marey.networks import weights
 from marey.networks.two_stream import TwoStream
-from marey.networks.weights import NetworkFile, load_weights, open_network, read_tensors, save, weights_hash
+from marey.networks.weights import (
+    NetworkFile,
+    load_weights,
+    open_network,
+    read_tensors,
+    save,
+    take_weights,
+    weights_hash,
+)
 
 
 def small(seed: int = 0, **options: Any) -> TwoStream:
@@ -362,3 +370,21 @@ def test_weights_too_large_for_half_a_file_are_told(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"weight of 1e\+06 does not fit into 16 bits"):
         save(file, tmp_path / "net.safetensors", half=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_what_another_network_holds_too_is_left_out_and_taken_from_it(tmp_path: Path, half: bool) -> None:
+    torch.manual_seed(0)
+    base, module = (TwoStream(3, size=32, width=0.05, frames=1, fc=8, fusion=fusion) for fusion in ("conv5", "late"))
+    save(NetworkFile(base, base.input_streams()), tmp_path / "base.safetensors", half=half)
+    base = open_network(tmp_path / "base.safetensors").module  # as rounded as it is kept
+    take_weights(module, base)
+    whole, path = tmp_path / "whole.safetensors", tmp_path / "part.safetensors"
+    file = NetworkFile(module, module.input_streams(), ("a", "b", "c"))
+    save(file, whole, half=half)
+    save(file, path, half=half, base=base)
+    assert path.stat().st_size < 0.5 * whole.stat().st_size
+    assert weights_hash(open_network(path, base=base).module) == weights_hash(open_network(whole).module)
+    for other in (None, module):
+        with pytest.raises(WeightsError, match="holds only those weights that are not the same in the network"):
+            open_network(path, base=other)

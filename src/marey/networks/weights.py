@@ -54,11 +54,13 @@ class NetworkFile:
     maxima: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def save(file: NetworkFile, path: str | Path, *, half: bool = False) -> None:
+def save(file: NetworkFile, path: str | Path, *, half: bool = False, base: nn.Module | None = None) -> None:
     """Write `file` to `path` (.safetensors); whatever goes wrong, what was there before stays whole.
 
     half
         keep values in 16 bits instead of 32, which rounds them (11 binary digits); opening makes 32 of them again.
+    base
+        a module with weights of the same names: those that are the same are left out, and opening asks for it.
 
     Raises NetworkError for a module that cannot be built again, OutputError if the place cannot be written or is full.
     """
@@ -70,6 +72,10 @@ def save(file: NetworkFile, path: str | Path, *, half: bool = False) -> None:
         known = ", ".join(ARCHITECTURES)
         raise NetworkError(f"{architecture} cannot be built again from a file; known architectures: {known}.")
     weights = {name: _shortened(values) if half else values for name, values in _weights(file.module).items()}
+    shared = {} if base is None else _weights(base)
+    for name, values in shared.items():
+        if name in weights and weights[name].to(values.dtype).equal(values):
+            del weights[name]
     maxima = {name: values.detach().cpu().contiguous() for name, values in file.maxima.items()}
     for name, values in maxima.items():
         if values.ndim != 1:
@@ -83,7 +89,8 @@ def save(file: NetworkFile, path: str | Path, *, half: bool = False) -> None:
         "provenance": dict(file.provenance),
         "weights_hash": tensors_hash(weights),
         "maxima_hash": tensors_hash(maxima),
-    } | ({"half": True} if half else {})
+    }
+    about |= ({"half": True} if half else {}) | ({} if base is None else {"base": weights_hash(base)})
     try:
         text = json.dumps(about)
     except (TypeError, ValueError) as error:
@@ -94,8 +101,8 @@ def save(file: NetworkFile, path: str | Path, *, half: bool = False) -> None:
     _write_atomically(safetensors.torch.save(tensors, metadata={"marey": signed}), path)
 
 
-def open_network(path: str | Path) -> NetworkFile:
-    """The network that `save` wrote to `path`, on the processor and in evaluation mode.
+def open_network(path: str | Path, *, base: nn.Module | None = None) -> NetworkFile:
+    """The network that `save` wrote to `path`, on the processor and in evaluation mode; `base` as it was given there.
 
     Weights, maxima and description are checked against the hashes in the file. Raises WeightsError for a damaged file,
     for one of another program, and for an architecture or format that this version does not know.
@@ -123,6 +130,14 @@ def open_network(path: str | Path) -> NetworkFile:
         streams = tuple(_stream(fields) for fields in about["streams"])
     except (TypeError, NetworkError) as error:
         raise WeightsError(f"'{path}' describes a network that this version cannot build: {error}") from None
+    if "base" in about:
+        if base is None or weights_hash(base) != about["base"]:
+            raise WeightsError(
+                f"'{path}' holds only those weights that are not the same in the network {about['base'][:8]}; give it "
+                "as base."
+            )
+        held, wanted = base.state_dict(), module.state_dict()
+        tensors = {name: values.clone() for name, values in held.items() if name in wanted} | tensors
     _fitting(module, tensors, path, strict=True)
     module.load_state_dict(tensors, assign=True)
     return NetworkFile(module.eval(), streams, tuple(about["classes"]), about["provenance"], maxima)

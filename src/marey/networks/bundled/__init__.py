@@ -8,11 +8,12 @@ from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, open_network
 
 MOTION_STUDIES = "motion-studies"
+LATE = f"{MOTION_STUDIES}-late"
 UNTRAINED = f"{MOTION_STUDIES}-untrained"
 
 _FILES = {
     MOTION_STUDIES: "motion_studies.safetensors",
-    f"{MOTION_STUDIES}-late": "motion_studies_late.safetensors",
+    LATE: "motion_studies_late.safetensors",
     f"{MOTION_STUDIES}-verifier": "motion_studies_verifier.safetensors",
 }
 
@@ -28,7 +29,8 @@ def bundled(name: str) -> NetworkFile:
     """
     if name == UNTRAINED:
         return untrained()
-    return open_network(Path(__file__).parent / _FILES[name])
+    base = bundled(MOTION_STUDIES).module if name == LATE else None  # whose towers it has
+    return open_network(Path(__file__).parent / _FILES[name], base=base)
 
 
 def untrained(seed: int = 0) -> NetworkFile:

@@ -34,6 +34,10 @@ _REACH, _FINE = 2 / 3, 32
 """Finest frequency down and across that inputs hold, in parts of the finest that pixels can show: waves of 3 px. Where
 the sides are no longer than the second, all are held: units that see so little are about fine detail."""
 
+_STEP, _FINE_STEP = 0.07, 0.1
+"""Adam's first step, in units of the bound, where the recipe names none: larger for units that see little, which may
+want motion that is the same everywhere. Larger inputs come out overdone with it, and other networks know fewer."""
+
 _SMALL = 64
 """Sides up to which products with matrices transform faster in fp32 too."""
 
@@ -100,7 +104,7 @@ class _Climb:
         self.scratch = {stream.name: Scratch() for stream in self.streams}
         self.final: dict[str, Tensor] = {}  # where they settled
         self.optimizer = torch.optim.Adam([torch.zeros(1)])
-        self.last_step_size = recipe.step_size
+        self.first_step_size = self.last_step_size = _step_size(recipe, self.streams)
 
         self.strengths = torch.full((len(batch),), recipe.strength, device=self.device)
         self.targets = torch.tensor(batch.targets, device=self.device)
@@ -130,7 +134,7 @@ class _Climb:
             self._enter(self.stages[step])
         for group in self.optimizer.param_groups:
             self.last_step_size = group["lr"]
-            group["lr"] = recipe.step_size * _fall(step / recipe.steps)
+            group["lr"] = self.first_step_size * _fall(step / recipe.steps)
         for value in self.free.values():
             value.grad = None
 
@@ -223,7 +227,7 @@ class _Climb:
                 start = held.encode(before[name] / self.batch.bounds[name])
             self.free[name] = start.to(self.device).requires_grad_(True)
         self.final = {name: value.detach().clone() for name, value in self.free.items()}
-        self.optimizer = torch.optim.Adam(list(self.free.values()), lr=self.recipe.step_size, fused=True)
+        self.optimizer = torch.optim.Adam(list(self.free.values()), lr=self.first_step_size, fused=True)
 
     def _decoded(self) -> dict[str, Tensor]:
         """Distances from rest, everywhere on the canvas."""
@@ -309,6 +313,13 @@ class _Climb:
         """Adam's memory of free numbers; nothing before the first step."""
         state = self.optimizer.state.get(value, {})
         return [state[name] for name in ("exp_avg", "exp_avg_sq") if name in state]
+
+
+def _step_size(recipe: Recipe, streams: Sequence[Stream]) -> float:
+    """Adam's first step for inputs with these streams."""
+    if recipe.step_size is not None:
+        return recipe.step_size
+    return _FINE_STEP if max(max(stream.height, stream.width) for stream in streams) <= _FINE else _STEP
 
 
 def _fall(part: float) -> float:

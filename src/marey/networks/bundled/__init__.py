@@ -18,7 +18,7 @@ _FILES = {
 }
 
 BUNDLED = (*_FILES, UNTRAINED)
-"""All names: the two-stream network; its towers without the fusion; another architecture; random weights."""
+"""All names: the two-stream network; its towers without the fusion; one that fuses earlier; random weights."""
 
 
 def bundled(name: str) -> NetworkFile:

@@ -11,7 +11,9 @@ from PIL import Image
 
 from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
+from marey.networks.early_fusion import EarlyFusion
 from marey.networks.loading import load
+from marey.networks.weights import NetworkFile, save
 from marey.preferred_input import PreferredInput
 from marey.video.decode import read_video
 from marey.video.flow import Method
@@ -210,7 +212,9 @@ def test_train_from_a_network_takes_its_architecture(marey: Marey, net: Path, sh
     said = marey("train", shapes, "--out", path, "--hold-out", "0", "--from", net, "--steps", 1, "--size", 64)
     assert said.status == 0, said.err
     assert load(path).streams == load(net).streams
-    said = marey("train", shapes, "--out", path, "--from", "motion-studies-verifier")
+    module = EarlyFusion(6, size=32, stack=4)
+    save(NetworkFile(module, module.input_streams()), other := tmp_path / "other.safetensors")
+    said = marey("train", shapes, "--out", path, "--from", other)
     assert said.status == 1 and "is no two-stream network to start from" in said.err.replace("\n", " ")
 
 

@@ -83,7 +83,10 @@ def test_the_peaks_of_a_pass_lie_side_by_side_and_a_relu_has_those_of_its_own_ou
     expected = [peaks(output, 2) for output in outputs.values()]
     for field in ("maximum", "mean", "place"):
         together = torch.cat([getattr(one, field) for one in expected], 1)
-        torch.testing.assert_close(getattr(found, field), together, rtol=1e-5, atol=1e-6, msg=field)
+        if field == "mean":  # of a normalization it follows from its input's
+            torch.testing.assert_close(found.mean[:, 5:10], together[:, 5:10], rtol=1e-5, atol=1e-6)
+            found.mean[:, 5:10] = together[:, 5:10]
+        assert getattr(found, field).equal(together), field
 
 
 def test_what_is_no_number_is_largest_after_a_relu_too() -> None:
@@ -131,8 +134,7 @@ def test_a_normalization_is_largest_where_its_input_is_or_least_where_it_turns_i
     expected, given = peaks(after, 2), peaks(before, 2)
     torch.testing.assert_close(maximum, expected.maximum, rtol=1e-6, atol=0)
     torch.testing.assert_close(found.mean[:, -6:], expected.mean, rtol=1e-5, atol=1e-6)
-    there = volume(after, 2).flatten(2).gather(2, place[..., None])[..., 0]
-    torch.testing.assert_close(there, maximum, rtol=1e-6, atol=1e-7)
+    assert volume(after, 2).flatten(2).gather(2, place[..., None])[..., 0].equal(maximum)
     assert place[:, 1:3].equal(expected.place[:, 1:3].long())
     rising = [0, 4, 5]
     assert place[:, rising].equal(given.place[:, rising].long())

@@ -89,7 +89,7 @@ class PassPeaks:
         if _known_norm(module):
             if read is None:
                 read = _each(_maps(given, self._clips))
-            found = Peaks(_normalized(read.maximum, module), _normalized(read.mean, module), read.place.clone())
+            found = Peaks(_at(maps, read.place), _normalized(read.mean, module), read.place.clone())
             return _turned(found, maps, module.weight <= 0) if module.affine else found
         return None
 
@@ -114,7 +114,7 @@ def _turned(found: Peaks, maps: Tensor, turned: Tensor) -> Peaks:
 
 
 def _normalized(values: Tensor, norm: _Norm) -> Tensor:
-    """What a batch normalization makes of values (clip unit ...), in their type."""
+    """What a batch normalization makes of means (clip unit ...), in their type."""
     mean, variance, weight, bias = (
         None if part is None else part.to(values.dtype)
         for part in (norm.running_mean, norm.running_var, norm.weight, norm.bias)

@@ -209,9 +209,14 @@ def test_train_writes_a_network_and_says_how_good_it_is(marey: Marey, shapes: Pa
 
 def test_train_from_a_network_takes_its_architecture(marey: Marey, net: Path, shapes: Path, tmp_path: Path) -> None:
     path = tmp_path / "new.safetensors"
-    said = marey("train", shapes, "--out", path, "--hold-out", "0", "--from", net, "--steps", 1, "--size", 64)
+    line = ("train", shapes, "--out", path, "--hold-out", "0", "--steps", 1)
+    said = marey(*line, "--from", net, "--size", 64, "--keep", 4)
     assert said.status == 0, said.err
     assert load(path).streams == load(net).streams
+    before, after = (load(one).module.get_parameter("flow.conv4_3.weight") for one in (net, path))
+    assert before.equal(after)
+    said = marey(*line, "--keep", 4)
+    assert said.status == 1 and "--keep needs a network whose blocks are kept; give --from NET." in said.err
     module = EarlyFusion(6, size=32, stack=4)
     save(NetworkFile(module, module.input_streams()), other := tmp_path / "other.safetensors")
     said = marey("train", shapes, "--out", path, "--from", other)

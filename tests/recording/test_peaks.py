@@ -89,6 +89,36 @@ def test_the_peaks_of_a_pass_lie_side_by_side_and_a_relu_has_those_of_its_own_ou
         assert getattr(found, field).equal(together), field
 
 
+@pytest.mark.parametrize("side", [28, 29, 31, 56])
+def test_a_large_map_is_searched_in_segments_to_the_same_end(side: int) -> None:
+    torch.manual_seed(side)
+    output = torch.randint(-9, 10, (2, 3, side, side)).float()  # many are equal, the largest too
+    output[1, 0, 20, 5] = output[1, 0, 25, 2] = float("nan")
+    found = peaks(output, 2)
+    assert found.place.flatten().tolist() == [map.argmax() for map in output.flatten(2).flatten(0, 1).numpy()]
+    assert found.maximum.nan_to_num(7).equal(output.amax((2, 3)).nan_to_num(7))
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(2, 1), nn.MaxPool2d(3, 2, 1)])
+def test_a_pooling_has_the_peaks_of_its_input_where_its_windows_tile_it(pool: nn.MaxPool2d) -> None:
+    torch.manual_seed(0)
+    found, outputs = answers_of(nn.Sequential(nn.Conv2d(2, 6, 3), nn.ReLU(), pool), torch.randn(4, 2, 10, 12), 2)
+    expected = peaks(outputs["2"], 2)
+    for field in ("maximum", "mean", "place"):
+        assert getattr(found, field)[:, 12:].equal(getattr(expected, field)), field
+
+
+def test_the_next_pass_begins_anew() -> None:
+    norm = nn.BatchNorm2d(2).eval()
+    found = PassPeaks(["norm"], 1)
+    for _ in range(2):
+        shown = torch.randn(1, 2, 3, 3)
+        with torch.no_grad():
+            found.read("norm", norm(shown), module=norm, given=shown)
+            assert found.together().maximum.equal(peaks(norm(shown), 1).maximum)
+    assert found.missing() == {"norm"}
+
+
 def test_what_is_no_number_is_largest_after_a_relu_too() -> None:
     network = nn.Sequential(nn.Identity(), nn.ReLU())
     shown = torch.tensor([[[[-1.0, float("nan")], [3.0, 2.0]]]])
@@ -103,14 +133,15 @@ def test_an_output_that_was_changed_in_between_is_searched_again() -> None:
     found.read("sum", before)
     before -= torch.tensor([0.0, 9.0, 0.0])  # as a residual sum does it
     found.read("relu", relu(before), module=relu, given=before)
-    assert found.together().maximum.tolist() == [[5, 2]] and found.together().place.tolist() == [[1, 2]]
+    peaks = found.together()
+    assert peaks.maximum.tolist() == [[5, 2]] and peaks.place.tolist() == [[1, 2]]
 
 
 def test_a_layer_that_answers_twice_counts_the_first_time_and_one_that_does_not_is_told() -> None:
     found = PassPeaks(["a", "b"], 1)
     found.read("a", torch.ones(1, 1, 2, 2))
     found.read("a", torch.zeros(1, 1, 2, 2))
-    assert found.together().maximum.tolist() == [[1]] and found.missing() == {"b"}
+    assert found.missing() == {"b"} and found.together().maximum.tolist() == [[1]]
 
 
 @pytest.mark.parametrize("frames", [1, 3], ids=["no time", "frames folded into the batch"])

@@ -155,6 +155,19 @@ def test_kept_blocks_of_the_towers_stay_as_they_are_in_the_fusion_stage(
             assert before[name].equal(after[name]) == kept, name
 
 
+def test_kept_blocks_stay_as_the_network_that_training_starts_from_has_them(
+    split: Split, short: Settings, tmp_path: Path
+) -> None:
+    first = train(split, tmp_path / "first.safetensors", settings=short).file
+    settings = replace(short, kept_blocks=2, seed=short.seed + 1)
+    second = train(split, tmp_path / "second.safetensors", settings=settings, start=first).file
+    before, after = dict(first.module.named_parameters()), dict(second.module.named_parameters())
+    for stream in ("rgb", "flow"):
+        for layer, kept in (("conv1_1", True), ("conv2_2", True), ("norm2_2", True), ("conv3_1", False)):
+            name = f"{stream}.{layer}.weight"
+            assert before[name].equal(after[name]) == kept, name
+
+
 def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(
     split: Split, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,14 @@ def train(
             show_default=False,
         ),
     ] = None,
+    keep: Annotated[
+        int,
+        typer.Option(
+            "--keep",
+            metavar="BLOCKS",
+            help="With --from: the first blocks of both towers, of 5, whose weights stay as they are.",
+        ),
+    ] = 0,
     seed: SeedOption = 0,
     device: DeviceOption = None,
 ) -> int:
@@ -81,7 +89,7 @@ def train(
     sides. Stopped, it goes on where it was when the same line is given again.
     """
     from marey.cli.device import device_of
-    from marey.errors import OutputError
+    from marey.errors import MareyError, OutputError
     from marey.networks.loading import two_stream_file
     from marey.networks.two_stream import TwoStream
     from marey.training.fit import TrainingProgress
@@ -106,7 +114,10 @@ def train(
         seed=seed,
         flow=flow,
         adversary=_adversary(adversary),
+        kept_blocks=keep,
     )
+    if keep and start is None:
+        raise MareyError("--keep needs a network whose blocks are kept; give --from NET.")
     if not flip:
         settings = settings.without_flip()
     begin = None if start is None else two_stream_file(start)

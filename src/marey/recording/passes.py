@@ -1,8 +1,9 @@
 """The network's passes over the windows of clips, gathered into shards; decoding and the network overlap."""
 
+import gc
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -90,9 +91,24 @@ def shards_of(
         limit_seconds=limit_seconds,
         pinned=network.device.type == "cuda",
     )
-    with torch.no_grad(), frozen(network.module), closing(ahead):
+    with torch.no_grad(), frozen(network.module), set_aside(), closing(ahead):
         passes = _Passes(network, plan)
         yield from passes.shards(ahead, begun)
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """While inside, Python's search for unreachable cycles passes over all objects that are there already.
+
+    What torch and others make when they are imported takes it as long as a pass of a small network, again and again.
+    """
+    mine = gc.get_freeze_count() == 0  # what others set aside stays so
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if mine:
+            gc.unfreeze()
 
 
 class _Passes:
@@ -110,6 +126,7 @@ class _Passes:
         self.busy: _Sent | None = None
         self.waiting: list[tuple[_Gathered, dict[str, Tensor]]] = []
         batch = plan.settings.batch
+        self.peaks = PassPeaks(names, batch)
         self.inputs = {one.name: torch.empty(batch, *one.shape, device=network.device) for one in network.streams}
 
     def shards(
@@ -155,8 +172,7 @@ class _Passes:
                 physical(cut[stream.name], stream, out=inputs[place])
             inputs[len(waiting) :] = inputs[len(waiting) - 1]
         batch = self.plan.settings.batch
-        found = PassPeaks([layer.name for layer in self.plan.layers], batch)
-        scores: list[Tensor] = []
+        found, scores = self.peaks, list[Tensor]()
 
         def read(name: str, given: Tensor | None, output: Tensor) -> None:
             if name == self.scores and not scores:

@@ -3,18 +3,19 @@
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeGuard
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from marey.network import volume
 
 _Norm = nn.BatchNorm2d | nn.BatchNorm3d
 
-_CACHED_VALUES = 2**18
-"""Values of which a second pass finds most in a core's own cache."""
+_LARGE, _SEGMENT = 2000, 192
+"""Values of a map from which on it is searched in segments, and of the shortest segment."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +36,37 @@ class _Read:
     found: Peaks
 
 
+@dataclass(frozen=True)
+class _Line:
+    """What a batch normalization does: value * scale + shift; `turned` units, if any, fall with their input."""
+
+    scale: Tensor
+    shift: Tensor
+    turned: Tensor | None
+
+
 class PassPeaks:
-    """The peaks of all layers in one pass of a network, side by side, taken as the layers answer."""
+    """The peaks of all layers in the passes of a network that stays as it is, taken as the layers answer."""
 
     def __init__(self, layers: Sequence[str], clips: int) -> None:
-        """`layers` in the order in which their units are to lie."""
+        """`layers` in the order in which their units are to lie; every pass shows as many `clips`."""
         self._clips = clips
         self._found: dict[str, Peaks | None] = dict.fromkeys(layers)
         self._before: _Read | None = None
+        self._lines: dict[nn.Module, _Line] = {}
 
     def read(self, name: str, output: Tensor, *, module: nn.Module | None = None, given: Tensor | None = None) -> None:
-        """Take in what a layer answers, unless it did before; `given` is the input of its module.
+        """Take in what a layer answers, unless it did before in this pass; `given` is the input of its module.
 
-        What follows from the input that was read just before is not sought again: the largest values of a ReLU, and
-        where those of a batch normalization are, which rises with its input but for units that it turns around, and its
-        means. Of values that only rounding makes equal, or parts by the last bit, the input's largest counts.
+        What follows from the input that was read just before is not sought again: the largest values of a ReLU, those
+        of a max pooling whose windows tile its input, and where those of a batch normalization are, which rises with
+        its input but for units that it turns around, and its means. Of values that are equal, or that only rounding
+        makes equal or parts by the last bit, the input's largest counts.
         """
         if name not in self._found or self._found[name] is not None:
             return
         maps = _maps(output, self._clips)
-        found = self._known(module, given, maps)
+        found = self._known(module, given, output, maps)
         if found is None:
             found = _each(maps)
         if not output.is_inference():
@@ -62,12 +74,14 @@ class PassPeaks:
         self._found[name] = _folded(output, found, maps.shape[-1], self._clips)
 
     def missing(self) -> set[str]:
-        """The layers that have not answered."""
+        """The layers that have not answered in this pass."""
         return {name for name, found in self._found.items() if found is None}
 
     def together(self) -> Peaks:
-        """Of every (clip, unit) the peaks, the units of all layers in a row."""
+        """Of every (clip, unit) the peaks of this pass, the units of all layers in a row; the next pass may begin."""
         every = [found for found in self._found.values() if found is not None]
+        self._found = dict.fromkeys(self._found)
+        self._before = None
         if not every:
             nothing = torch.empty(self._clips, 0)
             return Peaks(nothing, nothing, nothing.int())
@@ -77,20 +91,23 @@ class PassPeaks:
             torch.cat([found.place for found in every], 1).int(),
         )
 
-    def _known(self, module: nn.Module | None, given: Tensor | None, maps: Tensor) -> Peaks | None:
+    def _known(self, module: nn.Module | None, given: Tensor | None, output: Tensor, maps: Tensor) -> Peaks | None:
         """The peaks of maps as far as they follow from the module's input; None where they do not."""
         if given is None or given.shape[:2] != maps.shape[:2]:
             return None
         read = self._read_before(given)
         if type(module) is nn.ReLU and read is not None:
-            largest = read.maximum.clamp_min(0)
-            place = read.place * ~(read.maximum <= 0)  # where nothing is above 0 all are 0, and the first counts
-            return Peaks(largest, _mean(maps), place)
+            off = read.maximum <= 0  # where nothing is above 0 all are 0, and the first counts
+            return Peaks(read.maximum.clamp_min(0), _mean(maps), read.place.masked_fill(off, 0))
+        if type(module) is nn.MaxPool2d and read is not None and (side := _tile(module, given)):
+            down, across = read.place // (side * given.shape[-1]), read.place % given.shape[-1] // side
+            return Peaks(read.maximum.clone(), _mean(maps), down * output.shape[-1] + across)
         if _known_norm(module):
             if read is None:
                 read = _each(_maps(given, self._clips))
-            found = Peaks(_at(maps, read.place), _normalized(read.mean, module), read.place.clone())
-            return _turned(found, maps, module.weight <= 0) if module.affine else found
+            line = self._line(module, read.mean)
+            found = Peaks(_at(maps, read.place), torch.addcmul(line.shift, read.mean, line.scale), read.place)
+            return found if line.turned is None else _turned(found, maps, line.turned)
         return None
 
     def _read_before(self, given: Tensor) -> Peaks | None:
@@ -99,6 +116,23 @@ class PassPeaks:
             return None
         return before.found
 
+    def _line(self, norm: _Norm, means: Tensor) -> _Line:
+        """What a normalization does to `means` (clip unit ...)."""
+        if norm not in self._lines:
+            assert norm.running_mean is not None and norm.running_var is not None
+            scale = (norm.running_var.double() + norm.eps).rsqrt()
+            turned = None
+            if norm.affine:
+                scale = scale * norm.weight.detach()
+                turned = norm.weight.detach() <= 0
+            shift = -norm.running_mean.double() * scale
+            if norm.affine:
+                shift = shift + norm.bias.detach()
+            after = (-1, *[1] * (means.dim() - 2))
+            few = turned is not None and bool(turned.any())
+            self._lines[norm] = _Line(scale.to(means).view(after), shift.to(means).view(after), turned if few else None)
+        return self._lines[norm]
+
 
 def _known_norm(module: nn.Module | None) -> TypeGuard[_Norm]:
     """Whether a module is a batch normalization as torch has it, with statistics that stay as they are."""
@@ -106,20 +140,20 @@ def _known_norm(module: nn.Module | None) -> TypeGuard[_Norm]:
     return known and module is not None and not module.training and module.running_mean is not None
 
 
+def _tile(pool: nn.MaxPool2d, given: Tensor) -> int | None:
+    """The side of a pooling's windows where they are squares that tile its input; else None."""
+    side = pool.kernel_size
+    plain = pool.padding in (0, (0, 0)) and pool.dilation in (1, (1, 1)) and pool.stride in (side, (side, side))
+    if not isinstance(side, int) or not plain or given.shape[-1] % side or given.shape[-2] % side:
+        return None
+    return side
+
+
 def _turned(found: Peaks, maps: Tensor, turned: Tensor) -> Peaks:
     """The peaks, with the largest values of the `turned` units sought in their maps."""
-    if bool(turned.any()):
-        found.maximum[:, turned], found.place[:, turned] = _largest(maps[:, turned])
-    return found
-
-
-def _normalized(values: Tensor, norm: _Norm) -> Tensor:
-    """What a batch normalization makes of means (clip unit ...), in their type."""
-    mean, variance, weight, bias = (
-        None if part is None else part.to(values.dtype)
-        for part in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
-    )
-    return functional.batch_norm(values, mean, variance, weight, bias, training=False, eps=norm.eps)
+    place = found.place.clone()
+    found.maximum[:, turned], place[:, turned] = _largest(maps[:, turned])
+    return Peaks(found.maximum, found.mean, place)
 
 
 def peaks(output: Tensor, clips: int) -> Peaks:
@@ -141,19 +175,7 @@ def _maps(output: Tensor, clips: int) -> Tensor:
 
 
 def _each(maps: Tensor) -> Peaks:
-    """The peaks of every map, a few clips at a time, so that the second pass finds them in the processor's cache."""
-    few = max(1, _CACHED_VALUES // max(1, maps[0].numel()))
-    if maps.device.type != "cpu" or few >= len(maps):
-        return _peaks(maps)
-    parts = [_peaks(maps[first : first + few]) for first in range(0, len(maps), few)]
-    return Peaks(
-        torch.cat([part.maximum for part in parts]),
-        torch.cat([part.mean for part in parts]),
-        torch.cat([part.place for part in parts]),
-    )
-
-
-def _peaks(maps: Tensor) -> Peaks:
+    """The peaks of every map."""
     largest, place = _largest(maps)
     return Peaks(largest, _mean(maps), place)
 
@@ -174,15 +196,37 @@ def _folded(output: Tensor, found: Peaks, size: int, clips: int) -> Peaks:
 
 
 def _largest(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest value along the last axis, and its place."""
-    if maps.shape[-1] == 1:
-        return maps[..., 0], torch.zeros(maps.shape[:-1], dtype=torch.int64, device=maps.device)
+    """The largest value along the last axis, and its place.
+
+    NumPy finds a place ten times as fast as torch does, but on one core, to which the values have to come from those
+    that made them. So of large maps torch finds the largest value of every segment, and NumPy its place in one of them.
+    """
+    *outer, size = maps.shape
+    if size == 1:
+        return maps[..., 0], torch.zeros(outer, dtype=torch.int64, device=maps.device)
     if maps.device.type != "cpu" or maps.dtype not in (torch.float32, torch.float64):
         largest, place = maps.max(-1)
         return largest, place
-    place = torch.from_numpy(maps.numpy().argmax(-1))  # NumPy's search is ten times as fast as torch's
-    return _at(maps, place), place
+    count = _segments(size) if maps.is_contiguous() else 1
+    if count == 1:
+        place = torch.from_numpy(maps.numpy().argmax(-1))
+        return _at(maps, place), place
+    parts = maps.view(-1, size // count)
+    tops = parts.amax(-1).view(-1, count).numpy()
+    rows = np.arange(len(tops))
+    which = tops.argmax(-1)
+    inside = parts.numpy()[rows * count + which].argmax(-1)
+    return torch.from_numpy(tops[rows, which]).view(outer), torch.from_numpy(which * parts.shape[-1] + inside).view(
+        outer
+    )
+
+
+@lru_cache
+def _segments(size: int) -> int:
+    """In how many parts of the same length, and not too short, a map is searched."""
+    most = size // _SEGMENT if size >= _LARGE else 1
+    return next((count for count in range(most, 1, -1) if size % count == 0), 1)
 
 
 def _at(maps: Tensor, place: Tensor) -> Tensor:
-    return maps.gather(-1, place[..., None])[..., 0]
+    return maps.gather(-1, place.unsqueeze(-1)).squeeze(-1)

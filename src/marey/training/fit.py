@@ -159,13 +159,14 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
 def _fitted(runner: "_Runner", classes: int, start: NetworkFile | None) -> tuple[dict[str, TwoStream], TwoStream]:
     """The towers by the names of their stages, and the network that is made of them, trained."""
     towers = {}
+    tower_rates = {"": 1.0} if start is None else runner.settings.tower_rates()
     for stage_name, stream in (("appearance", "rgb"), ("motion", "flow")):
         with seeded(runner.settings.seed):  # for each network, so that a resumed run starts it from the same weights
             tower = TwoStream(classes, **{**runner.settings.architecture(), "frames": 1}, streams=(stream,))
         if start is not None:
             take_weights(tower, start.module)
         towers[stage_name] = runner.finished(
-            stage_name, tower, steps=runner.settings.tower_steps, batch=runner.settings.batch, rates={"": 1.0}
+            stage_name, tower, steps=runner.settings.tower_steps, batch=runner.settings.batch, rates=tower_rates
         )
     with seeded(runner.settings.seed):
         network = TwoStream(

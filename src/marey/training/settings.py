@@ -27,7 +27,9 @@ class Settings:
     tower_rate
         the towers' learning rate in the fusion stage, as a part of `learning_rate`; 0: the towers stay as they are.
     kept_blocks
-        how many of the towers' first blocks stay as they are even so: their gradient takes most of the time.
+        how many of the towers' first blocks stay as they are even so, and as they began where training starts from
+        another network: what was learned against an adversary is not unlearned on few clips, and a step takes less.
+        Their batch normalizations go on measuring the clips.
     stream_dropout
         part of the clips of which the fusion stage sees one stream only, either one, the other being at rest: the
         layers above the towers then do not lean on the stream that tells the training clips apart best.
@@ -101,15 +103,21 @@ class Settings:
         names = ("size", "width", "frames", "stack", "step", "norm", "pooling", "fc", "dropout")
         return {name: getattr(self, name) for name in names}
 
+    def tower_rates(self) -> dict[str, float]:
+        """Learning rates of a tower's own stage by how weights' names begin; the first that fits counts."""
+        return {**self._kept_rates(), "": 1.0}
+
     def fusion_rates(self) -> dict[str, float]:
-        """Learning rates of the fusion stage by how weights' names begin; the first that fits counts."""
-        kept = {
+        """Those of the fusion stage."""
+        return {**self._kept_rates(), "rgb.": self.tower_rate, "flow.": self.tower_rate, "": 1.0}
+
+    def _kept_rates(self) -> dict[str, float]:
+        return {
             f"{stream}.{layer}{block}_": 0.0
             for stream in ("rgb", "flow")
             for block in range(1, self.kept_blocks + 1)
             for layer in ("conv", "norm")
         }
-        return {**kept, "rgb.": self.tower_rate, "flow.": self.tower_rate, "": 1.0}
 
     def record(self) -> dict[str, Any]:
         """The settings as plain values for JSON."""

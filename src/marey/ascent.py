@@ -34,7 +34,7 @@ _REACH, _FINE = 2 / 3, 32
 """Finest frequency down and across that inputs hold, in parts of the finest that pixels can show: waves of 3 px. Where
 the sides are no longer than the second, all are held: units that see so little are about fine detail."""
 
-_STEP, _FINE_STEP = 0.07, 0.1
+_STEP, _FINE_STEP = 0.045, 0.1
 """Adam's first step, in units of the bound, where the recipe names none: larger for units that see little, which may
 want motion that is the same everywhere. Larger inputs come out overdone with it, and other networks know fewer."""
 

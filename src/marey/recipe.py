@@ -43,7 +43,7 @@ class Recipe:
         the frames are held at 1/factor of their size for an equal part of the steps each, the last factor being 1.
     steps, step_size, noise
         Adam's steps at most, its step and the start's deviation, both in units of B. The step falls to a fiftieth.
-        None: 0.1 where a unit sees 32 px or less, so that uniform motion is reached, else 0.07.
+        None: 0.1 where a unit sees 32 px or less, so that uniform motion is reached, else 0.045.
     tolerance
         a run ends when the objective gained less than this part of itself over the last 32 steps; 0: never early.
     jitter, time_jitter, zoom

@@ -7,6 +7,8 @@ Towers first learn cells: the two classes of the conjunction are four, color by 
 A color, an axis or a way is of no use alone, so a tower that knows the classes only would drop it. Then the network of
 the classes starts from these weights and learns what joins them. Last, all of its weights go on learning against an
 adversary, so that what its units want to see is what they are for. The late fusion learns scores on the same towers.
+The verifier meets its adversary while it still learns cells: of those that began with the classes, some lost which way
+a walk goes, which a single stream cannot tell.
 Clips are in the biased setting. Evaluation is on seeds of its own; nothing was chosen by them.
 """
 
@@ -34,7 +36,7 @@ from marey.real_maxima import put_bounds
 from marey.training.adversary import Adversary
 from marey.training.augmentation import Augmentation
 from marey.training.settings import Settings
-from marey.training.stage import Stage, Trainable, channels_last, clip_probabilities, faster_in_bf16, seeded
+from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16, seeded
 from marey.video.clips import Clip, LoadedClip, starts
 
 WALKS = ("walk", "walk_backward")
@@ -68,11 +70,12 @@ SETTINGS = Settings(
     augmentation=Augmentation(flip=0.0),
 )
 CELL_STEPS, CLASS_STEPS, HARD_STEPS, LATE_STEPS = 4400, 600, 2200, 400
-VERIFIER_CELL_STEPS, VERIFIER_CLASS_STEPS, VERIFIER_HARD_STEPS = 3300, 400, 1300
+VERIFIER_CELL_STEPS, VERIFIER_HARD_CELL_STEPS, VERIFIER_CLASS_STEPS, VERIFIER_HARD_STEPS = 3300, 1300, 400, 400
 HARD = replace(SETTINGS, learning_rate=1e-3, adversary=Adversary(rgb=0.15, flow=0.3))
 """The last stage, in which all weights learn."""
 CHECKING = replace(SETTINGS, seed=2)
-HARD_CHECKING = replace(HARD, seed=2, adversary=Adversary(rgb=0.2, flow=0.4))
+HARD_CELLS = replace(HARD, seed=2, adversary=Adversary(rgb=0.1, flow=0.2))
+HARD_CHECKING = replace(HARD, seed=2, adversary=Adversary(rgb=0.05, flow=0.1))
 KEPT_TOWERS = replace(SETTINGS, kept_blocks=5, tower_rate=1.0).fusion_rates()
 """Rates of a stage in which the towers' convolutions stay as they are."""
 
@@ -84,6 +87,14 @@ class Studied:
     clips: Sequence[LoadedClip]
     classes: Sequence[str]
     cells: Sequence[str]
+    more: Sequence[bool]
+    """Which ones the conjunctions have more than other classes."""
+
+    def even(self) -> "Studied":
+        """As many of every class."""
+        kept = [place for place, more in enumerate(self.more) if not more]
+        every = (self.clips, self.classes, self.cells, self.more)
+        return Studied(*([values[place] for place in kept] for values in every))  # type: ignore[arg-type]
 
 
 def studied(sets: Sequence[StudySet], out: Path) -> Studied:
@@ -92,9 +103,11 @@ def studied(sets: Sequence[StudySet], out: Path) -> Studied:
     every: list[LoadedClip] = []
     classes: list[str] = []
     cells: list[str] = []
+    added: list[bool] = []
     for studies in sets:
         more = replace(studies, first=studies.first + studies.count, classes=CONJUNCTIONS)
         clips = (*studies.clips(), *more.clips())
+        added += [False] * len(studies.clips()) + [True] * len(more.clips())
         path = out / f"clips-{studies.seed}-{studies.first}-{studies.count}.pt"
         if path.exists():
             every += torch.load(path, weights_only=False, mmap=True)
@@ -104,7 +117,7 @@ def studied(sets: Sequence[StudySet], out: Path) -> Studied:
             every += loaded
         classes += [str(clip.label) for clip in clips]
         cells += [cell(studies, clip) for clip in clips]
-    return Studied(every, classes, cells)
+    return Studied(every, classes, cells, added)
 
 
 def cell(studies: StudySet, clip: Clip) -> str:
@@ -122,7 +135,7 @@ def cell(studies: StudySet, clip: Clip) -> str:
 
 def run(
     name: str,
-    module: Trainable,
+    module: TwoStream,
     clips: Sequence[LoadedClip],
     names: Sequence[str],
     *,
@@ -213,12 +226,26 @@ def classes_learned(
     save(file, out / f"{name}.safetensors")
 
 
-def hardened(out: Path, sets: Sequence[StudySet], settings: Settings, steps: int, *, name: str) -> None:
-    """Train all weights of `name`.safetensors on, against the adversary of `settings`, and write it anew."""
+def hardened(
+    out: Path,
+    sets: Sequence[StudySet],
+    settings: Settings,
+    steps: int,
+    *,
+    name: str,
+    cells: bool = False,
+    even: bool = False,
+) -> None:
+    """Train all weights of `name`.safetensors on, against the adversary of `settings`, and write it anew.
+
+    `cells`: it knows cells. `even`: on as many clips of every class.
+    """
     data = studied(sets, out)
+    if even:
+        data = data.even()
     start = open_network(out / f"{name}.safetensors")
     module, label = start.module.train(), f"{name} hard"
-    stage = run(label, module, data.clips, data.classes, settings=settings, steps=steps)
+    stage = run(label, module, data.clips, data.cells if cells else data.classes, settings=settings, steps=steps)
     stages = {**start.provenance["stages"], label: stage | {"adversary": asdict(settings.adversary)}}
     file = NetworkFile(module, start.streams, start.classes, told_of(sets, settings, stages))
     save(file, out / f"{name}.safetensors")
@@ -327,9 +354,10 @@ def main() -> None:
     if options.only in (None, "verifier"):
         sets, start = fewer(CHECKED_ON), "verifier-cells"
         cells_learned(out, sets, CHECKING, part(VERIFIER_CELL_STEPS), name=start, fusion="conv4")
+        hardened(out, sets, HARD_CELLS, part(VERIFIER_HARD_CELL_STEPS), name=start, cells=True)
         steps = part(VERIFIER_CLASS_STEPS)
         classes_learned(out, sets, CHECKING, steps, name="verifier", start=start, fusion="conv4", rate=0.5)
-        hardened(out, sets, HARD_CHECKING, part(VERIFIER_HARD_STEPS), name="verifier")
+        hardened(out, sets, HARD_CHECKING, part(VERIFIER_HARD_STEPS), name="verifier", even=True)
     if options.only in (None, "measure"):
         measured(options.out)
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
-from marey.networks.early_fusion import EarlyFusion
 from marey.networks.loading import load
+from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, save
 from marey.preferred_input import PreferredInput
 from marey.video.decode import read_video
@@ -217,7 +217,7 @@ def test_train_from_a_network_takes_its_architecture(marey: Marey, net: Path, sh
     assert before.equal(after)
     said = marey(*line, "--keep", 4)
     assert said.status == 1 and "--keep needs a network whose blocks are kept; give --from NET." in said.err
-    module = EarlyFusion(6, size=32, stack=4)
+    module = TwoStream(6, size=32, width=0.125, frames=1, stack=4, streams=("flow",))
     save(NetworkFile(module, module.input_streams()), other := tmp_path / "other.safetensors")
     said = marey("train", shapes, "--out", path, "--from", other)
     assert said.status == 1 and "is no two-stream network to start from" in said.err.replace("\n", " ")

@@ -275,7 +275,7 @@ def test_plain_tensors_are_not_a_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "holds TwoStream in format 2; this version opens format 1 of EarlyFusion, TwoStream"),
+        ({"format": 2}, "holds TwoStream in format 2; this version opens format 1 of TwoStream"),
         ({"architecture": "ThreeStream"}, "holds ThreeStream in format 1"),
         ({"config": {"classes": 3, "size": 100}}, "cannot build: size 100 does not divide by 32"),
         ({"config": {"classes": 3, "color": "red"}}, "cannot build: .*color"),
@@ -337,9 +337,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_what_cannot_be_opened_again_is_not_saved(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     module = small()
-    with pytest.raises(
-        NetworkError, match="Linear cannot be built again from a file; known architectures: EarlyFusion, TwoStream"
-    ):
+    with pytest.raises(NetworkError, match="Linear cannot be built again from a file; known architectures: TwoStream"):
         save(NetworkFile(nn.Linear(2, 2), ()), path)
     with pytest.raises(NetworkError, match="cannot be described as JSON"):
         save(NetworkFile(module, (), provenance={"when": object()}), path)

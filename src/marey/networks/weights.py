@@ -20,12 +20,11 @@ from torch import Tensor, nn
 
 from marey.errors import NetworkError, OutputError, WeightsError
 from marey.network import tensors_hash
-from marey.networks.early_fusion import EarlyFusion
 from marey.networks.two_stream import TwoStream
 from marey.streams import Stream, Windows
 
 FORMAT = 1
-ARCHITECTURES: dict[str, type[nn.Module]] = {"EarlyFusion": EarlyFusion, "TwoStream": TwoStream}
+ARCHITECTURES: dict[str, type[nn.Module]] = {"TwoStream": TwoStream}
 MAXIMA = "maxima/"
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")

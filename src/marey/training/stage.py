@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from marey.errors import MareyError
-from marey.networks.early_fusion import EarlyFusion
 from marey.networks.two_stream import TwoStream
 from marey.streams import Stream
 from marey.training.adversary import hardened
@@ -22,8 +21,6 @@ from marey.training.augmentation import augmented_window, stacked
 from marey.training.clip_store import ClipStore
 from marey.training.settings import Settings
 from marey.video.clips import LoadedClip, starts
-
-Trainable = TwoStream | EarlyFusion
 
 _WARM = 0.2
 _RATE_IS_DOWN = 0.1
@@ -35,7 +32,7 @@ class Stage:
     """What a stage needs, and where it is: what `state` holds makes it go on as if it had not been stopped."""
 
     name: str
-    module: Trainable
+    module: TwoStream
     streams: tuple[Stream, ...]
     clips: Sequence[LoadedClip]
     labels: Tensor
@@ -267,7 +264,7 @@ def one_cycle(progress: float, *, warm: float = _WARM) -> float:
 
 
 def scores_of(
-    module: Trainable, streams: Sequence[Stream], inputs: Mapping[str, Tensor], *, bf16: bool
+    module: TwoStream, streams: Sequence[Stream], inputs: Mapping[str, Tensor], *, bf16: bool
 ) -> dict[str, Tensor]:
     """Scores (clip class) of "fused" and of the towers' own classifiers, for physical inputs on any device."""
     device = next(module.parameters()).device
@@ -281,7 +278,7 @@ def scores_of(
 
 
 def clip_probabilities(
-    module: Trainable, streams: Sequence[Stream], clips: Sequence[LoadedClip], *, windows: int
+    module: TwoStream, streams: Sequence[Stream], clips: Sequence[LoadedClip], *, windows: int
 ) -> Tensor:
     """Class probabilities (clip class) of the mean scores over `windows` windows of each clip, in fp32."""
     was_training = module.training
@@ -296,7 +293,7 @@ def clip_probabilities(
     return torch.stack(rows)
 
 
-def faster_in_bf16(module: Trainable, streams: Sequence[Stream], batch: int) -> bool:
+def faster_in_bf16(module: TwoStream, streams: Sequence[Stream], batch: int) -> bool:
     """Whether a training step is faster in bf16 arithmetic here, by timing one of each after one to warm up."""
     inputs = {stream.name: torch.zeros(batch, *stream.shape) for stream in streams}
     best: dict[bool, float] = {}

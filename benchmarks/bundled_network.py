@@ -70,11 +70,11 @@ SETTINGS = Settings(
     augmentation=Augmentation(flip=0.0),
 )
 CELL_STEPS, CLASS_STEPS, HARD_STEPS, LATE_STEPS = 4400, 600, 2200, 400
-VERIFIER_CELL_STEPS, VERIFIER_HARD_CELL_STEPS, VERIFIER_CLASS_STEPS, VERIFIER_HARD_STEPS = 3300, 1300, 400, 400
+VERIFIER_CELL_STEPS, VERIFIER_HARD_CELL_STEPS, VERIFIER_CLASS_STEPS, VERIFIER_HARD_STEPS = 3300, 1300, 400, (400, 600)
 HARD = replace(SETTINGS, learning_rate=1e-3, adversary=Adversary(rgb=0.15, flow=0.3))
 """The last stage, in which all weights learn."""
 CHECKING = replace(SETTINGS, seed=2)
-HARD_CELLS = replace(HARD, seed=2, adversary=Adversary(rgb=0.1, flow=0.2))
+HARDER_CHECKING = replace(HARD, seed=2, adversary=Adversary(rgb=0.1, flow=0.2))
 HARD_CHECKING = replace(HARD, seed=2, adversary=Adversary(rgb=0.05, flow=0.1))
 KEPT_TOWERS = replace(SETTINGS, kept_blocks=5, tower_rate=1.0).fusion_rates()
 """Rates of a stage in which the towers' convolutions stay as they are."""
@@ -245,6 +245,8 @@ def hardened(
         data = data.even()
     start = open_network(out / f"{name}.safetensors")
     module, label = start.module.train(), f"{name} hard"
+    if label in start.provenance["stages"]:
+        label += ", again"
     stage = run(label, module, data.clips, data.cells if cells else data.classes, settings=settings, steps=steps)
     stages = {**start.provenance["stages"], label: stage | {"adversary": asdict(settings.adversary)}}
     file = NetworkFile(module, start.streams, start.classes, told_of(sets, settings, stages))
@@ -354,10 +356,11 @@ def main() -> None:
     if options.only in (None, "verifier"):
         sets, start = fewer(CHECKED_ON), "verifier-cells"
         cells_learned(out, sets, CHECKING, part(VERIFIER_CELL_STEPS), name=start, fusion="conv4")
-        hardened(out, sets, HARD_CELLS, part(VERIFIER_HARD_CELL_STEPS), name=start, cells=True)
+        hardened(out, sets, HARDER_CHECKING, part(VERIFIER_HARD_CELL_STEPS), name=start, cells=True)
         steps = part(VERIFIER_CLASS_STEPS)
         classes_learned(out, sets, CHECKING, steps, name="verifier", start=start, fusion="conv4", rate=0.5)
-        hardened(out, sets, HARD_CHECKING, part(VERIFIER_HARD_STEPS), name="verifier", even=True)
+        for settings, steps in zip((HARD_CHECKING, HARDER_CHECKING), VERIFIER_HARD_STEPS, strict=True):
+            hardened(out, sets, settings, part(steps), name="verifier", even=True)
     if options.only in (None, "measure"):
         measured(options.out)
 

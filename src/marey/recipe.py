@@ -61,7 +61,7 @@ class Recipe:
     stillness: float = 10.0
     kappa: float = 1.0
     equal_space: bool = True
-    strength: float = 1.0
+    strength: float = 2.0
     energy: float = 1.0
     variation: float = 3.0
     exponent: float = 3.0

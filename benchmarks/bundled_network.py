@@ -15,17 +15,16 @@ Clips are in the biased setting. Evaluation is on seeds of its own; nothing was 
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 from bundled_card import CONJUNCTIONS, record, summary, tables
+from bundled_clips import studied
 
 from marey.datasets.motion_studies import StudySet
-from marey.datasets.motion_studies.casting import drawn_factors
-from marey.datasets.motion_studies.difficulty import named
 from marey.evaluation import Evaluation
 from marey.maxima import unit_maxima
 from marey.network import Network
@@ -37,9 +36,7 @@ from marey.training.adversary import Adversary
 from marey.training.augmentation import Augmentation
 from marey.training.settings import Settings
 from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16, seeded
-from marey.video.clips import Clip, LoadedClip, starts
-
-WALKS = ("walk", "walk_backward")
+from marey.video.clips import LoadedClip, starts
 
 METHODS = ("dis", "dis", "dis", "dis", "tvl1-fast", "dis", "dis", "dis")
 TRAINED_ON = StudySet(200, seed=1, frames=14, setting="biased", computed=0.2, methods=METHODS)
@@ -69,6 +66,7 @@ SETTINGS = Settings(
     seed=1,
     augmentation=Augmentation(flip=0.0),
 )
+STREAMS = TwoStream(2, **SETTINGS.architecture()).input_streams()
 CELL_STEPS, CLASS_STEPS, HARD_STEPS, LATE_STEPS = 4400, 600, 2200, 400
 VERIFIER_CELL_STEPS, VERIFIER_HARD_CELL_STEPS, VERIFIER_CLASS_STEPS, VERIFIER_HARD_STEPS = 3300, 1300, 400, (400, 600)
 HARD = replace(SETTINGS, learning_rate=1e-3, adversary=Adversary(rgb=0.15, flow=0.3))
@@ -78,59 +76,6 @@ HARDER_CHECKING = replace(HARD, seed=2, adversary=Adversary(rgb=0.1, flow=0.2))
 HARD_CHECKING = replace(HARD, seed=2, adversary=Adversary(rgb=0.05, flow=0.1))
 KEPT_TOWERS = replace(SETTINGS, kept_blocks=5, tower_rate=1.0).fusion_rates()
 """Rates of a stage in which the towers' convolutions stay as they are."""
-
-
-@dataclass(frozen=True)
-class Studied:
-    """Clips in memory, with what they are called: the class, and the cell within it."""
-
-    clips: Sequence[LoadedClip]
-    classes: Sequence[str]
-    cells: Sequence[str]
-    more: Sequence[bool]
-    """Which ones the conjunctions have more than other classes."""
-
-    def even(self) -> "Studied":
-        """As many of every class."""
-        kept = [place for place, more in enumerate(self.more) if not more]
-        every = (self.clips, self.classes, self.cells, self.more)
-        return Studied(*([values[place] for place in kept] for values in every))  # type: ignore[arg-type]
-
-
-def studied(sets: Sequence[StudySet], out: Path) -> Studied:
-    """The clips, with twice as many of the conjunctions; they are kept in `out`, as training may be run again."""
-    streams = TwoStream(2, **SETTINGS.architecture()).input_streams()
-    every: list[LoadedClip] = []
-    classes: list[str] = []
-    cells: list[str] = []
-    added: list[bool] = []
-    for studies in sets:
-        more = replace(studies, first=studies.first + studies.count, classes=CONJUNCTIONS)
-        clips = (*studies.clips(), *more.clips())
-        added += [False] * len(studies.clips()) + [True] * len(more.clips())
-        path = out / f"clips-{studies.seed}-{studies.first}-{studies.count}.pt"
-        if path.exists():
-            every += torch.load(path, weights_only=False, mmap=True)
-        else:
-            loaded = [studies.load(clip, streams) for clip in clips]
-            torch.save(loaded, path)
-            every += loaded
-        classes += [str(clip.label) for clip in clips]
-        cells += [cell(studies, clip) for clip in clips]
-    return Studied(every, classes, cells, added)
-
-
-def cell(studies: StudySet, clip: Clip) -> str:
-    """The class, and of a conjunction its color and axis, of a walk which way the actor faces."""
-    seed, index = (int(part) for part in clip.path.name.split("-"))
-    label = str(clip.label)
-    factors = drawn_factors(label, seed, index, studies.setting, named(studies.difficulty))
-    if label in CONJUNCTIONS:
-        assert factors.what.thing_color is not None
-        return f"{label}, {'warm' if factors.what.thing_color[0] > 0.5 else 'cool'} {factors.what.axis}"
-    if label in WALKS:
-        return f"{label}, {'left' if factors.where.mirrored else 'right'}"
-    return label
 
 
 def run(
@@ -189,7 +134,7 @@ def cells_learned(
     out: Path, sets: Sequence[StudySet], settings: Settings, steps: int, *, name: str, fusion: str
 ) -> None:
     """Train both towers and the fusion on cells: `name`.safetensors."""
-    data = studied(sets, out)
+    data = studied(sets, out, STREAMS)
     known = sorted(set(data.cells))
     with seeded(settings.seed):
         module = TwoStream(len(known), **settings.architecture(), fusion=fusion, auxiliary=True)
@@ -213,7 +158,7 @@ def classes_learned(
 
     With `fusion="late"` scores of each tower are learned.
     """
-    data = studied(sets, out)
+    data = studied(sets, out, STREAMS)
     known = sorted(set(data.classes))
     before = open_network(out / f"{start}.safetensors")
     with seeded(settings.seed):
@@ -240,9 +185,7 @@ def hardened(
 
     `cells`: it knows cells. `even`: on as many clips of every class.
     """
-    data = studied(sets, out)
-    if even:
-        data = data.even()
+    data = studied(sets, out, STREAMS, even=even)
     start = open_network(out / f"{name}.safetensors")
     module, label = start.module.train(), f"{name} hard"
     if label in start.provenance["stages"]:

@@ -217,6 +217,8 @@ def test_train_from_a_network_takes_its_architecture(marey: Marey, net: Path, sh
     assert before.equal(after)
     said = marey(*line, "--keep", 4)
     assert said.status == 1 and "--keep needs a network whose blocks are kept; give --from NET." in said.err
+    said = marey(*line, "--from", net, "--keep", 6)
+    assert said.status == 2 and "'--keep': Input should be less than or equal to 5" in said.err.replace("\n", " ")
     module = TwoStream(6, size=32, width=0.125, frames=1, stack=4, streams=("flow",))
     save(NetworkFile(module, module.input_streams()), other := tmp_path / "other.safetensors")
     said = marey("train", shapes, "--out", path, "--from", other)

@@ -76,6 +76,8 @@ def train(
         int,
         typer.Option(
             "--keep",
+            min=0,
+            max=5,
             metavar="BLOCKS",
             help="With --from: the first blocks of both towers, of 5, whose weights stay as they are.",
         ),

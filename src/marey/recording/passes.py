@@ -1,9 +1,8 @@
 """The network's passes over the windows of clips, gathered into shards; decoding and the network overlap."""
 
-import gc
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,24 +90,9 @@ def shards_of(
         limit_seconds=limit_seconds,
         pinned=network.device.type == "cuda",
     )
-    with torch.no_grad(), frozen(network.module), set_aside(), closing(ahead):
+    with torch.no_grad(), frozen(network.module), closing(ahead):
         passes = _Passes(network, plan)
         yield from passes.shards(ahead, begun)
-
-
-@contextmanager
-def set_aside() -> Iterator[None]:
-    """While inside, Python's search for unreachable cycles passes over all objects that are there already.
-
-    What torch and others make when they are imported takes it as long as a pass of a small network, again and again.
-    """
-    mine = gc.get_freeze_count() == 0  # what others set aside stays so
-    gc.freeze()
-    try:
-        yield
-    finally:
-        if mine:
-            gc.unfreeze()
 
 
 class _Passes:

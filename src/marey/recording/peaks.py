@@ -120,17 +120,17 @@ class PassPeaks:
         """What a normalization does to `means` (clip unit ...)."""
         if norm not in self._lines:
             assert norm.running_mean is not None and norm.running_var is not None
-            scale = (norm.running_var.double() + norm.eps).rsqrt()
+            scale = (norm.running_var.to(means) + norm.eps).rsqrt()
+            if norm.affine:
+                scale = scale * norm.weight.detach().to(means)
+            shift = -norm.running_mean.to(means) * scale
             turned = None
             if norm.affine:
-                scale = scale * norm.weight.detach()
-                turned = norm.weight.detach() <= 0
-            shift = -norm.running_mean.double() * scale
-            if norm.affine:
-                shift = shift + norm.bias.detach()
+                shift = shift + norm.bias.detach().to(means)
+                falls = norm.weight.detach() <= 0
+                turned = falls if bool(falls.any()) else None
             after = (-1, *[1] * (means.dim() - 2))
-            few = turned is not None and bool(turned.any())
-            self._lines[norm] = _Line(scale.to(means).view(after), shift.to(means).view(after), turned if few else None)
+            self._lines[norm] = _Line(scale.view(after), shift.view(after), turned)
         return self._lines[norm]
 
 

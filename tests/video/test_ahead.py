@@ -28,6 +28,30 @@ def clips(shapes: Path) -> list[Clip]:
     return list(class_folders(shapes))[:7]
 
 
+def test_threads_for_clips_compute_alone_and_leave_the_number_of_torchs_threads(
+    clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, within, later = torch.get_num_threads(), list[int](), list[int]()
+    torch.set_num_threads(3)
+
+    def made(clip: Clip, *_: object, **__: object) -> ClipWindows:
+        torch.ones(2) + 1
+        within.append(torch.get_num_threads())
+        return _made(clip)
+
+    monkeypatch.setattr(ahead, "clip_windows", made)
+    try:
+        list(windows_ahead(clips, STREAMS, count=2, flow="dis", workers=2))
+        fresh = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+        fresh.start()
+        fresh.join()
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert within == [1] * len(clips)
+    assert later == [3]
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_windows_come_in_order_with_the_reason_where_there_are_none(
     clips: list[Clip], tmp_path: Path, workers: int

@@ -20,6 +20,7 @@ from marey.evaluation import Evaluation, averaged
 from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, save, take_weights, weights_hash
 from marey.streams import Stream
+from marey.threads import compute_alone
 from marey.training.clip_store import free_memory
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
@@ -149,7 +150,9 @@ def train(
 @contextmanager
 def _threads() -> Iterator[ThreadPoolExecutor]:
     """Threads that load clips; what they have not begun is forgotten at the end."""
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="marey-clips")
+    pool = ThreadPoolExecutor(
+        WORKERS, thread_name_prefix="marey-clips", initializer=compute_alone, initargs=(torch.get_num_threads(),)
+    )
     try:
         yield pool
     finally:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from marey.errors import VideoError
 from marey.streams import Stream
+from marey.threads import compute_alone
 from marey.video.clips import Clip, LoadedClip, decoded_before, load_clip, starts
 from marey.video.flow import Method
 from marey.video.flow_cache import FlowCache
@@ -85,12 +86,12 @@ def _windows(clip: LoadedClip | KeptClip, streams: Sequence[Stream], count: int)
 def _speed(cuts: Sequence[Tensor], stream: Stream) -> float:
     """The root mean square speed; the same bits for any number of threads, which torch's sums are not."""
     scratch = torch.empty(stream.shape)
-    squares = []
+    fields = scratch.numpy().reshape(scratch.shape[0] * scratch.shape[1], -1)
+    total = 0.0
     for cut in cuts:
-        flow = physical(cut, stream, out=scratch).numpy()
-        u, v = np.square(flow, out=flow)
-        squares.append(float(np.add(u, v, out=u).mean(dtype=np.float64)))
-    return float(np.sqrt(np.mean(squares)))
+        physical(cut, stream, out=scratch)
+        total += float(np.einsum("ij,ij->i", fields, fields).sum(dtype=np.float64))
+    return float(np.sqrt(total / (len(cuts) * scratch[0].numel())))
 
 
 def windows_ahead(
@@ -115,8 +116,12 @@ def windows_ahead(
     workers = cores() if workers is None else workers
     hired: list[threading.Thread] = []
     inbox: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+    ready = threading.Event()
+    threads = torch.get_num_threads()
 
     def work() -> None:
+        compute_alone(threads)
+        ready.set()
         while (task := inbox.get()) is not None:
             task.begun_seconds = time.monotonic()
             task.begun.set()
@@ -133,7 +138,9 @@ def windows_ahead(
 
     def hire() -> None:
         hired.append(threading.Thread(target=work, name="marey-clips", daemon=True))
+        ready.clear()
         hired[-1].start()
+        ready.wait()  # in a forked process, threads that set their number at once would race
 
     def outcome(task: _Task) -> ClipWindows | str:
         task.begun.wait()
@@ -146,9 +153,8 @@ def windows_ahead(
             raise task.result
         return task.result
 
-    torch.set_num_threads(torch.get_num_threads())  # in a forked process, the threads hired would race to do so
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(max(1, threads // workers))
+    opencv_threads = cv2.getNumThreads()
+    cv2.setNumThreads(max(1, opencv_threads // workers))
     waiting: deque[_Task] = deque()
     try:
         for _ in range(workers):
@@ -171,7 +177,7 @@ def windows_ahead(
                 break
         for _ in hired:
             inbox.put(None)
-        cv2.setNumThreads(threads)
+        cv2.setNumThreads(opencv_threads)
 
 
 def _pinned(made: ClipWindows) -> ClipWindows:

@@ -109,6 +109,7 @@ class _Climb:
         self.strengths = torch.full((len(batch),), recipe.strength, device=self.device)
         self.targets = torch.tensor(batch.targets, device=self.device)
         self.kappas = torch.full_like(self.strengths, recipe.kappa)
+        self.levels = torch.zeros_like(self.strengths)  # how far each input varied from its reference so far
         self.weights = prior_weights(batch, recipe, kappas=self.kappas)
 
         nobody = torch.zeros(len(batch), dtype=torch.bool, device=self.device)
@@ -151,8 +152,9 @@ class _Climb:
             self._bound_pixels()
         self.strengths = torch.where(self.ended, self.strengths, steered(self.strengths, scores, self.targets, recipe))
         if recipe.equal_space and step >= recipe.steps // 8:
-            kappas = levelled(self.kappas, spatial, self.batch, recipe)
-            if kappas is not self.kappas:
+            found = levelled(self.levels, spatial, self.batch, recipe)
+            if found is not None:
+                kappas, self.levels = found
                 self.kappas = torch.where(self.ended, self.kappas, kappas)
                 self.weights = prior_weights(self.batch, recipe, kappas=self.kappas)
         self.scores = scores.detach()

@@ -1,5 +1,6 @@
 """The weighted priors of a batch, and the weights that are steered while it climbs."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -14,8 +15,9 @@ from marey.regularizers import VARIATION_SCALE
 _STEERING, _STEERED_RANGE = 0.06, 100.0
 """How fast, per step and unit of lacking score, and how far a strength moves where there is a target."""
 
-_LEVELLING, _LEVELLED_RANGE = 0.2, 30.0
-"""The same of the weight of spatial variation, per step and logarithm of the ratio to be levelled."""
+_LEVELLING, _LEVELLING_SUM, _LEVELLED_RANGE = 1.2, 0.12, 30.0
+"""How strongly the logarithm of the ratio to be levelled moves that of a spatial weight, how strongly its sum over the
+steps does, and how far."""
 
 
 def swept(region: Region) -> set[str]:
@@ -56,19 +58,21 @@ def prior_terms(
     return terms
 
 
-def levelled(kappas: Tensor, spatial: Mapping[str, Tensor], batch: Batch, recipe: Recipe) -> Tensor:
+def levelled(sums: Tensor, spatial: Mapping[str, Tensor], batch: Batch, recipe: Recipe) -> tuple[Tensor, Tensor] | None:
     """The spatial weights for the next step: smaller for an input that varies less in space than its reference.
 
     `spatial` is the mean squared difference of every input by stream. So chi changes time only: along the published
-    sweeps the spatial variation is the same within 5 %.
+    sweeps the spatial variation is the same within 5 %. A weight follows the ratio itself and its `sums` over the steps
+    so far, whose new values come beside the weights. None where there is nothing to level.
     """
     alone = batch.references == tuple(range(len(batch)))
     if recipe.variation == 0 or recipe.kappa == 0 or not batch.references or alone:
-        return kappas
+        return None
     space: Tensor = sum(spatial[name] / batch.bounds[name] ** 2 for name in swept(batch.region))  # type: ignore[assignment]
-    ratio = (space / space[list(batch.references)]).nan_to_num(1.0).clamp(1e-3, 1e3).log()
-    moved = kappas * torch.exp(_LEVELLING * ratio.clamp(-1, 1))
-    return moved.clamp(recipe.kappa / _LEVELLED_RANGE, recipe.kappa * _LEVELLED_RANGE)
+    ratio = (space / space[list(batch.references)]).nan_to_num(1.0).clamp(math.exp(-1), math.exp(1)).log()
+    reach = math.log(_LEVELLED_RANGE)
+    sums = (sums + _LEVELLING_SUM * ratio).clamp(-reach, reach)
+    return recipe.kappa * torch.exp((sums + _LEVELLING * ratio).clamp(-reach, reach)), sums
 
 
 def steered(strengths: Tensor, scores: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:

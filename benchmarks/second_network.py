@@ -5,7 +5,8 @@
 The class units of every network are maximized, and what comes out is shown to the network itself and to all others,
 which should have been trained with other seeds on other people. Beside the shipped settings stands the same without
 priors: pixels, no energy, no variation, the same bounds. "next" is the mean over the pairs a-b, b-c, c-a, which follow
-it; "all" that over all ordered pairs.
+it; "all" that over all ordered pairs. With `--judges x y z`, networks of another start, a is shown to y, b to z, c to
+x, and these are not maximized themselves.
 """
 
 import argparse
@@ -33,33 +34,37 @@ def answers(network: marey.Network, results: list[marey.PreferredInput]) -> torc
     return torch.stack(rows).cpu()
 
 
-def table(networks: list[marey.Network], recipe: marey.Recipe, *, name: str, out: Path | None) -> None:
-    """Print a row for every slowness, and what is mistaken for what most."""
+def table(
+    networks: list[marey.Network], judges: list[marey.Network], recipe: marey.Recipe, *, name: str, out: Path | None
+) -> None:
+    """Print a row for every slowness, and what is mistaken for what most; `judges` may be the networks themselves."""
     classes = networks[0].classes
     truth = torch.arange(len(classes))[:, None]
     right: dict[tuple[int, int], torch.Tensor] = {}
     scores = []
+    own = []
     mistaken: Counter[tuple[str, str]] = Counter()
     for maker, network in enumerate(networks):
         results = marey.maximize(network, list(classes), recipe=recipe)
         scores.append(torch.tensor([result.scores for result in results]))
         if out is not None:
             draw_overview(results, out / f"{name.replace(' ', '_')}_{network.name}.png", title=network.name)
-        for judge, other in enumerate(networks):
+        own.append((answers(network, results) == truth).sum(0))
+        for judge, other in enumerate(judges):
             said = answers(other, results)
             right[maker, judge] = (said == truth).sum(0)
             if maker != judge:
                 wrong = [(unit, answer) for unit, row in enumerate(said.tolist()) for answer in row if unit != answer]
                 mistaken.update((classes[unit], other.classes[answer]) for unit, answer in wrong)
     count = len(networks)
-    own = torch.stack([right[k, k] for k in range(count)]).float().mean(0)
+    itself = torch.stack(own).float().mean(0)
     following = torch.stack([right[k, (k + 1) % count] for k in range(count)])
     every = torch.stack([right[pair] for pair in permutations(range(count), 2)]).float().mean(0)
     score = torch.cat(scores).mean(0)
     for place, chi in enumerate(recipe.slowness):
         pairs = ", ".join(str(int(value)) for value in following[:, place])
         print(
-            f"{name:12} chi {chi:<4g} itself {own[place]:5.1f} ",
+            f"{name:12} chi {chi:<4g} itself {itself[place]:5.1f} ",
             f"next {following[:, place].float().mean():5.1f} ({pairs})  all {every[place]:5.1f} ",
             f"score / real maximum {score[place]:.2f}",
             flush=True,
@@ -72,14 +77,18 @@ def main() -> None:
     """Print the table, with the shipped settings and without priors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="+", help="two or more .safetensors files with the same classes")
+    parser.add_argument("--judges", nargs="+", default=[], help="as many others, that left out the same people in turn")
     parser.add_argument("--clips", type=Path, help="real clips, for networks that do not know their maxima yet")
     parser.add_argument("--recipe", type=json.loads, default={}, help="settings other than shipped: '{\"steps\": 64}'")
     parser.add_argument("--no-baseline", action="store_true", help="leave the row without priors out")
     parser.add_argument("--out", type=Path, help="a folder for an overview of each network's units")
     options = parser.parse_args()
     networks = [marey.load(net) for net in options.nets]
-    if len(networks) < 2 or any(network.classes != networks[0].classes for network in networks):
+    judges = [marey.load(net) for net in options.judges] or networks
+    if len(networks) < 2 or any(network.classes != networks[0].classes for network in [*networks, *judges]):
         parser.error("give at least two networks with the same classes.")
+    if len(judges) != len(networks):
+        parser.error(f"{len(networks)} networks and {len(judges)} judges; give as many.")
     for network in networks:
         if network.scores not in network.maxima:
             if options.clips is None:
@@ -88,10 +97,10 @@ def main() -> None:
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
     recipe = marey.Recipe.from_record({**marey.Recipe().record(), **options.recipe})
-    table(networks, recipe, name="shipped" if not options.recipe else "as given", out=options.out)
+    table(networks, judges, recipe, name="shipped" if not options.recipe else "as given", out=options.out)
     if not options.no_baseline:
         bare = replace(recipe, parametrization="pixels", energy=0.0, variation=0.0, slowness=(0.0,))
-        table(networks, bare, name="no priors", out=options.out)
+        table(networks, judges, bare, name="no priors", out=options.out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """`marey record` and `marey top`."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,41 @@ def _recorded(marey: Marey, net: Path, few: Path, out: Path, *words: object) -> 
         out,
         *words,
     )
+
+
+def test_record_stopped_says_that_the_same_line_goes_on(
+    marey: Marey, net: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "recording"
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["marey.recording.record"], "finish", stopped)
+        said = _recorded(marey, net, few, out)
+    assert said.status == 130 and "the same line goes on" in said.err
+    assert not (out / "recording.json").exists()
+    assert _recorded(marey, net, few, out).status == 0
+    assert (out / "recording.json").exists()
+
+
+def test_a_decoder_that_is_still_at_work_does_not_abort_the_end() -> None:
+    code = """if True:
+        import sys, threading, time, torch
+        import marey.cli
+
+        def busy() -> None:
+            values = torch.ones(300, 300)
+            while True:
+                values = torch.tanh(values @ values)
+
+        threading.Thread(target=busy, daemon=True, name="marey-clips").start()
+        time.sleep(0.5)
+        marey.cli.main(["layers", "nosuch"])
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("marey: there is no network 'nosuch'") and "terminate" not in done.stderr
 
 
 def test_record_writes_a_recording_and_says_what_was_left_out(

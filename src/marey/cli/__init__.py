@@ -1,8 +1,11 @@
 """The command line: one command per file, one line per error."""
 
+import functools
 import os
 import re
 import sys
+import threading
+from collections.abc import Callable
 
 import typer
 
@@ -18,6 +21,20 @@ from marey.cli.top import top
 from marey.cli.train import train
 from marey.errors import MareyError
 
+
+def _abortable(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """The command, in which Ctrl-C is an abort; of a KeyboardInterrupt typer would make a silent exit."""
+
+    @functools.wraps(command)
+    def run_command(*arguments: object, **options: object) -> int | None:
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+    return run_command
+
+
 app = typer.Typer(
     name="marey",
     help="See what a video network has learned: the appearance and motion that excite any of its units most.",
@@ -29,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (layers, maximize, classify, record, top, train, evaluate, flow, studies, demo):
-    app.command()(command)
+    app.command()(_abortable(command))
 
 
 _NUMBER = re.compile(r"^-?\d*\.?\d+(e-?\d+)?$")
@@ -37,7 +54,13 @@ _NUMBER = re.compile(r"^-?\d*\.?\d+(e-?\d+)?$")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit 0, 1 (one line on standard error), 2 (wrong usage) or 130 (Ctrl-C)."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    status = run(sys.argv[1:] if arguments is None else arguments)
+    if any(thread.name == "marey-clips" for thread in threading.enumerate()):
+        # a decoder that nobody waits for any more: Python would end its thread within C++, which aborts the process
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:

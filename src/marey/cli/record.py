@@ -1,5 +1,6 @@
 """`marey record`: what every unit answers to every clip of a data set."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -42,7 +43,7 @@ def record(
         ),
     ] = None,
     device: DeviceOption = None,
-) -> None:
+) -> int:
     """Record what units answer to clips: maxima with their places, statistics per class, predictions.
 
     Stopped, the same line goes on where it was. Run it several times at once to share the work.
@@ -59,18 +60,22 @@ def record(
     network = placed(load(net), device)
     clips = clips_in(data.resolve(), group=group)
     writable(out)
-    with reporting() as report:
-        found = recorded(
-            network,
-            clips,
-            None if layers is None else layers.split(),
-            out=out,
-            settings=settings,
-            workers=workers,
-            limit_seconds=limit,
-            ray=ray,
-            report=report,
-        )
+    try:
+        with reporting() as report:
+            found = recorded(
+                network,
+                clips,
+                None if layers is None else layers.split(),
+                out=out,
+                settings=settings,
+                workers=workers,
+                limit_seconds=limit,
+                ray=ray,
+                report=report,
+            )
+    except KeyboardInterrupt:
+        print(f"marey: interrupted; what is recorded stays in '{out}', the same line goes on.", file=sys.stderr)
+        return 130
     shown = screen()
     units = sum(layer.units for layer in found.layers.values())
     about = table("recording", right=("layers", "units", "clips", "left out", "right"))
@@ -82,6 +87,7 @@ def record(
         shown.print(str(one), highlight=False, markup=False, soft_wrap=True)
     if not found.recorded:
         raise VideoError(f"none of the {found.left_out} clips can be read, for the reasons above; nothing is recorded.")
+    return 0
 
 
 @contextmanager

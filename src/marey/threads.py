@@ -1,8 +1,25 @@
 """Threads that prepare clips beside the one that runs the network."""
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import torch
+
+CLIP_THREADS = "marey-clips"
+"""The name of threads that load clips, or its beginning."""
+
+
+@contextmanager
+def clip_threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that load clips, each computing alone; what they have not begun is forgotten at the end."""
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(count, CLIP_THREADS, initializer=compute_alone, initargs=(threads,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def compute_alone(threads: int) -> None:

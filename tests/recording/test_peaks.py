@@ -89,9 +89,8 @@ def test_the_peaks_of_a_pass_lie_side_by_side_and_a_relu_has_those_of_its_own_ou
         assert getattr(found, field).equal(together), field
 
 
-@pytest.mark.parametrize(
-    "side", [28, 50, 53, 56, 112]
-)  # 28 is small; 53 has no parts; the others are searched in parts
+# 28 is small; 53 has no parts; the others are searched in parts
+@pytest.mark.parametrize("side", [28, 50, 53, 56, 112])
 def test_a_large_map_is_searched_in_segments_to_the_same_end(side: int) -> None:
     torch.manual_seed(side)
     output = torch.randint(-9, 10, (2, 3, side, side)).float()  # many are equal, the largest too

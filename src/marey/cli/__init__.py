@@ -20,6 +20,7 @@ from marey.cli.studies import studies
 from marey.cli.top import top
 from marey.cli.train import train
 from marey.errors import MareyError
+from marey.threads import CLIP_THREADS
 
 
 def _abortable(command: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -55,7 +56,7 @@ _NUMBER = re.compile(r"^-?\d*\.?\d+(e-?\d+)?$")
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit 0, 1 (one line on standard error), 2 (wrong usage) or 130 (Ctrl-C)."""
     status = run(sys.argv[1:] if arguments is None else arguments)
-    if any(thread.name == "marey-clips" for thread in threading.enumerate()):
+    if any(thread.name == CLIP_THREADS for thread in threading.enumerate()):
         # a decoder that nobody waits for any more: Python would end its thread within C++, which aborts the process
         sys.stdout.flush()
         sys.stderr.flush()
@@ -68,7 +69,7 @@ def run(arguments: list[str]) -> int:
     try:
         status = app(_joined(arguments), prog_name="marey", standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         return _said("interrupted.", 130)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
@@ -82,8 +83,6 @@ def run(arguments: list[str]) -> int:
         return _said(f"{message}{end} `{where} --help` shows how.", code)
     except MareyError as error:
         return _said(str(error), 1)
-    except KeyboardInterrupt:
-        return _said("interrupted.", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -2,9 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from marey.evaluation import Evaluation, averaged
 from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, save, take_weights, weights_hash
 from marey.streams import Stream
-from marey.threads import compute_alone
+from marey.threads import clip_threads
 from marey.training.clip_store import free_memory
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
@@ -106,7 +104,7 @@ def train(
         shown = TwoStream(len(classes), **settings.architecture()).input_streams()
     cache = cache if cache is not None else FlowCache()
     memory = free_memory() // 2 if memory_bytes is None else memory_bytes
-    with _threads() as pool:
+    with clip_threads(WORKERS) as pool:
         data = loaded_data(
             split,
             classes,
@@ -145,18 +143,6 @@ def train(
     state_path.unlink(missing_ok=True)
     late = NetworkFile(_late(towers, settings), shown, classes, provenance)
     return Trained(file, results, left_out=data.left_out, late=late)
-
-
-@contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor]:
-    """Threads that load clips; what they have not begun is forgotten at the end."""
-    pool = ThreadPoolExecutor(
-        WORKERS, thread_name_prefix="marey-clips", initializer=compute_alone, initargs=(torch.get_num_threads(),)
-    )
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _fitted(runner: "_Runner", classes: int, start: NetworkFile | None) -> tuple[dict[str, TwoStream], TwoStream]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from marey.errors import VideoError
 from marey.streams import Stream
-from marey.threads import compute_alone
+from marey.threads import CLIP_THREADS, compute_alone
 from marey.video.clips import Clip, LoadedClip, decoded_before, load_clip, starts
 from marey.video.flow import Method
 from marey.video.flow_cache import FlowCache
@@ -137,7 +137,7 @@ def windows_ahead(
                 return
 
     def hire() -> None:
-        hired.append(threading.Thread(target=work, name="marey-clips", daemon=True))
+        hired.append(threading.Thread(target=work, name=CLIP_THREADS, daemon=True))
         ready.clear()
         hired[-1].start()
         ready.wait()  # in a forked process, threads that set their number at once would race

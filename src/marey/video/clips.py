@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from itertools import pairwise
 from typing import Literal
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from marey.errors import NetworkError, VideoError
 from marey.streams import Kind, Stream
+from marey.threads import clip_threads
 from marey.video.flow import Method, check_method, optical_flow
 from marey.video.flow_cache import FlowCache
 from marey.video.kept_clips import DamagedEntryError, KeptClip, entry_name, keep, kept_clip
@@ -156,7 +157,6 @@ def load_clips(
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(max(1, threads // workers))
-    pool = ThreadPoolExecutor(workers)
     ahead: deque[tuple[Clip, Future[LoadedClip]]] = deque()
 
     def oldest() -> Generator[LoadedClip]:
@@ -169,17 +169,17 @@ def load_clips(
             failed(clip, error)
 
     try:
-        for clip in clips:
-            loading = pool.submit(
-                load_clip, clip, streams, flow=flow, cache=cache, folder_rate=folder_rate, limits=limits
-            )
-            ahead.append((clip, loading))
-            if len(ahead) > workers:
+        with clip_threads(workers) as pool:
+            for clip in clips:
+                loading = pool.submit(
+                    load_clip, clip, streams, flow=flow, cache=cache, folder_rate=folder_rate, limits=limits
+                )
+                ahead.append((clip, loading))
+                if len(ahead) > workers:
+                    yield from oldest()
+            while ahead:
                 yield from oldest()
-        while ahead:
-            yield from oldest()
     finally:
-        pool.shutdown(cancel_futures=True)
         cv2.setNumThreads(threads)
 
 

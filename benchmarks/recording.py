@@ -12,12 +12,14 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from marey.arithmetic import quick_passes
 from marey.datasets.clips_in import clips_in
 from marey.network import Layer, Network
 from marey.networks.loading import load
@@ -69,8 +71,8 @@ def speed(given: argparse.Namespace) -> None:
             for k in range(0, count, given.batch)
         ]
 
-        def bare() -> None:
-            with torch.no_grad(), frozen(network.module):
+        def bare(context: AbstractContextManager[object]) -> None:
+            with torch.no_grad(), context:
                 for batch in batches:
                     output = network.forward(batch)
             assert isinstance(output, torch.Tensor)
@@ -121,7 +123,8 @@ def speed(given: argparse.Namespace) -> None:
         chosen = {"recording, no layer": (), "recording, class scores only": scores, "recording, all layers": every}
         network.layers, network.weights_hash  # noqa: B018 -- known before the clock runs
         ways: dict[str, Callable[[], object]] = {
-            "(a) bare forward, preloaded": bare,
+            "(a) bare forward, preloaded": lambda: bare(frozen(network.module)),
+            "(a) the same, channels last": lambda: bare(quick_passes(network)),
             "(b) decoding, flow cached": decoded,
             "(b) clips cached": consumed,
             **{name: lambda name=name, layers=layers: recorded(name, layers) for name, layers in chosen.items()},

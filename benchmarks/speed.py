@@ -11,8 +11,9 @@ marey
     the shipped recipe (jitter, Fourier parametrization, priors, Adam), without an early stop: at one slowness, or one
     unit at the shipped sweep of four, which is the smallest batch that anyone who keeps the recipe meets.
 bare
-    forward to the layer and backward to the input on the same crop, in the same arithmetic and batch: no priors, no
-    jitter, no optimizer, written out by hand.
+    forward to the layer and backward to the input on the same crop, in the same arithmetic, layout in memory (channels
+    last) and batch: no priors, no jitter, no optimizer, written out by hand. In fp32 also in the usual layout, which is
+    what such a loop has that does not ask for another.
 hooks
     what hook libraries do: forward hooks on all modules, the whole network at full size, weights that keep gradients,
     one unit at a time, Adam on the pixels, fp32.
@@ -122,10 +123,12 @@ def network_at_224() -> Network:
     return network
 
 
-def bare_step(network: Network, case: Case, precision: Precision) -> Callable[[], object]:
+def bare_step(
+    network: Network, case: Case, precision: Precision, *, usual_layout: bool = False
+) -> Callable[[], object]:
     """One forward and backward pass of the work alone; the weights are a copy that wants no gradients."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    last = torch.channels_last if precision == "bf16" else torch.contiguous_format
+    last = torch.contiguous_format if usual_layout else torch.channels_last
     stream, layer = case.layer.split(".")
     fused = stream == "fusion"
     channels = torch.arange(case.batch)
@@ -157,7 +160,7 @@ def bare_step(network: Network, case: Case, precision: Precision) -> Callable[[]
 
     fusion = network.module.get_submodule(case.layer)
     weight, bias = (value.detach().to(dtype) for value in (fusion.weight, fusion.bias))
-    if precision == "bf16":
+    if not usual_layout:
         weight = weight.contiguous(memory_format=torch.channels_last_3d)
     middle = case.side // 32
 
@@ -267,13 +270,15 @@ def timed(step: Callable[[], object]) -> float:
 class Measured:
     """Seconds per step of each loop; `near` holds the ratio of each step of marey to the bare step after it.
 
-    `work` is that ratio in processor time, which other processes on the machine change little.
+    `work` is that ratio in processor time, which other processes on the machine change little, and `usual` that to the
+    bare step in the usual layout.
     """
 
     marey: list[float]
     bare: list[float]
     near: list[float]
     work: list[float]
+    usual: list[float]
     hooks: list[float]
     lucent: list[float]
 
@@ -283,13 +288,16 @@ def measure(
 ) -> Measured:
     """All loops in turn, each step of marey followed by a bare one."""
     bare = bare_step(network, case, precision)
+    usual = bare_step(network, case, precision, usual_layout=True) if precision == "fp32" else None
     hooks = HookLoop(network, case.layer) if peers else None
-    found = Measured([], [], [], [], [], [])
+    found = Measured([], [], [], [], [], [], [])
     steps = max(WARM + 3, case.steps // 3) if quick else case.steps
     others = 1 if quick else case.others
     turns = {round(WARM + (steps - WARM) * (k + 0.5) / others) for k in range(others)}
     last = [0.0, 0.0]
     timed(bare)
+    if usual is not None:
+        timed(usual)
     if hooks is not None:
         hooks.step()
 
@@ -302,6 +310,9 @@ def measure(
             found.bare.append(beside)
             found.near.append(found.marey[-1] / beside)
             found.work.append((worked - last[1]) / bare_work)
+            if usual is not None:
+                found.usual.append(found.marey[-1] / timed(usual))
+                timed(bare)  # what ran before it is then the same for every step of marey
         if hooks is not None and progress.done in turns:
             found.hooks.append(timed(hooks.step))
             if lucent is not None:
@@ -328,6 +339,7 @@ def row(case: Case, precision: str, found: Measured) -> str:
         f"{1000 * bare:.1f}",
         f"{near:.2f}" + ("" if near <= BARE_TARGET else " (above 1.08)"),
         f"{statistics.median(found.work):.2f}",
+        f"{statistics.median(found.usual):.2f}" if found.usual else "",
         "" if hooks is None else f"{1000 * hooks:.0f}",
         "" if hooks is None else _times(hooks / seconds, case),
         "" if lucent is None else f"{1000 * lucent:.0f}",
@@ -418,6 +430,7 @@ def time_table(cases: Sequence[Case], arithmetic: str, *, quick: bool, peers: bo
     network = network_at_224()
     print(f"torch {torch.__version__}, {THREADS} threads, two-stream VGG-16, 224 px, 5 frames; ms per input and step\n")
     columns = ["layer", "inputs at once", "arithmetic", "marey", "bare", "marey / bare", "in processor time"]
+    columns += ["marey / bare in the usual layout"]
     columns += ["hooks", "times as fast", "lucent", "times"]
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns), flush=True)

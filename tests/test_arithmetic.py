@@ -1,4 +1,4 @@
-"""The faster arithmetic is chosen by the clock, and one that cannot run is not chosen."""
+"""The faster arithmetic is chosen by the clock, and what cannot run is not chosen."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from marey.arithmetic import copy_for, faster_module
+from marey.arithmetic import copy_for, faster_module, quick_passes
+from marey.network import Network
+from marey.streams import rgb_frames
 
 
 def _is_half(module: nn.Module) -> bool:
@@ -72,3 +74,51 @@ def test_a_copy_holds_no_weights_that_the_step_does_not_use() -> None:
         lambda m: m.get_submodule("0")(torch.zeros(1, 3, dtype=next(m.parameters()).dtype)), module, torch.bfloat16
     )
     assert [parameter.numel() for parameter in twin.parameters()] == [9, 3, 0, 0]
+
+
+class _Views(nn.Module):
+    """A network whose code needs its maps in the usual order; it counts its passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.passes = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        maps: torch.Tensor = self.conv(images)
+        return maps.view(len(images), -1)
+
+
+def _network(module: nn.Module) -> Network:
+    return Network(module, [rgb_frames(1, size=8, layout="(n t) c h w")])
+
+
+def test_inside_quick_passes_maps_lie_channels_last_and_the_weights_come_back_as_they_were(
+    left_as_found: Callable[[nn.Module], AbstractContextManager[None]],
+) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    network, images = _network(module), torch.rand(2, 3, 1, 8, 8)
+    weight = module.get_parameter("0.weight")
+    before, plain = weight.data_ptr(), module(network.stream("rgb").to_network(images))
+
+    def stopped() -> None:
+        with quick_passes(network):
+            output = network.forward({"rgb": images})
+            assert isinstance(output, torch.Tensor)
+            assert output.is_contiguous(memory_format=torch.channels_last)
+            torch.testing.assert_close(output, plain)
+            raise KeyboardInterrupt
+
+    with left_as_found(module), pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert weight.is_contiguous() and weight.data_ptr() == before
+
+
+def test_a_network_whose_code_needs_the_usual_order_has_it_and_is_asked_once() -> None:
+    module = _Views()
+    network, images = _network(module), {"rgb": torch.rand(2, 3, 1, 8, 8)}
+    for passes in (2, 3):
+        with quick_passes(network):
+            network.forward(images)
+        assert module.passes == passes

@@ -1,14 +1,45 @@
-"""In which floating-point type the network runs: chosen by a measurement, the inputs staying fp32."""
+"""How the network computes: its layout in memory, and its floating-point type, chosen by a measurement."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
-from marey.taps import arithmetic_copy, called
+from marey.network import Network
+from marey.taps import arithmetic_copy, called, channels_last, frozen
 
 Step = Callable[[nn.Module], None]
+
+_RUNS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+"""Modules that were tried channels last, and whether they ran."""
+
+
+@contextmanager
+def quick_passes(network: Network) -> Iterator[None]:
+    """While inside, the network is `frozen`, and on a processor its convolutions compute channels last.
+
+    Passes then take 0.6 to 0.9 of the time; values differ by rounding. Left as it is: a network whose code needs its
+    maps in the usual order, as `view` does, found out in one pass the first time; and one on an accelerator.
+    """
+    with frozen(network.module), channels_last(network.module) if _runs_so(network) else nullcontext():
+        yield
+
+
+def _runs_so(network: Network) -> bool:
+    module = network.module
+    if network.device.type != "cpu":
+        return False
+    if module not in _RUNS:
+        try:
+            with torch.no_grad(), channels_last(module):
+                network.run(network.rest())
+            _RUNS[module] = True
+        except Exception:  # noqa: BLE001 -- whatever it is, the pass that follows says it
+            _RUNS[module] = False
+    return _RUNS[module]
 
 
 def copy_for(step: Step, module: nn.Module, dtype: torch.dtype) -> nn.Module:

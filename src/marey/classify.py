@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from marey.arithmetic import quick_passes
 from marey.datasets.left_out import LeftOut
 from marey.errors import DatasetError, NetworkError, VideoError, did_you_mean
 from marey.evaluation import Evaluation
 from marey.network import Network
-from marey.taps import frozen
 from marey.video.clips import Clip, LoadedClip, load_clip, span_frames, starts
 from marey.video.flow import Method
 from marey.video.flow_cache import FlowCache
@@ -52,7 +52,7 @@ def _check(network: Network, windows: int) -> None:
 
 def _scores(network: Network, loaded: LoadedClip, windows: int) -> Tensor:
     rows = []
-    with torch.no_grad(), frozen(network.module):
+    with torch.no_grad(), quick_passes(network):
         for start in starts(loaded, network.streams, windows):
             window = loaded.window(network.streams, start)
             inputs = {name: values[None].to(network.device) for name, values in window.items()}

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from marey.arithmetic import quick_passes
 from marey.network import Network
-from marey.taps import frozen
 
 
 def unit_maxima(network: Network, inputs: Iterable[Mapping[str, Tensor]], layers: Iterable[str]) -> dict[str, Tensor]:
@@ -17,7 +17,7 @@ def unit_maxima(network: Network, inputs: Iterable[Mapping[str, Tensor]], layers
     layers = [network.layer_name(layer) for layer in layers]
     seen = {stream for layer in layers for stream in network.layer(layer).receptive_field.streams}
     largest: dict[str, Tensor] = {}
-    with torch.no_grad(), frozen(network.module):
+    with torch.no_grad(), quick_passes(network):
         for batch in inputs:
             moved = {name: clip.to(network.device) for name, clip in batch.items()}
             clips = next(iter(moved.values())).shape[0]

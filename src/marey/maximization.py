@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from marey._version import __version__
-from marey.arithmetic import copy_for, faster_module
+from marey.arithmetic import copy_for, faster_module, quick_passes
 from marey.ascent import ascend
 from marey.batches import Batch, Job, batch_of, halves, jobs_in_batches, scores_of
 from marey.errors import MareyError, NetworkError
@@ -17,7 +17,6 @@ from marey.network import Network
 from marey.objectives import Objective
 from marey.preferred_input import PreferredInput, merged
 from marey.recipe import Recipe
-from marey.taps import frozen
 from marey.units import Unit
 from marey.verdicts import Verdict, verdicts_of
 
@@ -52,7 +51,7 @@ def maximize(
         raise NetworkError("no unit was given to maximize; name at least one, as in 'fusion.conv5:21', or a class.")
     for stream in recipe.bounds:
         network.stream(stream)
-    with frozen(network.module):
+    with quick_passes(network):
         goals = goals_of(network, given, where=recipe.where)
         made = _Run(network, recipe, progress).all(list(jobs_in_batches(goals, recipe)))
     of_goals = [[one for one in made if one.job.place == place] for place in range(len(goals))]

@@ -234,7 +234,7 @@ class Network:
         """
         named = {name: part for name, part in self.module.named_modules() if name}
         with frozen(self.module):
-            found = receptive_fields(self._run, self.rest(), named)
+            found = receptive_fields(self.run, self.rest(), named)
         layers = {}
         for name, (field, shape) in found.items():
             try:
@@ -245,7 +245,8 @@ class Network:
             layers[name] = Layer(name, type(named[name]).__name__, (units, t, h, w), field)
         return layers
 
-    def _run(self, inputs: Mapping[str, Tensor | None]) -> object:
+    def run(self, inputs: Mapping[str, Tensor | None]) -> object:
+        """The forward pass as far as it goes: of a `resized` network up to its deepest layer."""
         return self.forward(inputs) if self._deepest is None else self.activations(inputs, [self._deepest])
 
     def layer(self, name: str) -> Layer:

@@ -22,6 +22,9 @@ _PADDED = (
     nn.AvgPool3d,
 )
 
+_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""How maps with so many axes lie in memory with the channel of a place beside each other."""
+
 REVIVAL_SLOPE = 0.5
 """The part of the gradient that a ReLU passes on while its unit is dead."""
 
@@ -140,6 +143,19 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
 
 
 @contextmanager
+def channels_last(module: nn.Module) -> Iterator[nn.Module]:
+    """While inside, weights with height and width lie channels last, and so do the maps that convolutions give."""
+    before = [(weight, weight.data) for weight in module.parameters() if weight.dim() in _FORMATS]
+    try:
+        for weight, values in before:
+            weight.data = values.contiguous(memory_format=_FORMATS[weight.dim()])
+        yield module
+    finally:
+        for weight, values in before:
+            weight.data = values
+
+
+@contextmanager
 def revived(module: nn.Module, dead: Tensor) -> Iterator[None]:
     """While inside, ReLU modules that are off pass REVIVAL_SLOPE of the gradient on, for the clips marked in `dead`.
 
@@ -202,7 +218,6 @@ def arithmetic_copy(module: nn.Module, dtype: torch.dtype, *, parts: Collection[
     With `parts`, names of modules, only these have weights; those of the others are empty, so that nothing can be
     computed with them.
     """
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     held = [
         value
         for name, part in module.named_modules()
@@ -214,7 +229,7 @@ def arithmetic_copy(module: nn.Module, dtype: torch.dtype, *, parts: Collection[
     for value in (*module.parameters(), *module.buffers()):
         if value.is_floating_point():
             if id(value) in needed:
-                kept = formats.get(value.dim(), torch.contiguous_format)
+                kept = _FORMATS.get(value.dim(), torch.contiguous_format)
                 twin = torch.empty_like(value, dtype=dtype, memory_format=kept, requires_grad=False)
                 twin.copy_(value.detach())
             else:

@@ -1,6 +1,8 @@
 """Threads that prepare clips beside the one that runs the network."""
 
+import atexit
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,6 +11,11 @@ import torch
 
 CLIP_THREADS = "marey-clips"
 """The name of threads that load clips, or its beginning."""
+
+_PATIENCE_SECONDS = 10.0
+
+_at_work: set["Work"] = set()
+_own = threading.local()
 
 
 @contextmanager
@@ -34,3 +41,52 @@ def compute_alone(threads: int) -> None:
     restoring = threading.Thread(target=torch.set_num_threads, args=(threads,))
     restoring.start()
     restoring.join()
+
+
+class Stopped(BaseException):
+    """Raised in a thread whose work nobody waits for any more."""
+
+
+class Work:
+    """What a thread does for another, which may stop it: it ends at its next `stop_if_told`.
+
+    While a daemon thread is inside, the interpreter does not end, for at most ten seconds. A thread that it ends within
+    a decoder aborts the process: a script that is stopped, by Ctrl-C or by any error, would say `terminate called`
+    below its traceback.
+    """
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Let it end soon."""
+        self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._stopped.is_set()
+
+    def __enter__(self) -> None:
+        _at_work.add(self)
+        _own.work = self
+
+    def __exit__(self, *error: object) -> None:
+        _at_work.discard(self)
+        _own.work = None
+
+
+def stop_if_told() -> None:
+    """Raise `Stopped` in a thread whose work was stopped; code that takes long asks now and then."""
+    work: Work | None = getattr(_own, "work", None)
+    if work is not None and work.stopped:
+        raise Stopped
+
+
+@atexit.register
+def _end_work() -> None:
+    last = time.monotonic() + _PATIENCE_SECONDS
+    for work in list(_at_work):
+        work.stop()
+    while _at_work and time.monotonic() < last:
+        time.sleep(0.01)

@@ -38,13 +38,22 @@ def test_they_are_those_of_a_slow_search(clips: int, sizes: list[int], layout: s
     }[layout]
     # Few different values, so that many are equal.
     output = torch.randint(-3, 4, shape, generator=torch.Generator().manual_seed(seed)).float()
-    if last and output.dim() == 4:
-        output = output.contiguous(memory_format=torch.channels_last)
+    if last and output.dim() in (4, 5):
+        output = output.contiguous(memory_format=torch.channels_last if output.dim() == 4 else torch.channels_last_3d)
     found = peaks(output, clips)
     maximum, mean, place = slow(output, clips)
     assert found.maximum.equal(maximum)
     assert found.place.equal(place.int())
     torch.testing.assert_close(found.mean.double(), mean, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("side", [3, 4])
+def test_channels_last_what_is_no_number_counts_as_largest(side: int) -> None:
+    output = torch.randn(2, 3, side, side).contiguous(memory_format=torch.channels_last)
+    output[0, 1, 2, 1] = float("nan")
+    found = peaks(output, 2)
+    assert found.maximum.isnan().nonzero().tolist() == [[0, 1]]
+    assert int(found.place[0, 1]) == 2 * side + 1
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])

@@ -12,6 +12,7 @@ import torch
 from marey.datasets import class_folders
 from marey.errors import VideoError
 from marey.streams import Stream, flow_stacks, rgb_frames
+from marey.threads import stop_if_told
 from marey.video import ahead
 from marey.video.ahead import ClipWindows, windows_ahead
 from marey.video.clips import Clip
@@ -91,6 +92,35 @@ def test_a_clip_beyond_the_time_limit_is_given_up_and_the_others_come(monkeypatc
     release.set()
     assert [isinstance(made, str) for _, made in found] == ["stuck" in name for name in names]
     assert str(found[1][1]) == "'stuck1' takes more than 0.2 s to decode, flow included; it is left out."
+
+
+def test_clips_that_nobody_waits_for_any_more_are_left_in_the_midst(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, stopped = threading.Event(), list[str]()
+
+    def slow(clip: Clip, streams: object, **options: object) -> ClipWindows:
+        try:
+            if clip.path.name == "in the midst":
+                begun.set()
+            while clip.path.name != "quick":
+                time.sleep(0.01)
+                stop_if_told()
+        except BaseException:
+            stopped.append(clip.path.name)
+            raise
+        return _made(clip)
+
+    monkeypatch.setattr(ahead, "clip_windows", slow)
+    names = ["quick", "beyond the limit", "in the midst", "not begun"]
+    made = windows_ahead(
+        [Clip(Path(name)) for name in names], STREAMS, count=1, flow="dis", workers=1, held=4, limit_seconds=0.3
+    )
+    assert [isinstance(next(made)[1], str) for _ in range(2)] == [False, True]
+    assert begun.wait(5)
+    made.close()
+    last = time.monotonic() + 5
+    while len(stopped) < 2 and time.monotonic() < last:
+        time.sleep(0.01)
+    assert stopped == ["beyond the limit", "in the midst"]
 
 
 @pytest.mark.parametrize("error", [cv2.error("bad"), MemoryError(), ValueError("odd"), VideoError("cut off")])

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from marey.arithmetic import quick_passes
 from marey.errors import NetworkError
 from marey.network import Network, volume
 from marey.recording.peaks import PassPeaks, Peaks
 from marey.recording.plan import Plan
 from marey.recording.shard import ClipRow, Shard
-from marey.taps import frozen, observed_calls
+from marey.taps import observed_calls
 from marey.video.ahead import ClipWindows, windows_ahead
 from marey.video.clips import Clip, span_frames
 from marey.video.flow_cache import FlowCache
@@ -90,7 +91,7 @@ def shards_of(
         limit_seconds=limit_seconds,
         pinned=network.device.type == "cuda",
     )
-    with torch.no_grad(), frozen(network.module), closing(ahead):
+    with torch.no_grad(), quick_passes(network), closing(ahead):
         passes = _Passes(network, plan)
         yield from passes.shards(ahead, begun)
 

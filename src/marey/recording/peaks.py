@@ -9,6 +9,7 @@ from typing import TypeGuard
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 
 from marey.network import volume
 
@@ -16,6 +17,8 @@ _Norm = nn.BatchNorm2d | nn.BatchNorm3d
 
 _LARGE, _SEGMENT = 2000, 192
 """Values of a map from which on it is searched in segments, and of the shortest segment."""
+_WIDE = 128
+"""Units that are searched side by side, at most."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,15 @@ def _each(maps: Tensor) -> Peaks:
 
 
 def _mean(maps: Tensor) -> Tensor:
-    return maps.mean(-1, dtype=torch.promote_types(maps.dtype, torch.float32))
+    dtype = torch.promote_types(maps.dtype, torch.float32)
+    if _channels_last(maps):
+        return maps.movedim(1, -1).sum(-2, dtype=dtype).div_(maps.shape[-1]).movedim(-1, 1)
+    return maps.mean(-1, dtype=dtype)
+
+
+def _channels_last(maps: Tensor) -> bool:
+    """Whether the units of a place lie beside each other, and the places in order."""
+    return maps.dim() > 2 and maps.shape[1] > 1 and maps.movedim(1, -1).is_contiguous()
 
 
 def _folded(output: Tensor, found: Peaks, size: int, clips: int) -> Peaks:
@@ -204,6 +215,8 @@ def _largest(maps: Tensor) -> tuple[Tensor, Tensor]:
     *outer, size = maps.shape
     if size == 1:
         return maps[..., 0], torch.zeros(outer, dtype=torch.int64, device=maps.device)
+    if maps.device.type == "cpu" and maps.dtype == torch.float32 and _channels_last(maps):
+        return _largest_channels_last(maps)
     if maps.device.type != "cpu" or maps.dtype not in (torch.float32, torch.float64):
         largest, place = maps.max(-1)
         return largest, place
@@ -219,6 +232,25 @@ def _largest(maps: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(tops[rows, which]).view(outer), torch.from_numpy(which * parts.shape[-1] + inside).view(
         outer
     )
+
+
+def _largest_channels_last(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The same where the units of a place lie beside each other, in one pass: by a pooling over all places.
+
+    Of few units several places count as one with more, so that each value has not to wait for the one before it.
+    """
+    units, places = maps.shape[1], maps.shape[-1]
+    side = next((count for count in (4, 2) if units * count <= _WIDE and places % count == 0), 1)
+    lines = maps.movedim(1, -1).reshape(-1, places // side, 1, side * units).permute(0, 3, 1, 2)
+    tops, which = max_pool2d(lines, (places // side, 1), return_indices=True)
+    tops, which = tops.view(-1, side, units), which.view(-1, side, units) * side
+    which += torch.arange(side).view(-1, 1)
+    largest = tops.amax(1)
+    if side > 1:
+        equal = (tops == largest[:, None]) | tops.isnan()
+        which = which.masked_fill_(~equal, places).amin(1)
+    outer = (maps.shape[0], *maps.shape[2:-1], units)
+    return largest.view(outer).movedim(-1, 1), which.view(outer).movedim(-1, 1)
 
 
 @lru_cache

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from marey.errors import VideoError
 from marey.streams import Stream
-from marey.threads import CLIP_THREADS, compute_alone
+from marey.threads import CLIP_THREADS, Work, compute_alone
 from marey.video.clips import Clip, LoadedClip, decoded_before, load_clip, starts
 from marey.video.flow import Method
 from marey.video.flow_cache import FlowCache
@@ -50,11 +50,11 @@ class ClipWindows:
 @dataclass
 class _Task:
     clip: Clip
+    work: Work = field(default_factory=Work)
     begun: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
     begun_seconds: float = 0.0
     result: ClipWindows | str | BaseException = ""
-    given_up: bool = False
 
 
 def cores() -> int:
@@ -108,10 +108,10 @@ def windows_ahead(
 ) -> Generator[tuple[Clip, ClipWindows | str]]:
     """`clip_windows` of many clips in their order, made on `workers` threads (None: one for each core) ahead of use.
 
-    A clip that cannot be used gives the reason in its place, also one that takes more than `limit_seconds`: its thread
-    is left to itself, as a decoder cannot be stopped, and another takes over. Twice as many clips as there are workers
-    are held at most, or `held` if that is more, so that who takes several at once finds them made. `pinned` puts the
-    windows where an accelerator fetches them by itself.
+    A clip that cannot be used gives the reason in its place, also one that takes more than `limit_seconds`: its thread,
+    which ends with the frame that it is busy with, is left to itself, and another takes over. Twice as many clips as
+    there are workers are held at most, or `held` if that is more, so that who takes several at once finds them made.
+    `pinned` puts the windows where an accelerator fetches them by itself.
     """
     workers = cores() if workers is None else workers
     hired: list[threading.Thread] = []
@@ -123,17 +123,20 @@ def windows_ahead(
         compute_alone(threads)
         ready.set()
         while (task := inbox.get()) is not None:
+            if task.work.stopped:  # before it began
+                continue
             task.begun_seconds = time.monotonic()
             task.begun.set()
             try:
-                made = clip_windows(task.clip, streams, count=count, flow=flow, cache=cache)
-                task.result = _pinned(made) if pinned else made
+                with task.work:
+                    made = clip_windows(task.clip, streams, count=count, flow=flow, cache=cache)
+                    task.result = _pinned(made) if pinned else made
             except _DAMAGE as error:
                 task.result = str(error) or type(error).__name__
             except BaseException as error:  # noqa: BLE001 -- a bug, raised again where the clip is asked for
                 task.result = error
             task.done.set()
-            if task.given_up:
+            if task.work.stopped:
                 return
 
     def hire() -> None:
@@ -146,12 +149,16 @@ def windows_ahead(
         task.begun.wait()
         left = task.begun_seconds + limit_seconds - time.monotonic()
         if not task.done.wait(max(0.0, left)):
-            task.given_up = True
+            task.work.stop()
             hire()
             return f"'{task.clip.path}' takes more than {limit_seconds:g} s to decode, flow included; it is left out."
         if isinstance(task.result, BaseException):
             raise task.result
         return task.result
+
+    def next_made() -> tuple[Clip, ClipWindows | str]:
+        made = outcome(waiting[0])  # while it is waited for, it is among those that the end stops
+        return waiting.popleft().clip, made
 
     opencv_threads = cv2.getNumThreads()
     cv2.setNumThreads(max(1, opencv_threads // workers))
@@ -164,17 +171,12 @@ def windows_ahead(
             waiting.append(task)
             inbox.put(task)
             if len(waiting) >= max(held, 2 * workers):
-                oldest = waiting.popleft()
-                yield oldest.clip, outcome(oldest)
+                yield next_made()
         while waiting:
-            oldest = waiting.popleft()
-            yield oldest.clip, outcome(oldest)
+            yield next_made()
     finally:
-        while True:  # what has not begun need not be made
-            try:
-                inbox.get_nowait()
-            except queue.Empty:
-                break
+        for task in waiting:
+            task.work.stop()
         for _ in hired:
             inbox.put(None)
         cv2.setNumThreads(opencv_threads)

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from marey.errors import VideoError
+from marey.threads import stop_if_told
 from marey.video.limits import Limits
 from marey.video.picture import Picture, square_size, upright
 
@@ -90,6 +91,7 @@ def decoded(
     how.promised = stream.frames
     packets = container.demux(stream)
     while True:
+        stop_if_told()
         begun = time.monotonic()
         packet = None
         with suppress(av.FFmpegError, OSError):

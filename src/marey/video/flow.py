@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from marey.errors import VideoError, did_you_mean
+from marey.threads import stop_if_told
 
 Method = Literal["tvl1", "tvl1-fast", "dis", "farneback"]
 
@@ -51,6 +52,7 @@ def optical_flow(frames: Tensor, *, method: Method = "tvl1", bound: float | None
     fields = np.zeros((len(gray) - 1, 2, height, width), np.float32)
     try:
         for k in range(len(gray) - 1):
+            stop_if_told()
             fields[k] = field_of(gray[k], gray[k + 1]).transpose(2, 0, 1)
     except cv2.error as error:
         raise VideoError(f"'{method}' has no flow for frames of {height} x {width} px: {_reason(error)}.") from None

@@ -1,0 +1,64 @@
+"""Work that nobody waits for ends soon, and a process does not end in the midst of it."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from marey.threads import Stopped, Work, stop_if_told
+
+
+def test_work_that_is_stopped_ends_where_it_asks() -> None:
+    work = Work()
+    with work:
+        stop_if_told()
+        work.stop()
+        with pytest.raises(Stopped):
+            stop_if_told()
+    stop_if_told()  # outside nobody is told
+
+
+def test_only_the_thread_whose_work_it_is_is_told() -> None:
+    mine, told = Work(), threading.Event()
+
+    def other() -> None:
+        with Work():
+            stop_if_told()
+            told.set()
+
+    with mine:
+        mine.stop()
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert told.is_set()
+
+
+_SCRIPT = """
+import threading, time
+from marey.threads import Work, stop_if_told
+
+begun = threading.Event()
+
+def frames():
+    try:
+        with Work():
+            begun.set()
+            while True:
+                time.sleep(0.05)
+                stop_if_told()
+    finally:
+        print("ended", flush=True)
+
+threading.Thread(target=frames, daemon=True).start()
+begun.wait()
+raise KeyError("a bug of the script")
+"""
+
+
+def test_a_script_that_breaks_waits_for_the_frame_that_a_thread_is_busy_with() -> None:
+    done = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stdout == "ended\n"
+    assert "a bug of the script" in done.stderr

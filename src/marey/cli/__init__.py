@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import typer
 
+from marey.allocator import keep_freed_memory
 from marey.cli.classify import classify
 from marey.cli.demo import demo
 from marey.cli.evaluate import evaluate
@@ -55,6 +56,7 @@ _NUMBER = re.compile(r"^-?\d*\.?\d+(e-?\d+)?$")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit 0, 1 (one line on standard error), 2 (wrong usage) or 130 (Ctrl-C)."""
+    keep_freed_memory()
     status = run(sys.argv[1:] if arguments is None else arguments)
     if any(thread.name == CLIP_THREADS for thread in threading.enumerate()):
         # a decoder that nobody waits for any more: Python would end its thread within C++, which aborts the process

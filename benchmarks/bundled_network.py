@@ -32,10 +32,11 @@ from marey.networks.loading import from_file
 from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, open_network, save, take_weights, weights_hash
 from marey.real_maxima import put_bounds
+from marey.taps import lay_channels_last
 from marey.training.adversary import Adversary
 from marey.training.augmentation import Augmentation
 from marey.training.settings import Settings
-from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16, seeded
+from marey.training.stage import Stage, clip_probabilities, faster_in_bf16, seeded
 from marey.video.clips import LoadedClip, starts
 
 METHODS = ("dis", "dis", "dis", "dis", "tvl1-fast", "dis", "dis", "dis")
@@ -92,7 +93,7 @@ def run(
     known = sorted(set(names))
     labels = torch.tensor([known.index(one) for one in names])
     streams = module.input_streams()
-    channels_last(module)
+    lay_channels_last(module)
     bf16 = faster_in_bf16(module, streams, settings.batch)
     stage = Stage(
         name,

@@ -122,3 +122,20 @@ def test_a_network_whose_code_needs_the_usual_order_has_it_and_is_asked_once() -
         with quick_passes(network):
             network.forward(images)
         assert module.passes == passes
+
+
+def test_what_runs_up_to_a_layer_says_nothing_of_the_network_beyond() -> None:
+    network = _network(_Views())
+    with quick_passes(network.resized(16, 16, deepest="conv")):
+        pass
+    with quick_passes(network):
+        network.forward({"rgb": torch.rand(2, 3, 1, 8, 8)})
+
+
+def test_an_error_of_the_network_itself_is_raised() -> None:
+    class Broken(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise ValueError("a bug of the network")
+
+    with pytest.raises(ValueError, match="a bug of the network"), quick_passes(_network(Broken())):
+        pass

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -62,3 +63,34 @@ def test_a_script_that_breaks_waits_for_the_frame_that_a_thread_is_busy_with() -
     assert done.returncode == 1
     assert done.stdout == "ended\n"
     assert "a bug of the script" in done.stderr
+
+
+_MANY = """
+import threading, time
+from marey.threads import Stopped, Work, stop_if_told
+
+begun = threading.Event()
+
+def clips():
+    for _ in range(1000):
+        try:
+            with Work():
+                begun.set()
+                for _ in range(20):
+                    time.sleep(0.05)
+                    stop_if_told()
+        except Stopped:
+            pass
+
+threading.Thread(target=clips, daemon=True).start()
+begun.wait()
+print("ends", flush=True)
+"""
+
+
+def test_work_that_begins_while_the_interpreter_ends_is_stopped_too() -> None:
+    with subprocess.Popen([sys.executable, "-c", _MANY], stdout=subprocess.PIPE, text=True) as script:
+        assert script.stdout is not None and script.stdout.readline() == "ends\n"
+        begun = time.monotonic()
+        assert script.wait(30) == 0
+    assert time.monotonic() - begun < 5

@@ -13,33 +13,33 @@ from marey.taps import arithmetic_copy, called, channels_last, frozen
 
 Step = Callable[[nn.Module], None]
 
-_RUNS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
-"""Modules that were tried channels last, and whether they ran."""
+_RUNS: WeakKeyDictionary[Network, bool] = WeakKeyDictionary()
+"""Networks that were tried channels last, as far as they go, and whether they ran."""
 
 
 @contextmanager
 def quick_passes(network: Network) -> Iterator[None]:
     """While inside, the network is `frozen`, and on a processor its convolutions compute channels last.
 
-    Passes then take 0.6 to 0.9 of the time; values differ by rounding. Left as it is: a network whose code needs its
-    maps in the usual order, as `view` does, found out in one pass the first time; and one on an accelerator.
+    Passes then take 0.6 to 0.85 of the time, where convolutions are also in time 0.75 to 1.2 (docs/speed.md); values
+    differ by rounding. Left as it is: a network whose code needs its maps in the usual order, as `view` does, found out
+    in one pass the first time; and one on an accelerator.
     """
     with frozen(network.module), channels_last(network.module) if _runs_so(network) else nullcontext():
         yield
 
 
 def _runs_so(network: Network) -> bool:
-    module = network.module
     if network.device.type != "cpu":
         return False
-    if module not in _RUNS:
+    if network not in _RUNS:
         try:
-            with torch.no_grad(), channels_last(module):
+            with torch.no_grad(), channels_last(network.module):
                 network.run(network.rest())
-            _RUNS[module] = True
-        except Exception:  # noqa: BLE001 -- whatever it is, the pass that follows says it
-            _RUNS[module] = False
-    return _RUNS[module]
+            _RUNS[network] = True
+        except RuntimeError:
+            _RUNS[network] = False
+    return _RUNS[network]
 
 
 def copy_for(step: Step, module: nn.Module, dtype: torch.dtype) -> nn.Module:

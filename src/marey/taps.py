@@ -142,13 +142,19 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
             part.inplace = True  # type: ignore[assignment]
 
 
+def lay_channels_last(module: nn.Module) -> None:
+    """Lay weights with height and width channels last for good; the maps that convolutions give then lie so, too."""
+    for weight in module.parameters():
+        if weight.dim() in _FORMATS:
+            weight.data = weight.data.contiguous(memory_format=_FORMATS[weight.dim()])
+
+
 @contextmanager
 def channels_last(module: nn.Module) -> Iterator[nn.Module]:
-    """While inside, weights with height and width lie channels last, and so do the maps that convolutions give."""
+    """While inside, weights lie as `lay_channels_last` lays them."""
     before = [(weight, weight.data) for weight in module.parameters() if weight.dim() in _FORMATS]
     try:
-        for weight, values in before:
-            weight.data = values.contiguous(memory_format=_FORMATS[weight.dim()])
+        lay_channels_last(module)
         yield module
     finally:
         for weight, values in before:

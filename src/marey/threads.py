@@ -15,6 +15,7 @@ CLIP_THREADS = "marey-clips"
 _PATIENCE_SECONDS = 10.0
 
 _at_work: set["Work"] = set()
+_ending = threading.Event()  # the interpreter is, and nobody waits for any work
 _own = threading.local()
 
 
@@ -48,7 +49,7 @@ class Stopped(BaseException):
 
 
 class Work:
-    """What a thread does for another, which may stop it: it ends at its next `stop_if_told`.
+    """What a thread does for another, which may stop it: it ends at its next `stop_if_told`, or does not begin.
 
     While a daemon thread is inside, the interpreter does not end, for at most ten seconds. A thread that it ends within
     a decoder aborts the process: a script that is stopped, by Ctrl-C or by any error, would say `terminate called`
@@ -65,9 +66,11 @@ class Work:
     @property
     def stopped(self) -> bool:
         """Whether nobody waits for it any more."""
-        return self._stopped.is_set()
+        return self._stopped.is_set() or _ending.is_set()
 
     def __enter__(self) -> None:
+        if self.stopped:
+            raise Stopped
         _at_work.add(self)
         _own.work = self
 
@@ -85,8 +88,7 @@ def stop_if_told() -> None:
 
 @atexit.register
 def _end_work() -> None:
+    _ending.set()
     last = time.monotonic() + _PATIENCE_SECONDS
-    for work in list(_at_work):
-        work.stop()
     while _at_work and time.monotonic() < last:
         time.sleep(0.01)

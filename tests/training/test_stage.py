@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from marey.networks.two_stream import TwoStream
+from marey.taps import lay_channels_last
 from marey.training import stage as stages
 from marey.training.adversary import Adversary
 from marey.training.augmentation import stacked
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
-from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16, one_cycle, seeded
+from marey.training.stage import Stage, clip_probabilities, faster_in_bf16, one_cycle, seeded
 from marey.video.clips import LoadedClip
 
 MakeClip = Callable[..., LoadedClip]
@@ -312,6 +313,6 @@ def test_timing_the_arithmetic_leaves_the_network_as_it_was(
     make_stage: MakeStage, left_as_found: Callable[..., object]
 ) -> None:
     stage = make_stage()
-    channels_last(stage.module)
+    lay_channels_last(stage.module)
     with left_as_found(stage.module):  # type: ignore[attr-defined]
         assert faster_in_bf16(stage.module, stage.streams, 2) in (True, False)

@@ -18,11 +18,12 @@ from marey.evaluation import Evaluation, averaged
 from marey.networks.two_stream import TwoStream
 from marey.networks.weights import NetworkFile, save, take_weights, weights_hash
 from marey.streams import Stream
+from marey.taps import lay_channels_last
 from marey.threads import clip_threads
 from marey.training.clip_store import free_memory
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
-from marey.training.stage import Stage, channels_last, clip_probabilities, faster_in_bf16, seeded
+from marey.training.stage import Stage, clip_probabilities, faster_in_bf16, seeded
 from marey.training.training_data import WORKERS, Loader, TrainingData, loaded_data
 from marey.video.flow_cache import FlowCache
 
@@ -229,7 +230,7 @@ class _Runner:
 
     def finished(self, name: str, module: TwoStream, *, steps: int, batch: int, rates: dict[str, float]) -> TwoStream:
         """The module after the stage `name`: trained now, or as an earlier run left it."""
-        channels_last(module)
+        lay_channels_last(module)
         module.to(self.device)
         done = self.state["done"].get(name)
         if done is not None:

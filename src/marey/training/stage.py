@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from marey.errors import MareyError
@@ -308,12 +308,3 @@ def faster_in_bf16(module: TwoStream, streams: Sequence[Stream], batch: int) -> 
     module.zero_grad(set_to_none=True)
     module.load_state_dict(kept)
     return best[True] < best[False]
-
-
-def channels_last(module: nn.Module) -> None:
-    """Lay the convolutions' weights out channels last, which is faster on the processors that have bf16."""
-    for value in module.parameters():
-        if value.dim() == 4:
-            value.data = value.data.contiguous(memory_format=torch.channels_last)
-        elif value.dim() == 5:
-            value.data = value.data.contiguous(memory_format=torch.channels_last_3d)

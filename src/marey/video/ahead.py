@@ -123,8 +123,6 @@ def windows_ahead(
         compute_alone(threads)
         ready.set()
         while (task := inbox.get()) is not None:
-            if task.work.stopped:  # before it began
-                continue
             task.begun_seconds = time.monotonic()
             task.begun.set()
             try:

@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "marey"
 ROWS = (
     {"_version", "errors", "units", "streams"},
     {
-        *("network", "taps", "arithmetic", "allocator", "threads", "scratch", "spectrum", "measures"),
+        *("network", "layer", "taps", "arithmetic", "allocator", "threads", "scratch", "spectrum", "measures"),
         *("footprints", "receptive_field", "region", "video"),
     },
     {"objectives", "regularizers", "offsets", "parametrizations", "transforms", "networks", "datasets"},

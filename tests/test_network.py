@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
-from marey.network import Network, volume
+from marey.layer import volume
+from marey.network import Network
 from marey.streams import Stream, flow_stacks, rgb_frames
 from marey.units import Unit
 
@@ -47,6 +48,25 @@ class Clips(Plain):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2]).mean(1)
+
+
+class UnitsLast(nn.Module):
+    """Between two convolutions, what a Swin transformer and a ConvNeXt do: units along the last axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(3, 6, (1, 2, 2), stride=(1, 2, 2))
+        self.norm = nn.LayerNorm(6)
+        self.mlp = nn.Sequential(nn.Linear(6, 7), nn.GELU(), nn.Linear(7, 6))
+        self.act = nn.ReLU()
+        self.back = nn.Identity()
+        self.top = nn.Conv3d(6, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x).permute(0, 2, 3, 4, 1)
+        x = self.act(x + self.mlp(self.norm(x)))
+        scores: Tensor = self.top(self.back(x.permute(0, 4, 1, 2, 3)))
+        return scores
 
 
 class TwoRates(nn.Module):
@@ -306,6 +326,34 @@ def test_a_network_without_a_score_layer_still_has_units() -> None:
     assert not network.gives_scores("0")
     with pytest.raises(NetworkError, match="no layer with one score for each of its 2 classes"):
         network.unit("a")
+
+
+def test_units_may_lie_along_the_last_axis() -> None:
+    torch.manual_seed(0)
+    module = UnitsLast()
+    network = Network(module, [rgb_frames(2, size=8)])
+    shapes = {name: layer.shape for name, layer in network.layers.items()}
+    assert shapes == {
+        **dict.fromkeys(("conv", "norm", "mlp.2", "mlp", "act", "back"), (6, 2, 4, 4)),
+        **dict.fromkeys(("mlp.0", "mlp.1"), (7, 2, 4, 4)),
+        "top": (5, 2, 4, 4),
+    }
+    assert network.units_last == {"norm", "mlp.0", "mlp.1", "mlp.2", "mlp", "act"}
+    assert network.layer("act").receptive_field == network.layer("conv").receptive_field
+    clips = torch.rand(3, 3, 2, 8, 8)
+    found = network.activations({"rgb": clips}, ["act", "back"])
+    assert found["act"].equal(found["back"])
+    smaller = network.resized(4, 4, deepest="mlp")
+    assert smaller.layer("mlp").shape == (6, 2, 2, 2)
+
+
+def test_a_network_that_does_not_fit_its_streams_is_said_in_one_line() -> None:
+    network = Network(Plain(channels=2), [rgb_frames(2, size=4)])
+    with pytest.raises(
+        NetworkError, match=r"^Plain does not run on a clip of rgb \(3, 2, 4, 4\), passed on as arguments: "
+    ) as error:
+        network.unit("conv:0")
+    assert "\n" not in str(error.value) and isinstance(error.value.__cause__, RuntimeError)
 
 
 def test_outputs_of_windows_in_the_batch_follow_one_another_in_time() -> None:

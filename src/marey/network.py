@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -10,71 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError, did_you_mean
-from marey.receptive_field import ReceptiveField, receptive_fields
+from marey.layer import Layer, volume
+from marey.receptive_field import receptive_fields
 from marey.streams import Stream
-from marey.taps import frozen, tapped
+from marey.taps import frozen, tapped, units_last
 from marey.units import Unit, expand
 
 Call = Literal["arguments", "list", "dict", "keywords"]
 
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer as the network runs it.
-
-    shape is (units, time, height, width) of its output; receptive_field is in stream frames and pixels.
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int, int, int, int]
-    receptive_field: ReceptiveField
-
-    @property
-    def units(self) -> int:
-        """Number of channels."""
-        return self.shape[0]
-
-    @property
-    def positions(self) -> tuple[int, int, int]:
-        """Number of positions in time, height and width."""
-        return self.shape[1:]
-
-    @property
-    def center(self) -> tuple[int, int, int]:
-        """The middle position (t, y, x)."""
-        t, y, x = self.positions
-        return (t // 2, y // 2, x // 2)
+_FAILS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+"""What modules raise for tensors that they were not made for."""
 
 
-def volume(output: Tensor, clips: int) -> Tensor:
-    """A layer's output as (clip, channel, time, height, width), axes that it lacks being 1.
-
-    Frames or windows folded into the batch are unfolded, windows one after the other in time; the tokens of a
-    transformer (clip, token, channel) lie along width.
-    """
-    if output.shape[0] != clips and output.shape[0] % clips == 0 and 2 <= output.dim() <= 5:
-        folded = output.reshape(clips, output.shape[0] // clips, *output.shape[1:])
-        if output.dim() == 5:
-            return folded.transpose(1, 2).flatten(2, 3)
-        if output.dim() == 4:
-            return folded.transpose(1, 2)
-        if output.dim() == 3:
-            return folded.permute(0, 3, 1, 2).unsqueeze(3)
-        return folded.transpose(1, 2)[..., None, None]
-    if output.shape[0] == clips:
-        if output.dim() == 5:
-            return output
-        if output.dim() == 4:
-            return output.unsqueeze(2)
-        if output.dim() == 3:
-            return output.transpose(1, 2)[:, :, None, None]
-        if output.dim() == 2:
-            return output[..., None, None, None]
-    raise NetworkError(
-        f"a layer returned a tensor of shape {tuple(output.shape)} for {clips} clips; expected 2 to 5 axes with "
-        "the clips (or clips x frames) first. Choose another layer."
-    )
+def _first_line(error: Exception) -> str:
+    """What an error says, as a sentence."""
+    words = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
@@ -209,7 +160,11 @@ class Network:
         wanted = {self.layer_name(layer): root.get_submodule(layer) for layer in layers}
         clips = next(value.shape[0] for value in inputs.values() if value is not None)
         outputs = tapped(lambda: self.forward(inputs, module=module), wanted)
-        return {name: volume(outputs[name], clips) for name in wanted}
+        return {name: volume(self.units_second(name, outputs[name]), clips) for name in wanted}
+
+    def units_second(self, layer: str, output: Tensor) -> Tensor:
+        """What a layer returned, with its units along the second axis; tokens (clip token channel) stay as they are."""
+        return output.movedim(-1, 1) if layer in self.units_last else output
 
     def layer_name(self, layer: str) -> str:
         """`layer`, when the network has it; NetworkError with near matches otherwise."""
@@ -230,11 +185,18 @@ class Network:
     def layers(self) -> dict[str, Layer]:
         """Every layer that the forward pass calls, in order, with units, shape and receptive field.
 
-        Takes one forward pass of one clip.
+        Takes one forward pass of one clip. Raises NetworkError where the network cannot take its streams.
         """
         named = {name: part for name, part in self.module.named_modules() if name}
-        with frozen(self.module):
-            found = receptive_fields(self.run, self.rest(), named)
+        try:
+            with frozen(self.module):
+                found = receptive_fields(self.run, self.rest(), named, units_last=self.units_last)
+        except _FAILS as error:
+            shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in self.streams)
+            raise NetworkError(
+                f"{self.name} does not run on a clip of {shapes}, passed on as {self.call}: {_first_line(error)} "
+                "Give it the streams, sizes and layouts that it was made for."
+            ) from error
         layers = {}
         for name, (field, shape) in found.items():
             try:
@@ -244,6 +206,18 @@ class Network:
             units, t, h, w = sizes
             layers[name] = Layer(name, type(named[name]).__name__, (units, t, h, w), field)
         return layers
+
+    @cached_property
+    def units_last(self) -> frozenset[str]:
+        """The layers that return their units along the last of four or five axes, as the blocks of a Swin transformer.
+
+        Asked of networks that normalize over the last axis, in one pass.
+        """
+        named = {name: part for name, part in self.module.named_modules() if name}
+        if not any(isinstance(part, nn.LayerNorm | nn.RMSNorm) for part in named.values()):
+            return frozenset()
+        with torch.no_grad(), frozen(self.module):
+            return units_last(lambda: self.run(self.rest()), named)
 
     def run(self, inputs: Mapping[str, Tensor | None]) -> object:
         """The forward pass as far as it goes: of a `resized` network up to its deepest layer."""
@@ -353,6 +327,7 @@ class Network:
             bounds=self.bounds,
         )
         resized._deepest = deepest
+        resized.units_last = self.units_last  # the same, and found out at the size that all layers take
         return resized
 
     @property

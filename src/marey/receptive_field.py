@@ -1,6 +1,6 @@
 """Which frames and pixels of every stream a position of a layer sees: from the operations, checked by gradients."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ Box = tuple[Interval, Interval, Interval]
 
 _POSITION_DIMS = {5: (2, 3, 4), 4: (0, 2, 3), 3: (0, None, 1), 2: (0, None, None)}
 """Dimensions that hold time, height and width of a position, by their number; below 5, time is in the batch."""
+
+_UNITS_LAST_DIMS = {5: (1, 2, 3), 4: (0, 1, 2)}
+"""The same where units lie along the last axis."""
 
 _ASKEW = "positions that do not lie along one axis"
 
@@ -79,9 +82,9 @@ class ReceptiveField:
         return (t, y, x)
 
 
-def _receptive_field(footprint: Footprint) -> ReceptiveField:
+def _receptive_field(footprint: Footprint, *, units_last: bool) -> ReceptiveField:
     count = len(footprint.dims)
-    places = _POSITION_DIMS.get(count, (None, None, None))
+    places = (_UNITS_LAST_DIMS if units_last else _POSITION_DIMS).get(count, (None, None, None))
     union = project(footprint, [dim for dim in range(count) if dim not in places])
     for place in places:
         if place is not None:
@@ -112,14 +115,19 @@ def _along(footprint: Footprint, pair: tuple[str, int], place: int | None, cause
 
 
 def receptive_fields(
-    run: Run, inputs: Mapping[str, Tensor | None], modules: Mapping[str, nn.Module]
+    run: Run,
+    inputs: Mapping[str, Tensor | None],
+    modules: Mapping[str, nn.Module],
+    *,
+    units_last: Collection[str] = (),
 ) -> dict[str, tuple[ReceptiveField, tuple[int, ...]]]:
     """Receptive field and output shape of every module that one forward pass calls, in the order of the calls.
 
     `run` takes the physical `inputs` {stream: (clip channel time height width)} of one clip and runs the network, in
     the mode that it is in; values do not matter, None is an absent stream. A module that is called several times
     answers with its first call. Positions are (t, y, x) of outputs (clip channel t y x) and (clip x t, channel, y, x);
-    tokens (clip x t, token, channel) count along x.
+    tokens (clip x t, token, channel) count along x. Of the modules named in `units_last`, the channel of four or five
+    axes is the last one; shapes are then given with the channel second, as for the others.
 
     Follows the operations: the union of what all inputs of each see, as an interval per axis. Gaps inside (dilation)
     and padding count as seen, so fields may be larger than the inputs. Operations that are not known see everything,
@@ -137,7 +145,9 @@ def receptive_fields(
 
     def note(name: str, output: Tensor) -> None:
         if name not in found:
-            found[name] = (_receptive_field(tracking.of(output)), tuple(output.shape))
+            last = name in units_last and output.dim() in _UNITS_LAST_DIMS
+            shape = output.shape if not last else (output.shape[0], output.shape[-1], *output.shape[1:-1])
+            found[name] = (_receptive_field(tracking.of(output), units_last=last), tuple(shape))
 
     with torch.no_grad(), observed(modules, note), tracking:
         run(views)

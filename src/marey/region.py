@@ -96,7 +96,9 @@ def _cropped(network: Network, boxes: Mapping[str, tuple[tuple[int, int], ...]])
             streams.append(stream.cropped(t0, t1 - t0, y1 - y0, x1 - x0))
         else:
             streams.append(stream)
-    return Network(network.module, streams, classes=network.classes, call=network.call, name=network.name)
+    cropped = Network(network.module, streams, classes=network.classes, call=network.call, name=network.name)
+    cropped.units_last = network.units_last
+    return cropped
 
 
 def _sizes(stream: Stream) -> tuple[int, int, int]:

@@ -22,6 +22,9 @@ _PADDED = (
     nn.AvgPool3d,
 )
 
+_UNITS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm)
+_UNITS_SECOND = (*_PADDED, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.InstanceNorm2d, nn.InstanceNorm3d)
+
 _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 """How maps with so many axes lie in memory with the channel of a place beside each other."""
 
@@ -202,6 +205,29 @@ def unpadded(module: nn.Module) -> Iterator[nn.Module]:
     finally:
         for part, padding in changed:
             part.padding = padding
+
+
+def units_last(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> frozenset[str]:
+    """The names of modules that return their units along the last of four or five axes, seen in one call of `run`.
+
+    Linear layers and normalizations over the last axis do, convolutions and their like have units second; of any other
+    module, a block or an activation, the units lie as in the latest such output of the same shape.
+    """
+    lies_last: dict[torch.Size, bool] = {}
+    found: dict[str, bool] = {}
+
+    def note(name: str, output: Tensor) -> None:
+        if output.dim() not in _FORMATS:
+            return
+        if isinstance(modules[name], _UNITS_LAST):
+            lies_last[output.shape] = True
+        elif isinstance(modules[name], _UNITS_SECOND):
+            lies_last[output.shape] = False
+        found.setdefault(name, lies_last.get(output.shape, False))
+
+    with observed(modules, note):
+        run()
+    return frozenset(name for name, last in found.items() if last)
 
 
 def called(run: Callable[[], object], module: nn.Module) -> frozenset[str]:

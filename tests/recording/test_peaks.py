@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from marey.network import volume
+from marey.layer import volume
 from marey.recording.peaks import PassPeaks, Peaks, peaks
 from marey.taps import observed, observed_calls
 

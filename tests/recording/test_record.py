@@ -21,7 +21,9 @@ from marey.errors import DatasetError, MareyError, NetworkError, OutputError
 from marey.network import Network
 from marey.recording import Recording, merged, record, store
 from marey.recording import shard as shard_module
+from marey.recording.answers import clip_answers
 from marey.recording.chosen import chosen_layers
+from marey.recording.heat import heat
 from marey.recording.plan import Settings
 from marey.video import encode
 from marey.video.clips import Clip, load_clip, starts
@@ -281,6 +283,29 @@ def test_values_that_are_no_numbers_make_a_clip_a_failure(clips: list[Clip], tmp
     found = record(network, clips[:3], out=tmp_path / "out", settings=Settings(windows=1, batch=3))
     assert found.left_out == 1
     assert found.failures[0].reason == "layer 'second' answers with values that are no numbers"
+
+
+def test_units_along_the_last_axis_are_recorded_as_any_other(clips: list[Clip], tmp_path: Path) -> None:
+    class UnitsLast(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv3d(3, 5, 3)
+            self.norm = nn.LayerNorm(5)
+            self.back = nn.Identity()
+
+        def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+            normed: torch.Tensor = self.norm(self.conv(rgb).movedim(1, -1))
+            answers: torch.Tensor = self.back(normed.movedim(-1, 1))
+            return answers
+
+    network = Network(UnitsLast(), [marey.rgb_frames(4, size=16)])
+    found = record(network, clips[:3], ["norm", "back"], out=tmp_path / "out", settings=Settings(windows=2, batch=4))
+    for unit in range(5):
+        norm, back = (found.top(f"{layer}:{unit}", 1)[0] for layer in ("norm", "back"))
+        assert (norm.value, norm.position, norm.clip) == (back.value, back.position, back.clip)
+    answers = clip_answers(network, clips[0], ["norm", "back"], windows=2)
+    assert answers["norm"].equal(answers["back"])
+    assert heat(network, "norm:1", clips[0])[1].equal(heat(network, "back:1", clips[0])[1])
 
 
 def test_layers_that_only_pass_on_what_they_are_given_are_not_recorded_unasked(network: Network) -> None:

@@ -9,7 +9,8 @@ from rich.table import Table
 from marey.cli.arguments import NetArgument
 from marey.cli.tables import screen, table
 from marey.errors import NetworkError, did_you_mean
-from marey.network import Layer, Network
+from marey.layer import Layer
+from marey.network import Network
 
 
 def layers(

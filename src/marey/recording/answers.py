@@ -51,7 +51,8 @@ def clip_answers(
 
     def keep(name: str, output: Tensor) -> None:
         if name not in found:
-            found[name] = peaks(output, len(made.start_frames)).maximum.amax(0).cpu()
+            laid = network.units_second(name, output)
+            found[name] = peaks(laid, len(made.start_frames)).maximum.amax(0).cpu()
 
     with torch.no_grad(), quick_passes(network), observed(modules, keep):
         network.forward(inputs)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from marey.errors import NetworkError, did_you_mean
-from marey.network import Layer, Network
+from marey.layer import Layer
+from marey.network import Network
 from marey.taps import frozen, observed
 
 

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from marey.network import Network, volume
+from marey.network import Network
 from marey.receptive_field import Field
-from marey.taps import frozen, tapped
+from marey.taps import frozen
 from marey.units import Unit
 from marey.video.clips import Clip, LoadedClip, load_clip, span_frames
 from marey.video.flow import Method
@@ -33,14 +33,13 @@ def heat(
     span = span_frames(network.streams)
     last = max(0, loaded.frames - span)
     starts = sorted({*range(0, last + 1, max(1, span // 2)), last})
-    module = network.module.get_submodule(layer.name)
     maps: list[Tensor] = []
     with torch.no_grad(), frozen(network.module):
         for first in range(0, len(starts), batch):
             windows = [loaded.window(network.streams, start) for start in starts[first : first + batch]]
             inputs = {name: torch.stack([window[name] for window in windows]).to(network.device) for name in windows[0]}
-            output = tapped(lambda inputs=inputs: network.forward(inputs), {"layer": module})["layer"]  # type: ignore[misc]
-            maps.append(volume(output, len(windows))[:, chosen.channel].float().cpu())
+            volume = network.activations(inputs, [layer.name])[layer.name]
+            maps.append(volume[:, chosen.channel].float().cpu())
     answers = torch.cat(maps)  # window t y x
     stream = next(stream for stream in network.streams if stream.name in layer.receptive_field.streams)
     time, *space = layer.receptive_field.streams[stream.name]

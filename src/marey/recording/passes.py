@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from marey.arithmetic import quick_passes
 from marey.errors import NetworkError
-from marey.network import Network, volume
+from marey.layer import volume
+from marey.network import Network
 from marey.recording.peaks import PassPeaks, Peaks
 from marey.recording.plan import Plan
 from marey.recording.shard import ClipRow, Shard
@@ -163,6 +164,7 @@ class _Passes:
             if name == self.scores and not scores:
                 scores.append(volume(output, batch).flatten(1).float())
             if name in self.recorded:
+                output = self.network.units_second(name, output)
                 found.read(name, output, module=self.modules[name], given=given)
 
         with observed_calls(self.modules, read):

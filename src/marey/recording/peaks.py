@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from marey.network import volume
+from marey.layer import volume
 
 _Norm = nn.BatchNorm2d | nn.BatchNorm3d
 

@@ -15,7 +15,8 @@ import pyarrow
 
 from marey._version import __version__
 from marey.errors import DatasetError, MareyError, NetworkError
-from marey.network import Layer, Network
+from marey.layer import Layer
+from marey.network import Network
 from marey.video.clips import Clip
 from marey.video.flow import Method, check_method
 from marey.video.flow_files import FlowFiles

@@ -26,7 +26,6 @@ lies above the process with only the network in it.
 """
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
@@ -35,8 +34,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads; busy waiting disturbs neighbors
 
 import torch
 from speed_loops import PRECISIONS, Case, HookLoop, Lucent, Precision, bare_step, network_at_224

@@ -16,7 +16,7 @@ ROWS = (
     {"_version", "errors", "units", "streams"},
     {
         *("network", "layer", "taps", "arithmetic", "allocator", "threads", "scratch", "spectrum", "measures"),
-        *("footprints", "receptive_field", "region", "video"),
+        *("footprints", "receptive_field", "narrowing", "region", "video"),
     },
     {"objectives", "regularizers", "offsets", "parametrizations", "transforms", "networks", "datasets"},
     {

@@ -78,6 +78,18 @@ def _network(which: str) -> Network:
     if which == "3-D":
         parts = [nn.Conv3d(2, 6, 3, stride=(2, 2, 2), padding=1), nn.ReLU(), nn.Conv3d(6, 6, 3, padding=1)]
         return Network(nn.Sequential(*parts), [flow])
+    if which == "deep":  # places in the middle see the whole picture
+        return Network(
+            nn.Sequential(*_vgg(3), *_conv(8, 8), nn.MaxPool2d(2), *_conv(8, 8)),
+            [rgb_frames(1, size=48, layout="n c h w")],
+        )
+    if which == "strided":
+        steps = [(1, 1, 1), (2, 1, 1), (1, 2, 2), (2, 0, 1), (1, 1, 1), (1, 1, 1)]
+        convs = [
+            nn.Conv2d(3 if k == 0 else 6, 6, 3, stride=stride, padding=padding, dilation=dilation)
+            for k, (stride, padding, dilation) in enumerate(steps)
+        ]
+        return Network(nn.Sequential(*convs), [rgb_frames(1, size=33, layout="n c h w")])
     return Network(_Residual() if which == "residual" else _Attending(), [picture])
 
 
@@ -89,6 +101,12 @@ CASES = [
     ("two-stream", "fusion", (2, 5, 6), "unpadded"),
     ("two-stream", "motion", (1, 5, 6), "unpadded"),
     ("two-stream", "fusion", (0, 0, 11), "padded"),
+    ("deep", "16", (0, 3, 3), "padded"),
+    ("deep", "16", (0, 0, 2), "padded"),
+    ("deep", "9", (0, 0, 5), "padded"),
+    ("strided", "5", (0, 0, 0), "padded"),
+    ("strided", "5", (0, 4, 3), "padded"),
+    ("strided", "5", (0, 7, 7), "padded"),
     ("3-D", "2", (1, 10, 10), None),
     ("3-D", "2", (0, 0, 23), "padded"),
     ("3-D", "2", (3, 23, 12), "padded"),
@@ -149,6 +167,18 @@ def test_a_region_is_no_larger_than_the_receptive_field() -> None:
     (stream,) = region.streams
     assert (stream.height, stream.width) == (5, 5)
     assert region.corners == {"rgb": (0, 18, 18)}
+
+
+def test_where_a_neuron_sees_everything_deep_maps_are_still_small() -> None:
+    network = _network("deep")
+    region = region_of(network, Unit("16", 0, (0, 3, 3)))
+    assert [stream.shape for stream in region.streams] == [(3, 1, 48, 48)]
+    assert region.corners == {"rgb": (0, 0, 0)}
+    with torch.no_grad(), region.arithmetic(network.module):
+        maps = region.activations({"rgb": torch.rand(1, 3, 1, 48, 48)})["16"]
+    assert maps.shape[-2:] == (3, 3) and region.position == (0, 1, 1)
+    windows = dict(region.windows)
+    assert windows["14"] == ((1, 7), (1, 7)) and "0" not in windows
 
 
 def test_a_unit_without_a_position_has_the_whole_frame() -> None:

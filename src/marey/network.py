@@ -312,13 +312,17 @@ class Network:
         return str(unit)
 
     def resized(self, height: int, width: int, *, deepest: str | None = None) -> "Network":
-        """The same module shown larger or smaller inputs, as convolutional layers allow.
+        """The same module shown larger or smaller inputs, as convolutional layers allow, see `shown`."""
+        return self.shown([stream.resized(height, width) for stream in self.streams], deepest=deepest)
 
-        With `deepest`, only the layers up to it are known: those above may not take this size.
+    def shown(self, streams: Sequence[Stream], *, deepest: str | None = None) -> "Network":
+        """The same module with streams of other sizes.
+
+        With `deepest`, only the layers up to it are known: those above may not take these sizes.
         """
-        resized = Network(
+        other = Network(
             self.module,
-            [stream.resized(height, width) for stream in self.streams],
+            streams,
             classes=self.classes,
             scores=self._scores,
             call=self.call,
@@ -326,9 +330,9 @@ class Network:
             maxima=self.maxima,
             bounds=self.bounds,
         )
-        resized._deepest = deepest
-        resized.units_last = self.units_last  # the same, and found out at the size that all layers take
-        return resized
+        other._deepest = deepest
+        other.units_last = self.units_last  # the same, and found out at the sizes that all layers take
+        return other
 
     @property
     def weights_hash(self) -> str:

@@ -2,23 +2,25 @@
 
 A neuron sees only its receptive field: running the network on that crop alone gives the same activation and the same
 gradient for a fraction of the work. Inside the frame the crop runs without padding and every layer shrinks to what the
-neuron needs; at the border it runs with the padding of the full frame, on the part that lies inside.
+neuron needs; at the border it runs with the padding of the full frame, on the part that lies inside, and every layer is
+given what the neuron needs of the one before it.
 """
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from marey.errors import MareyError
+from marey.narrowing import Window, narrowing
 from marey.network import Network
 from marey.receptive_field import ReceptiveField
 from marey.streams import Stream
-from marey.taps import frozen, unpadded
+from marey.taps import frozen, narrowed, unpadded
 from marey.units import Unit
 
 Mode = Literal["unpadded", "padded", "whole"]
@@ -36,6 +38,8 @@ class Region:
         for every stream that the layer sees, where the crop starts (frame, y, x).
     position
         of the neuron in the layer's output on the crop; None in the full frame, where positions are those of the layer.
+    windows
+        of modules by name, the part of their input that is needed on the way to a single neuron, see `narrowing`.
     """
 
     mode: Mode
@@ -43,6 +47,7 @@ class Region:
     layers: tuple[str, ...]
     corners: dict[str, tuple[int, int, int]]
     position: tuple[int, int, int] | None
+    windows: tuple[tuple[str, Window], ...] = ()
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -52,7 +57,7 @@ class Region:
     @property
     def form(self) -> Hashable:
         """Equal for regions whose crops may share a forward pass, wherever in the frame they lie."""
-        return (self.mode, self.layers, self.position, tuple(stream.shape for stream in self.streams))
+        return (self.mode, self.layers, self.position, self.windows, tuple(stream.shape for stream in self.streams))
 
     def crop(self, inputs: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
         """The part of full physical inputs that lies in the region."""
@@ -67,7 +72,7 @@ class Region:
 
     def arithmetic(self, module: nn.Module) -> AbstractContextManager[nn.Module]:
         """The context in which `module` computes on the crop."""
-        return unpadded(module) if self.mode == "unpadded" else nullcontext(module)
+        return unpadded(module) if self.mode == "unpadded" else narrowed(module, dict(self.windows))
 
     def activations(self, parts: Mapping[str, Tensor], *, module: nn.Module | None = None) -> dict[str, Tensor]:
         """The layers' outputs (clip channel time height width) for crops; enter `arithmetic` first."""
@@ -88,7 +93,8 @@ def whole(network: Network, layers: Iterable[str]) -> Region:
     return Region("whole", network, layers, dict.fromkeys(names, (0, 0, 0)), None)
 
 
-def _cropped(network: Network, boxes: Mapping[str, tuple[tuple[int, int], ...]]) -> Network:
+def _cropped(network: Network, boxes: Mapping[str, tuple[tuple[int, int], ...]], layer: str) -> Network:
+    """The network as far as `layer`, shown a part of its streams."""
     streams = []
     for stream in network.streams:
         if stream.name in boxes:
@@ -96,9 +102,7 @@ def _cropped(network: Network, boxes: Mapping[str, tuple[tuple[int, int], ...]])
             streams.append(stream.cropped(t0, t1 - t0, y1 - y0, x1 - x0))
         else:
             streams.append(stream)
-    cropped = Network(network.module, streams, classes=network.classes, call=network.call, name=network.name)
-    cropped.units_last = network.units_last
-    return cropped
+    return network.shown(streams, deepest=layer)
 
 
 def _sizes(stream: Stream) -> tuple[int, int, int]:
@@ -122,7 +126,7 @@ def _unpadded(network: Network, unit: Unit, position: tuple[int, int, int]) -> R
     if all(axis.stride == 0 for name in boxes for axis in field.streams[name][1:]):
         return None
     try:
-        network = _cropped(network, boxes)
+        network = _cropped(network, boxes, unit.layer)
     except MareyError:
         return None
     corners = {name: (box[0][0], box[1][0], box[2][0]) for name, box in boxes.items()}
@@ -159,7 +163,7 @@ def _padded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Reg
     if all(box == tuple((0, size) for size in _sizes(network.stream(name))) for name, box in boxes.items()):
         return None
     try:
-        network = _cropped(network, boxes)
+        network = _cropped(network, boxes, unit.layer)
     except MareyError:
         return None
     corners = {name: (box[0][0], box[1][0], box[2][0]) for name, box in boxes.items()}
@@ -198,8 +202,23 @@ def region_of(network: Network, unit: Unit) -> Region:
     """
     if unit.position is None:
         return whole(network, [unit.layer])
-    for make in (_unpadded, _padded):
-        region = make(network, unit, unit.position)
-        if region is not None and _agrees(network, region, unit.position):
-            return region
-    return whole(network, [unit.layer])
+    region = _unpadded(network, unit, unit.position)
+    if region is not None and _agrees(network, region, unit.position):
+        return region
+    region = _padded(network, unit, unit.position)
+    if region is None or not _agrees(network, region, unit.position):
+        region = whole(network, [unit.layer])
+    narrow = _narrow(region, unit.position)
+    return narrow if narrow is not None and _agrees(network, narrow, unit.position) else region
+
+
+def _narrow(region: Region, position: tuple[int, int, int]) -> Region | None:
+    """The same region with no more of its maps than the neuron needs; None where that is hardly less.
+
+    In the full frame its position then is that in what is left of the layer, too, so the region is a padded one.
+    """
+    (layer,) = region.layers
+    found = narrowing(region.network, layer, position if region.position is None else region.position)
+    if found is None:
+        return None
+    return replace(region, mode="padded", windows=found.windows, position=found.position)

@@ -207,6 +207,24 @@ def unpadded(module: nn.Module) -> Iterator[nn.Module]:
             part.padding = padding
 
 
+@contextmanager
+def narrowed(module: nn.Module, windows: Mapping[str, Sequence[tuple[int, int]]]) -> Iterator[nn.Module]:
+    """While inside, each part of `module` that is named is given only a window of the last axes of its input."""
+    handles = []
+    try:
+        for name, window in windows.items():
+            part = tuple(slice(start, stop) for start, stop in window)
+
+            def hook(_module: nn.Module, inputs: Any, part: tuple[slice, ...] = part) -> Any:
+                return (inputs[0][(..., *part)], *inputs[1:])
+
+            handles.append(module.get_submodule(name).register_forward_pre_hook(hook))
+        yield module
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def units_last(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> frozenset[str]:
     """The names of modules that return their units along the last of four or five axes, seen in one call of `run`.
 

@@ -101,7 +101,7 @@ CASES = [
     ("two-stream", "fusion", (2, 5, 6), "unpadded"),
     ("two-stream", "motion", (1, 5, 6), "unpadded"),
     ("two-stream", "fusion", (0, 0, 11), "padded"),
-    ("deep", "16", (0, 3, 3), "padded"),
+    ("deep", "16", (0, 3, 3), "whole"),
     ("deep", "16", (0, 0, 2), "padded"),
     ("deep", "9", (0, 0, 5), "padded"),
     ("strided", "5", (0, 0, 0), "padded"),

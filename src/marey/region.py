@@ -37,7 +37,7 @@ class Region:
     corners
         for every stream that the layer sees, where the crop starts (frame, y, x).
     position
-        of the neuron in the layer's output on the crop; None in the full frame, where positions are those of the layer.
+        of the neuron in the layer's output on the crop; None in the full frame where positions are those of the layer.
     windows
         of modules by name, the part of their input that is needed on the way to a single neuron, see `narrowing`.
     """
@@ -213,12 +213,9 @@ def region_of(network: Network, unit: Unit) -> Region:
 
 
 def _narrow(region: Region, position: tuple[int, int, int]) -> Region | None:
-    """The same region with no more of its maps than the neuron needs; None where that is hardly less.
-
-    In the full frame its position then is that in what is left of the layer, too, so the region is a padded one.
-    """
+    """The same region with no more of its maps than the neuron needs; None where that is hardly less."""
     (layer,) = region.layers
     found = narrowing(region.network, layer, position if region.position is None else region.position)
     if found is None:
         return None
-    return replace(region, mode="padded", windows=found.windows, position=found.position)
+    return replace(region, windows=found.windows, position=found.position)

@@ -40,3 +40,8 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     if not near:
         return ""
     return " Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error of somebody else's code says, or its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from marey.errors import NetworkError, did_you_mean
+from marey.errors import NetworkError, did_you_mean, first_line
 from marey.layer import Layer, volume
 from marey.receptive_field import receptive_fields
 from marey.streams import Stream
@@ -20,12 +20,6 @@ Call = Literal["arguments", "list", "dict", "keywords"]
 
 _FAILS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 """What modules raise for tensors that they were not made for."""
-
-
-def _first_line(error: Exception) -> str:
-    """What an error says, as a sentence."""
-    words = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
@@ -191,10 +185,12 @@ class Network:
         try:
             with frozen(self.module):
                 found = receptive_fields(self.run, self.rest(), named, units_last=self.units_last)
+        except torch.OutOfMemoryError:
+            raise
         except _FAILS as error:
             shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in self.streams)
             raise NetworkError(
-                f"{self.name} does not run on a clip of {shapes}, passed on as {self.call}: {_first_line(error)} "
+                f"{self.name} does not run on a clip of {shapes}, passed on as {self.call}: {first_line(error).rstrip('.')}. "
                 "Give it the streams, sizes and layouts that it was made for."
             ) from error
         layers = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from marey.errors import MareyError, NetworkError, WeightsError
+from marey.errors import MareyError, NetworkError, WeightsError, first_line
 from marey.network import Network
 from marey.networks.bundled import BUNDLED, bundled
 from marey.networks.two_stream import TwoStream
@@ -110,9 +110,9 @@ def _run(text: str, code: Callable[[], Made]) -> Made:
     except MareyError:
         raise
     except Exception as error:
-        reason = str(error).strip().splitlines()
+        reason = f": {first_line(error)}" if str(error).strip() else ""
         raise NetworkError(
-            f"'{text}' failed with {type(error).__name__}{': ' + reason[0] if reason else ''}; "
+            f"'{text}' failed with {type(error).__name__}{reason}; "
             "expected a function without arguments that returns a marey.Network."
         ) from error
 

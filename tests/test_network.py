@@ -356,6 +356,15 @@ def test_a_network_that_does_not_fit_its_streams_is_said_in_one_line() -> None:
     assert "\n" not in str(error.value) and isinstance(error.value.__cause__, RuntimeError)
 
 
+def test_a_lack_of_memory_is_no_network_that_does_not_fit() -> None:
+    class Huge(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        _ = Network(Huge(), [rgb_frames(2, size=4)]).layers
+
+
 def test_outputs_of_windows_in_the_batch_follow_one_another_in_time() -> None:
     output = torch.arange(2 * 3 * 4.0).view(6, 1, 4, 1, 1)  # 2 clips of 3 windows of 4 times
     assert volume(output, 2)[:, 0, :, 0, 0].tolist() == [list(range(12)), list(range(12, 24))]

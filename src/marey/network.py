@@ -189,8 +189,9 @@ class Network:
             raise
         except _FAILS as error:
             shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in self.streams)
+            reason = first_line(error).rstrip(".")
             raise NetworkError(
-                f"{self.name} does not run on a clip of {shapes}, passed on as {self.call}: {first_line(error).rstrip('.')}. "
+                f"{self.name} does not run on a clip of {shapes}, passed on as {self.call}: {reason}. "
                 "Give it the streams, sizes and layouts that it was made for."
             ) from error
         layers = {}

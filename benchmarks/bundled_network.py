@@ -1,43 +1,41 @@
-"""Trains the networks that ship with the package on motion studies, and measures them.
+"""Trains the networks that ship with the package on motion studies by `marey train`, and measures them.
 
-    python benchmarks/bundled_network.py --out OUT                 # all four files, report.json, tables for the card
+    python benchmarks/bundled_network.py --out OUT                 # all files, report.json, tables for the card
     python benchmarks/bundled_network.py --out OUT --steps 0.01 --clips 2    # a rehearsal
 
+Every line that is run is printed first. What is there is not made again, so that a run that was stopped goes on.
 Towers first learn cells: the two classes of the conjunction are four, color by axis, and who walks faces left or right.
 A color, an axis or a way is of no use alone, so a tower that knows the classes only would drop it. Then the network of
 the classes starts from these weights and learns what joins them. Last, all of its weights go on learning against an
 adversary, so that what its units want to see is what they are for. The late fusion learns scores on the same towers.
-The verifier meets its adversary while it still learns cells: of those that began with the classes, some lost which way
-a walk goes, which a single stream cannot tell.
+The verifier is wider and joins its streams after three blocks of five, and meets its adversary while it still learns
+cells: of those that began with the classes, some lost which way a walk goes, which a single stream cannot tell.
 Clips are in the biased setting. Evaluation is on seeds of its own; nothing was chosen by them.
 """
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 from bundled_card import CONJUNCTIONS, record, summary, tables
-from bundled_clips import studied
 
 from marey.datasets.motion_studies import StudySet
+from marey.datasets.motion_studies.study_list import write_study_list
 from marey.evaluation import Evaluation
 from marey.maxima import unit_maxima
 from marey.network import Network
 from marey.networks.loading import from_file
-from marey.networks.two_stream import TwoStream
-from marey.networks.weights import NetworkFile, open_network, save, take_weights, weights_hash
+from marey.networks.weights import NetworkFile, open_network, save, weights_hash
 from marey.real_maxima import put_bounds
-from marey.taps import lay_channels_last
-from marey.training.adversary import Adversary
-from marey.training.augmentation import Augmentation
-from marey.training.settings import Settings
-from marey.training.stage import Stage, clip_probabilities, faster_in_bf16, seeded
-from marey.video.clips import LoadedClip, starts
+from marey.training.stage import clip_probabilities
+from marey.video.clips import starts
 
 METHODS = ("dis", "dis", "dis", "dis", "tvl1-fast", "dis", "dis", "dis")
 TRAINED_ON = StudySet(200, seed=1, frames=14, setting="biased", computed=0.2, methods=METHODS)
@@ -58,143 +56,76 @@ PAIRED = replace(TESTED_ON, count=100, seed=4002, classes=CONJUNCTIONS)
 WINDOWS = 3
 """Windows of a clip whose scores are averaged."""
 FILES = ("network", "late", "verifier")
-SETTINGS = Settings(
-    width=0.1875,
-    frames=1,
-    dropout=0.1,
-    stream_dropout=0.0,
-    label_smoothing=0.05,
-    seed=1,
-    augmentation=Augmentation(flip=0.0),
-)
-STREAMS = TwoStream(2, **SETTINGS.architecture()).input_streams()
-CELL_STEPS, CLASS_STEPS, HARD_STEPS, LATE_STEPS = 4400, 600, 2200, 400
-VERIFIER_CELL_STEPS, VERIFIER_HARD_CELL_STEPS, VERIFIER_CLASS_STEPS, VERIFIER_HARD_STEPS = 3300, 1300, 400, (400, 600)
-HARD = replace(SETTINGS, learning_rate=1e-3, adversary=Adversary(rgb=0.15, flow=0.3))
-"""The last stage, in which all weights learn."""
-CHECKING = replace(SETTINGS, seed=2)
-HARDER_CHECKING = replace(HARD, seed=2, adversary=Adversary(rgb=0.1, flow=0.2))
-HARD_CHECKING = replace(HARD, seed=2, adversary=Adversary(rgb=0.05, flow=0.1))
-KEPT_TOWERS = replace(SETTINGS, kept_blocks=5, tower_rate=1.0).fusion_rates()
-"""Rates of a stage in which the towers' convolutions stay as they are."""
+
+LEARNING = {"dropout": 0.1, "stream_dropout": 0.0, "label_smoothing": 0.05, "tower_rate": 1.0}
+JOINED = {**LEARNING, "auxiliary": False, "learning_rate": 1e-3}
+"""Once both streams are to be told from together only: towers have no classifiers of their own."""
+SETTINGS = {
+    "learning": LEARNING,
+    "joined": JOINED,
+    "hard-cells": {**LEARNING, "learning_rate": 1e-3},
+}
+"""Settings that have no option of `marey train`, by the name of their file."""
+
+NETWORK = "--width 0.1875 --frames 1 --no-flip --hold-out 0 --seed 1"
+VERIFIER = "--width 0.25 --frames 1 --fusion conv3 --no-flip --hold-out 0 --seed 2"
+CELLS, CLASSES, HARD_CELLS = (f"--settings {name} --steps 0 --fusion-steps" for name in SETTINGS)
+LINES = {
+    "network": (
+        f"cells cells {NETWORK} {CELLS} 4400",
+        f"classes classes {NETWORK} --from cells --keep 5 {CLASSES} 600",
+        f"network classes {NETWORK} --from classes --adversary 0.15,0.3 {CLASSES} 2200",
+        f"late classes {NETWORK} --from network --keep 5 --fusion late --settings learning --steps 400",
+    ),
+    "verifier": (
+        f"v-cells v-cells {VERIFIER} {CELLS} 3300",
+        f"v-hard v-cells {VERIFIER} --from v-cells --adversary 0.1,0.2 {HARD_CELLS} 1300",
+        f"v-classes v-classes {VERIFIER} --from v-hard --keep 5 {CLASSES} 400",
+        f"v-harder v-even {VERIFIER} --from v-classes --adversary 0.05,0.1 {CLASSES} 400",
+        f"verifier v-even {VERIFIER} --from v-harder --adversary 0.1,0.2 {CLASSES} 600",
+    ),
+}
+"""Lines of `marey train`: what comes out, the list of clips, options. A word that names a file of OUT stands for it."""
 
 
-def run(
-    name: str,
-    module: TwoStream,
-    clips: Sequence[LoadedClip],
-    names: Sequence[str],
-    *,
-    settings: Settings,
-    steps: int,
-    rates: Mapping[str, float] | None = None,
-) -> dict[str, Any]:
-    """Train a module on clips by their names, those in alphabetical order being the scores; what was done, in words."""
-    known = sorted(set(names))
-    labels = torch.tensor([known.index(one) for one in names])
-    streams = module.input_streams()
-    lay_channels_last(module)
-    bf16 = faster_in_bf16(module, streams, settings.batch)
-    stage = Stage(
-        name,
-        module,
-        streams,
-        clips,
-        labels,
-        (),
-        labels[:0],
-        settings,
-        steps,
-        settings.batch,
-        dict(rates or {"": 1.0}),
-        bf16,
-    )
+def lists(count: int) -> dict[str, list[StudySet]]:
+    """Lists of clips by name, with at most `count` of each class; all but the even one with twice the conjunctions."""
 
-    def told(stage: Stage) -> None:
-        if stage.step % 50 == 0:
-            loss = sum(stage.losses[-50:]) / 50
-            print(f"{name} {stage.step} of {stage.steps}: loss {loss:.3f}, {stage.seconds:.0f} s", flush=True)
+    def doubled(sets: Sequence[StudySet]) -> list[StudySet]:
+        more = [replace(one, first=one.first + one.count, classes=CONJUNCTIONS) for one in sets]
+        return [*sets, *more]
 
-    stage.run(told, None)
-    return {"steps": stage.step, "seconds": round(stage.seconds, 1), "arithmetic": "bf16" if stage.bf16 else "fp32"}
+    def cells(sets: Sequence[StudySet]) -> list[StudySet]:
+        return [replace(one, labels="cells") for one in sets]
+
+    trained_on, *checked_on = (replace(one, count=min(one.count, count)) for one in (TRAINED_ON, *CHECKED_ON))
+    return {
+        "classes": doubled([trained_on]),
+        "cells": cells(doubled([trained_on])),
+        "v-classes": doubled(checked_on),
+        "v-cells": cells(doubled(checked_on)),
+        "v-even": checked_on,
+    }
 
 
-def told_of(sets: Sequence[StudySet], settings: Settings, stages: Mapping[str, Any]) -> dict[str, Any]:
-    """How a file of weights was made."""
-    data = [
-        f"{studies.count} motion studies of each of {len(studies.classes)} classes, twice as many conjunctions, "
-        f"seed {studies.seed}, {studies.frames} frames, {studies.setting}, {studies.difficulty}; "
-        f"computed flow on {studies.computed:.0%}, exact on the others"
-        for studies in sets
-    ]
-    seconds = round(sum(stage["seconds"] for stage in stages.values()), 1)
-    return {"data": "; and ".join(data), "settings": settings.record(), "stages": dict(stages), "seconds": seconds}
-
-
-def cells_learned(
-    out: Path, sets: Sequence[StudySet], settings: Settings, steps: int, *, name: str, fusion: str
-) -> None:
-    """Train both towers and the fusion on cells: `name`.safetensors."""
-    data = studied(sets, out, STREAMS)
-    known = sorted(set(data.cells))
-    with seeded(settings.seed):
-        module = TwoStream(len(known), **settings.architecture(), fusion=fusion, auxiliary=True)
-    stages = {name: run(name, module, data.clips, data.cells, settings=settings, steps=steps)}
-    file = NetworkFile(module, module.input_streams(), tuple(known), told_of(sets, settings, stages))
-    save(file, out / f"{name}.safetensors")
-
-
-def classes_learned(
-    out: Path,
-    sets: Sequence[StudySet],
-    settings: Settings,
-    steps: int,
-    *,
-    name: str,
-    start: str,
-    fusion: str,
-    rate: float,
-) -> None:
-    """Train a network of the classes from `start`.safetensors, its towers staying as they are: `name`.safetensors.
-
-    With `fusion="late"` scores of each tower are learned.
-    """
-    data = studied(sets, out, STREAMS)
-    known = sorted(set(data.classes))
-    before = open_network(out / f"{start}.safetensors")
-    with seeded(settings.seed):
-        module = TwoStream(len(known), **settings.architecture(), fusion=fusion)
-    take_weights(module, before.module)
-    rates = {**KEPT_TOWERS, "": rate}
-    stage = run(name, module, data.clips, data.classes, settings=settings, steps=steps, rates=rates)
-    stages = {**before.provenance["stages"], name: stage}
-    file = NetworkFile(module, before.streams, tuple(known), told_of(sets, settings, stages))
-    save(file, out / f"{name}.safetensors")
-
-
-def hardened(
-    out: Path,
-    sets: Sequence[StudySet],
-    settings: Settings,
-    steps: int,
-    *,
-    name: str,
-    cells: bool = False,
-    even: bool = False,
-) -> None:
-    """Train all weights of `name`.safetensors on, against the adversary of `settings`, and write it anew.
-
-    `cells`: it knows cells. `even`: on as many clips of every class.
-    """
-    data = studied(sets, out, STREAMS, even=even)
-    start = open_network(out / f"{name}.safetensors")
-    module, label = start.module.train(), f"{name} hard"
-    if label in start.provenance["stages"]:
-        label += ", again"
-    stage = run(label, module, data.clips, data.cells if cells else data.classes, settings=settings, steps=steps)
-    stages = {**start.provenance["stages"], label: stage | {"adversary": asdict(settings.adversary)}}
-    file = NetworkFile(module, start.streams, start.classes, told_of(sets, settings, stages))
-    save(file, out / f"{name}.safetensors")
+def trained(out: Path, line: str, part: float) -> None:
+    """Run a line of `LINES` with a part of its steps, unless what comes out is there."""
+    name, clips, *options = line.split()
+    network = out / f"{name}.safetensors"
+    if network.exists():
+        print(f"{network} is there", flush=True)
+        return
+    words = ["train", str(out / f"{clips}.json"), "--out", str(network)]
+    for option, value in zip(["", *options], options, strict=False):
+        if option == "--settings":
+            value = str(out / f"{value}.settings.json")
+        elif option == "--from":
+            value = str(out / f"{value}.safetensors")
+        elif option in ("--steps", "--fusion-steps") and value != "0":
+            value = str(max(1, round(part * int(value))))
+        words.append(value)
+    print("marey", *words, flush=True)
+    subprocess.run([sys.executable, "-m", "marey", *words], check=True)
 
 
 def opened(out: Path) -> dict[str, NetworkFile]:
@@ -275,38 +206,22 @@ def with_maxima(network: Network, studies: StudySet) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--clips", type=int, default=TRAINED_ON.count)
+    parser.add_argument("--clips", type=int, default=TRAINED_ON.count, help="most clips of each class")
     parser.add_argument("--steps", type=float, default=1.0, help="part of the steps")
-    parser.add_argument("--only", choices=("cells", "classes", "hard", "late", "verifier", "measure"))
+    parser.add_argument("--only", choices=(*LINES, "measure"))
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-
-    def part(steps: int) -> int:
-        return max(1, round(steps * options.steps))
-
-    def fewer(sets: Sequence[StudySet]) -> list[StudySet]:
-        return [replace(studies, count=min(options.clips, studies.count)) for studies in sets]
-
-    out, sets = options.out, fewer([TRAINED_ON])
-    if options.only in (None, "cells"):
-        cells_learned(out, sets, SETTINGS, part(CELL_STEPS), name="cells", fusion="conv5")
-    if options.only in (None, "classes"):
-        steps = part(CLASS_STEPS)
-        classes_learned(out, sets, SETTINGS, steps, name="network", start="cells", fusion="conv5", rate=0.5)
-    if options.only in (None, "hard"):
-        hardened(out, sets, HARD, part(HARD_STEPS), name="network")
-    if options.only in (None, "late"):
-        classes_learned(out, sets, SETTINGS, part(LATE_STEPS), name="late", start="network", fusion="late", rate=1.0)
-    if options.only in (None, "verifier"):
-        sets, start = fewer(CHECKED_ON), "verifier-cells"
-        cells_learned(out, sets, CHECKING, part(VERIFIER_CELL_STEPS), name=start, fusion="conv4")
-        hardened(out, sets, HARDER_CHECKING, part(VERIFIER_HARD_CELL_STEPS), name=start, cells=True)
-        steps = part(VERIFIER_CLASS_STEPS)
-        classes_learned(out, sets, CHECKING, steps, name="verifier", start=start, fusion="conv4", rate=0.5)
-        for settings, steps in zip((HARD_CHECKING, HARDER_CHECKING), VERIFIER_HARD_STEPS, strict=True):
-            hardened(out, sets, settings, part(steps), name="verifier", even=True)
+    out = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    for name, sets in lists(options.clips).items():
+        write_study_list(out / f"{name}.json", sets)
+    for name, settings in SETTINGS.items():
+        (out / f"{name}.settings.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    for part, lines in LINES.items():
+        if options.only in (None, part):
+            for line in lines:
+                trained(out, line, options.steps)
     if options.only in (None, "measure"):
-        measured(options.out)
+        measured(out)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
 from marey.networks.loading import load
 from marey.networks.two_stream import TwoStream
-from marey.networks.weights import NetworkFile, save
+from marey.networks.weights import NetworkFile, open_network, save
 from marey.preferred_input import PreferredInput
 from marey.video.decode import read_video
 from marey.video.flow import Method
@@ -205,6 +205,27 @@ def test_train_writes_a_network_and_says_how_good_it_is(marey: Marey, shapes: Pa
     assert said.out.strip().endswith("new.safetensors") and "fusion" in said.out
     assert "6 clips of 6 classes to train, 6 held out (person1)" in said.err.replace("\n", " ")
     assert _files(path.parent) == ["new.safetensors"] and len(load(path).classes) == 6
+
+
+def test_train_takes_a_list_of_motion_studies_and_settings_from_a_file(marey: Marey, tmp_path: Path) -> None:
+    studies, settings, path = (tmp_path / name for name in ("studies.json", "settings.json", "new.safetensors"))
+    studies.write_text('{"motion_studies": [{"count": 2, "classes": ["wave", "kick"], "frames": 12}]}')
+    settings.write_text('{"dropout": 0.1, "tower_rate": 1.0}')
+    options = (*TRAIN, "--steps", 0, "--hold-out", "actor00001", "--settings", settings)
+    said = marey("train", studies, "--out", path, *options)
+    assert said.status == 0, said.err
+    assert "2 clips of 2 classes to train, 2 held out (actor00001)" in said.err.replace("\n", " ")
+    made = open_network(path).provenance
+    assert made["settings"]["dropout"] == 0.1 and set(made["steps"]) == {"fusion"}
+    said = marey("evaluate", path, studies)
+    assert said.status == 0 and "groups: actor00001" in said.out
+    late = tmp_path / "late.safetensors"
+    said = marey("train", studies, "--out", late, "--from", path, "--fusion", "late", "--steps", 1, "--hold-out", "0")
+    assert said.status == 0, said.err
+    assert open_network(late).module.config["fusion"] == "late"
+    assert open_network(late).provenance["before"] == made
+    said = marey("train", studies, "--out", path, "--settings", tmp_path / "none.json")
+    assert said.status == 1 and "no settings can be read from" in said.err.replace("\n", " ")
 
 
 def test_train_from_a_network_takes_its_architecture(marey: Marey, net: Path, shapes: Path, tmp_path: Path) -> None:

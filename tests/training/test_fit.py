@@ -103,10 +103,27 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 def test_clips_that_are_made_while_read_train_as_clips_on_disk_do(tmp_path: Path, short: Settings) -> None:
     studies = StudySet(3, seed=1, classes=("wave", "kick"), frames=8)
     split = grouped_split(studies.clips(), held_out=["actor00002"])
-    every = train(split, tmp_path / "every.safetensors", settings=short, loader=studies.load)
-    train(split, tmp_path / "none.safetensors", settings=short, loader=studies.load, memory_bytes=0)
+    every = train(split, tmp_path / "every.safetensors", settings=short)
+    train(split, tmp_path / "none.safetensors", settings=short, memory_bytes=0)
     assert _weights(tmp_path / "every.safetensors") == _weights(tmp_path / "none.safetensors")
     assert every.file.classes == ("kick", "wave") and len(every.results["fusion"].labels) == 2
+
+
+def test_without_tower_steps_both_towers_learn_with_the_fusion_alone(
+    split: Split, short: Settings, tmp_path: Path
+) -> None:
+    together = replace(short, tower_steps=0, tower_rate=1.0, auxiliary=False, minutes=5.0)
+    stages: list[TrainingProgress] = []
+    done = train(split, tmp_path / "net.safetensors", settings=together, on_step=stages.append)
+    assert [(one.stage, one.step) for one in stages] == [("fusion", 1), ("fusion", 2), ("fusion", 3)]
+    assert set(done.results) == {"fusion"} and done.late is None
+    assert not done.file.module.config["auxiliary"]
+    with torch.random.fork_rng():
+        torch.manual_seed(short.seed)
+        begun = dict(TwoStream(6, **together.architecture(), fusion=together.fusion).named_parameters())
+    learned = dict(done.file.module.named_parameters())
+    for name in ("rgb.conv1_1.weight", "flow.conv5_3.weight", "scores.weight"):
+        assert not learned[name].equal(begun[name]), name
 
 
 def test_the_towers_are_given_back_as_late_fusion_too(split: Split, short: Settings, tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """Settings out of range are refused before anything is trained."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from marey.errors import MareyError
 from marey.networks.two_stream import TwoStream
+from marey.training.adversary import Adversary
 from marey.training.augmentation import Augmentation
 from marey.training.settings import Settings
 
@@ -13,7 +17,8 @@ from marey.training.settings import Settings
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"tower_steps": 0}, "tower_steps is 0; expected at least 1"),
+        ({"tower_steps": -1}, "tower_steps is -1; expected at least 0"),
+        ({"tower_steps": 0, "fusion": "late"}, "tower_steps is 0; expected at least 1"),
         ({"batch": -1}, "batch is -1"),
         ({"look": 0}, "look is 0"),
         ({"validation": 1.0}, "validation is 1.0 .* expected 0 up to below 1"),
@@ -41,3 +46,34 @@ def test_without_flip_changes_nothing_else() -> None:
     changed = settings.without_flip()
     assert changed.augmentation == Augmentation(zoom=0.2, flip=0.0)
     assert {**changed.record(), "augmentation": None} == {**settings.record(), "augmentation": None}
+
+
+def test_settings_come_from_a_file_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"dropout": 0.1, "adversary": {"rgb": 0.2}, "augmentation": {"flip": 0.0}}', encoding="utf-8")
+    before = Settings(seed=3, adversary=Adversary(flow=0.3))
+    wanted = replace(before, dropout=0.1, adversary=Adversary(0.2, 0.3), augmentation=Augmentation(flip=0.0))
+    assert before.with_file(path) == wanted
+    path.write_text(json.dumps(wanted.record()), encoding="utf-8")
+    assert Settings().with_file(path) == wanted
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no settings can be read from .*settings.json.*: .*No such file"),
+        ("{", "no settings can be read from .*settings.json"),
+        ("[1]", "holds no settings; expected"),
+        ('{"learning_rat": 1}', "no setting 'learning_rat'. Did you mean 'learning_rate'"),
+        ('{"adversary": {"rbg": 1}}', "no setting 'rbg'. Did you mean 'rgb'"),
+        ('{"adversary": 0.1}', "a setting in .*settings.json.* is of the wrong kind"),
+        ('{"learning_rate": "high"}', "a setting in .*settings.json.* is of the wrong kind"),
+        ('{"dropout": 0.1, "batch": 0}', "batch is 0; expected at least 1"),
+    ],
+)
+def test_a_file_that_gives_no_settings_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
+    path = tmp_path / "settings.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(MareyError, match=said):
+        Settings().with_file(path)

@@ -20,7 +20,9 @@ NetArgument = Annotated[
 DataArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="A folder with one folder of clips per class, or a split file.", show_default=False
+        metavar="DATA",
+        help="A folder with one folder of clips per class, a split file, or a list of motion studies.",
+        show_default=False,
     ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")]

@@ -1,5 +1,6 @@
 """`marey train`: a two-stream network from a folder of clips."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -39,7 +40,9 @@ def train(
     fusion: Annotated[
         Fusion, typer.Option("--fusion", help="Where both streams meet; late: the mean of their scores.")
     ] = "conv5",
-    steps: Annotated[int, typer.Option("--steps", help="Most steps of each tower.")] = 800,
+    steps: Annotated[
+        int, typer.Option("--steps", help="Most steps of each tower; 0: both learn with the fusion alone.")
+    ] = 800,
     fusion_steps: Annotated[
         int | None,
         typer.Option("--fusion-steps", help="Most steps of the fusion. Default: 0.6 of --steps.", show_default=False),
@@ -82,13 +85,23 @@ def train(
             help="With --from: the first blocks of both towers, of 5, whose weights stay as they are.",
         ),
     ] = 0,
+    more: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            metavar="JSON",
+            help="A file of settings by name, also those that have no option here, as learning_rate or dropout; see "
+            "marey.training.settings.Settings.",
+            show_default=False,
+        ),
+    ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = None,
 ) -> int:
     """Train a two-stream network: appearance tower, motion tower, then both with a convolutional fusion.
 
-    DATA is a folder with a folder of clips per class, or a split file. Groups (people, source videos) are never on both
-    sides. Stopped, it goes on where it was when the same line is given again.
+    DATA is a folder with a folder of clips per class, a split file, or a list of motion studies. Groups (people, source
+    videos) are never on both sides. Stopped, it goes on where it was when the same line is given again.
     """
     from marey.cli.device import device_of
     from marey.errors import MareyError, OutputError
@@ -108,7 +121,7 @@ def train(
         step=step,
         fusion=fusion,
         tower_steps=steps,
-        fusion_steps=max(1, round(0.6 * steps)) if fusion_steps is None else fusion_steps,
+        fusion_steps=round(0.6 * steps) if fusion_steps is None else fusion_steps,
         batch=batch,
         fusion_batch=batch,
         validation=validation,
@@ -122,9 +135,13 @@ def train(
         raise MareyError("--keep needs a network whose blocks are kept; give --from NET.")
     if not flip:
         settings = settings.without_flip()
+    if more is not None:
+        settings = settings.with_file(more)
     begin = None if start is None else two_stream_file(start)
     if begin is not None:
         settings = settings.built_as(cast(TwoStream, begin.module).config)
+    if fusion == "late":
+        settings = replace(settings, fusion=fusion)
     place = device_of(device)
     console = Console(stderr=True)
     split, words = chosen_split(data, hold_out, group=group, seed=seed)

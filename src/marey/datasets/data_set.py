@@ -8,6 +8,7 @@ from marey.datasets.clip_set import ClipSet
 from marey.datasets.grouping import grouped
 from marey.datasets.hmdb51 import is_hmdb51
 from marey.datasets.kinetics import is_kinetics
+from marey.datasets.motion_studies.study_list import is_study_list, study_list
 from marey.datasets.path_lists import companions
 from marey.datasets.something_something import is_something
 from marey.datasets.split_files import split_file
@@ -33,12 +34,15 @@ def data_set(
 
     `place` is a folder of class folders, a list (see `split_file`), or a folder with the lists of UCF101 or HMDB51,
     whose split 1 is taken, of Kinetics or of Something-Something in it. A folder with `jpegs_256` inside
-    (Feichtenhofer's layout) gives the clips there, classes from the names of UCF101. `folder`, `group` and `images` are
+    (Feichtenhofer's layout) gives the clips there, classes from the names of UCF101. A list of motion studies
+    (`study_list`) gives clips that are made while they are read. `folder`, `group` and `images` are
     as for `split_file`; a folder without lists has no use for `folder`.
 
     Raises DatasetError when there is none, or the folder holds lists of several data sets.
     """
     place = Path(place)
+    if is_study_list(place):
+        return {"": study_list(place)}
     published = place if place.is_file() else published_list(place)
     if published is not None:
         return split_file(published, folder=folder, group=group, images=images)

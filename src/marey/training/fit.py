@@ -24,7 +24,7 @@ from marey.training.clip_store import free_memory
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
 from marey.training.stage import Stage, clip_probabilities, faster_in_bf16, seeded
-from marey.training.training_data import WORKERS, Loader, TrainingData, loaded_data
+from marey.training.training_data import WORKERS, TrainingData, loaded_data
 from marey.video.flow_cache import FlowCache
 
 _SHARES = {"appearance": 0.25, "motion": 0.3, "fusion": 0.45}
@@ -46,7 +46,8 @@ class Trained:
     """A finished training: the file's content and how it does on the clips left out.
 
     results
-        {"appearance", "motion", "late", "fusion": evaluation on the clips held out}; empty when none were.
+        {"appearance", "motion", "late", "fusion": evaluation on the clips held out}; empty when none were. The first
+        three, and `late`, are those of towers with stages of their own.
     left_out
         clips that are missing or cannot be read; they neither trained nor tested.
     late
@@ -67,7 +68,6 @@ def train(
     settings: Settings | None = None,
     name: str = "",
     cache: FlowCache | None = None,
-    loader: Loader | None = None,
     start: NetworkFile | None = None,
     device: str | torch.device = "cpu",
     windows: int = 5,
@@ -82,10 +82,9 @@ def train(
     Clips are kept in memory, resized, with their flow, as far as `memory_bytes` go (None: half of what is free); the
     others are decoded again at each use, their flow coming from the cache. The result does not depend on it. The state
     is saved beside `out` every `save_seconds` and on Ctrl-C; the same call goes on from it, and removes it when done.
-    Nothing is chosen by the clips held out. `loader` gives clips that are not on disk, such as generated ones, with
-    their flow. `start` is a network to start from, which may have other classes: the weights whose names and shapes fit
-    are taken (build the same with `Settings.built_as`), the others are random. `on_note` is told, in a line, what the
-    user should know.
+    Nothing is chosen by the clips held out. `start` is a network to start from, which may have other classes: the
+    weights whose names and shapes fit are taken (build the same with `Settings.built_as`), the others are random.
+    `on_note` is told, in a line, what the user should know.
 
     Raises DatasetError for a split without clips or a state of other settings, VideoError when no clip of a class can
     be read, OutputError, before the long part, for an `out` that cannot be written.
@@ -114,7 +113,6 @@ def train(
             cache=cache,
             memory=memory,
             pool=pool,
-            loader=loader,
             on_load=on_load,
             on_note=on_note,
         )
@@ -137,12 +135,14 @@ def train(
         tested = data.held_out and not runner.interrupted
         results = _results(towers, network, data, split, windows=windows) if tested else {}
     provenance = _provenance(name, split, data, settings, runner=runner, results=results) | started
+    if start is not None:
+        provenance["before"] = dict(start.provenance)
     file = NetworkFile(network, shown, classes, provenance)
     if runner.interrupted:
         return Trained(file, results, interrupted=True, left_out=data.left_out)
     save(file, out)
     state_path.unlink(missing_ok=True)
-    late = NetworkFile(_late(towers, settings), shown, classes, provenance)
+    late = NetworkFile(_late(towers, settings), shown, classes, provenance) if towers else None
     return Trained(file, results, left_out=data.left_out, late=late)
 
 
@@ -150,7 +150,8 @@ def _fitted(runner: "_Runner", classes: int, start: NetworkFile | None) -> tuple
     """The towers by the names of their stages, and the network that is made of them, trained."""
     towers = {}
     tower_rates = {"": 1.0} if start is None else runner.settings.tower_rates()
-    for stage_name, stream in (("appearance", "rgb"), ("motion", "flow")):
+    stages = (("appearance", "rgb"), ("motion", "flow")) if runner.settings.tower_steps else ()
+    for stage_name, stream in stages:
         with seeded(runner.settings.seed):  # for each network, so that a resumed run starts it from the same weights
             tower = TwoStream(classes, **{**runner.settings.architecture(), "frames": 1}, streams=(stream,))
         if start is not None:
@@ -163,12 +164,12 @@ def _fitted(runner: "_Runner", classes: int, start: NetworkFile | None) -> tuple
             classes,
             **runner.settings.architecture(),
             fusion=runner.settings.fusion,
-            auxiliary=runner.settings.fusion != "late",
+            auxiliary=runner.settings.auxiliary and runner.settings.fusion != "late",
         )
     if start is not None:
         take_weights(network, start.module)
-    trained_towers = {key: value for tower in towers.values() for key, value in tower.state_dict().items()}
-    fitting = {key: value for key, value in trained_towers.items() if key in network.state_dict()}
+    trained = {key: value for tower in towers.values() for key, value in tower.state_dict().items()}
+    fitting = {key: value for key, value in trained.items() if key in network.state_dict()}
     network.load_state_dict(fitting, strict=False)
     if runner.settings.fusion == "late":
         network.to(runner.device).eval()
@@ -287,8 +288,8 @@ class _Runner:
     def _limit_seconds(self, name: str) -> float | None:
         if self.settings.minutes is None:
             return None
-        done = self.state["done"]
-        left = 60 * self.settings.minutes - sum(stage["seconds"] for stage in done.values())
+        done = dict.fromkeys([] if self.settings.tower_steps else ["appearance", "motion"]) | self.state["done"]
+        left = 60 * self.settings.minutes - sum(stage["seconds"] for stage in self.state["done"].values())
         return float(left * _SHARES[name] / sum(share for stage, share in _SHARES.items() if stage not in done))
 
     def _save(self, stage: Stage | None) -> None:
@@ -312,7 +313,8 @@ def _results(
         return Evaluation(data.classes, names, labels, probabilities, left_out, held, damaged)
 
     found = {name: evaluation(tower, tower.input_streams()) for name, tower in towers.items()}
-    found["late"] = averaged([found["appearance"], found["motion"]])
+    if towers:
+        found["late"] = averaged([found["appearance"], found["motion"]])
     found["fusion"] = evaluation(network, network.input_streams())
     return found
 

@@ -1,10 +1,12 @@
 """All settings of a training run in one place, kept in the network's file."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Literal
 
-from marey.errors import MareyError
+from marey.errors import MareyError, did_you_mean, first_line
 from marey.training.adversary import Adversary
 from marey.training.augmentation import Augmentation
 from marey.video.flow import Method, check_method
@@ -18,7 +20,10 @@ class Settings:
         the architecture, see `TwoStream`. The defaults are a network for a laptop; size=224, width=1, frames=5,
         pooling="grid", fc=None, norm="none" is the paper's.
     tower_steps, fusion_steps
-        most steps of each tower, and of the fusion stage.
+        most steps of each tower, and of the fusion stage. Without tower steps both towers learn in the fusion stage
+        alone, by `tower_rate`.
+    auxiliary
+        whether in the fusion stage each tower has a classifier of its own as well.
     batch, fusion_batch
         clips per step.
     learning_rate, weight_decay, label_smoothing
@@ -53,6 +58,7 @@ class Settings:
     dropout: float = 0.5
     tower_steps: int = 800
     fusion_steps: int = 500
+    auxiliary: bool = True
     batch: int = 16
     fusion_batch: int = 16
     learning_rate: float = 2e-3
@@ -71,9 +77,11 @@ class Settings:
     adversary: Adversary = field(default_factory=Adversary)
 
     def __post_init__(self) -> None:
+        late = self.fusion == "late"
         for name in ("tower_steps", "fusion_steps", "batch", "fusion_batch", "look", "patience"):
-            if getattr(self, name) < 1:
-                raise MareyError(f"{name} is {getattr(self, name)}; expected at least 1.")
+            least = 0 if name == "tower_steps" and not late else 1
+            if getattr(self, name) < least:
+                raise MareyError(f"{name} is {getattr(self, name)}; expected at least {least}.")
         if not 0 <= self.kept_blocks <= 5:
             raise MareyError(f"kept_blocks is {self.kept_blocks}; expected 0 to 5.")
         if not 0 <= self.stream_dropout <= 1:
@@ -119,6 +127,40 @@ class Settings:
             for layer in ("conv", "norm")
         }
 
+    def with_file(self, path: str | Path) -> "Settings":
+        """These settings with those that a JSON file names, as `record` gives them or a few of them.
+
+        Raises MareyError when it cannot be read or names a setting that there is not.
+        """
+        try:
+            given = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise MareyError(f"no settings can be read from '{path}': {first_line(error)}.") from None
+        if not isinstance(given, dict):
+            raise MareyError(f"'{path}' holds no settings; expected as {{\"learning_rate\": 0.001}}.")
+        try:
+            changed: Settings = _with(self, given)
+        except (TypeError, AttributeError):
+            raise MareyError(f"a setting in '{path}' is of the wrong kind; expected as in {self.record()}.") from None
+        return changed
+
     def record(self) -> dict[str, Any]:
         """The settings as plain values for JSON."""
         return asdict(self)
+
+
+def _with(held: Any, given: Mapping[str, Any]) -> Any:
+    """`held` with the given values by name, also of what it holds."""
+    known = [one.name for one in fields(held)]
+    for name in given:
+        if name not in known:
+            near = did_you_mean(name, known)
+            raise MareyError(f"there is no setting '{name}'.{near} There are {', '.join(known)}.")
+    inner = {name: getattr(held, name) for name in given}
+    return replace(
+        held,
+        **{
+            name: _with(inner[name], value) if isinstance(inner[name], Augmentation | Adversary) else value
+            for name, value in given.items()
+        },
+    )

@@ -1,6 +1,6 @@
 """The clips of a training, read once to find what is there, what is damaged and how much fits into memory."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -15,9 +15,6 @@ from marey.training.clip_store import ClipStore
 from marey.training.settings import Settings
 from marey.video.clips import Clip, LoadedClip, load_clip, load_clips, span_frames
 from marey.video.flow_cache import FlowCache
-
-Loader = Callable[[Clip, Sequence[Stream]], LoadedClip]
-"""What gives a clip as some streams see it."""
 
 WORKERS = 2
 """Threads that load clips."""
@@ -48,14 +45,13 @@ def loaded_data(
     cache: FlowCache,
     memory: int,
     pool: Executor,
-    loader: Loader | None = None,
     on_load: Callable[[int, int], None] | None,
     on_note: Callable[[str], None] | None,
 ) -> TrainingData:
     """The clips of `split`, each read once; as many as `memory` bytes hold stay loaded.
 
-    `loader` gives clips that are not on disk, such as generated ones. Some training groups are set apart to be watched
-    where the settings want it. Raises VideoError when a class has no clip to train on.
+    Some training groups are set apart to be watched where the settings want it. Raises VideoError when a class has no
+    clip to train on.
     """
     train, watched = split.train, tuple[Clip, ...]()
     if settings.validation > 0:
@@ -73,16 +69,9 @@ def loaded_data(
         lost.append(LeftOut.of(clip, error))
 
     def load(clip: Clip) -> LoadedClip:
-        if loader is not None:
-            return loader(clip, streams)
         return load_clip(clip, streams, flow=settings.flow, cache=cache)
 
-    read: Iterable[LoadedClip] = (
-        load_clips(every, streams, flow=settings.flow, cache=cache, workers=WORKERS, failed=failed)
-        if loader is None
-        else ClipStore(every, {}, load, pool)
-    )
-    for loaded in read:
+    for loaded in load_clips(every, streams, flow=settings.flow, cache=cache, workers=WORKERS, failed=failed):
         readable.add(loaded.clip)
         if loaded.frames < span_frames(streams):
             short.add(loaded.clip)

@@ -38,7 +38,7 @@ def starts(
     """
     if not isinstance(clip, Clip):
         frames = clip.frames
-    elif _stored(clip) is not None:
+    elif clip.maker is not None or _stored(clip) is not None:
         frames = load_clip(clip, streams, folder_rate=folder_rate).frames
     else:
         frames = _frames(clip, streams, (), folder_rate, LIMITS).count
@@ -64,12 +64,13 @@ def stream_inputs(
 
     `start_frame` counts frames of the clip at the streams' rate (None: the window in the middle), `crop` is "center" or
     (y, x) in 0..1; see `LoadedClip.window`. Flow is computed on frames already resized, for this window only; where it
-    is stored as images, the clip is loaded as `load_clip` does.
+    is stored as images, or the clip is made, it is loaded as `load_clip` does.
     """
     check_method(flow)
     y, x = (0.5, 0.5) if crop == "center" else crop
     needed = span_frames(streams)
-    if any(stream.kind == "flow" for stream in streams) and _stored(clip) is not None:
+    moving = any(stream.kind == "flow" for stream in streams)
+    if clip.maker is not None or (moving and _stored(clip) is not None):
         loaded = load_clip(clip, streams, flow=flow, cache=cache, folder_rate=folder_rate, limits=limits)
         start = max(0, loaded.frames - needed) // 2 if start_frame is None else start_frame
         return loaded.window(streams, start, y, x, short=short)
@@ -95,11 +96,14 @@ def load_clip(
 ) -> LoadedClip:
     """All of a clip with all its flow in memory, from which windows are cut cheaply, at any frame and place.
 
-    It serves streams of the sizes given here. Where flow images are stored for the clip, and its frames are shown at
-    their own rate, flow comes from these and is not computed, unless `stored` is False. Raises VideoError when the
-    clip cannot be decoded, has a single frame where the streams show more, or goes beyond the limits.
+    It serves streams of the sizes given here. A clip that has a maker is made, with the flow that it makes. Where flow
+    images are stored for the clip, and its frames are shown at their own rate, flow comes from these and is not
+    computed, unless `stored` is False. Raises VideoError when the clip cannot be decoded, has a single frame where the
+    streams show more, or goes beyond the limits.
     """
     check_method(flow)
+    if clip.maker is not None:
+        return clip.maker.load(clip, streams)
     place = _stored(clip) if stored and any(stream.kind == "flow" for stream in streams) else None
     alone = None if place is None else _flow_alone(clip, place, streams, folder_rate, limits)
     if alone is not None:
@@ -134,7 +138,7 @@ def decoded_before(
     clip: Clip, streams: Sequence[Stream], *, flow: Method = "tvl1-fast", cache: FlowCache
 ) -> KeptClip | None:
     """The clip as `load_clip` left it in the cache, of which only what is asked for is read; None where it did not."""
-    if any(stream.kind == "flow" for stream in streams) and _stored(clip) is not None:
+    if clip.maker is not None or (any(stream.kind == "flow" for stream in streams) and _stored(clip) is not None):
         return None
     name = entry_name(clip, streams, flow=flow, folder_rate=25.0, limits=LIMITS)
     return None if name is None else kept_clip(cache, name, clip)

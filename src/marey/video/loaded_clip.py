@@ -21,7 +21,8 @@ class Clip:
     """Where a piece of video comes from, its class, and the group (person, source video) that no split may part.
 
     `path` is a video file or a folder of frame images; `stop_seconds` None means its end. `flow` is where its flow is
-    stored as images; None: where `marey.video.stored_flow.flow_beside` finds it, if there is any.
+    stored as images; None: where `marey.video.stored_flow.flow_beside` finds it, if there is any. `maker` makes a clip
+    that is not on disk, such as a generated one, of which `path` is a name.
     """
 
     path: Path
@@ -30,9 +31,17 @@ class Clip:
     label: str | None = None
     group: str | None = None
     flow: StoredFlow | None = None
+    maker: "Maker | None" = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
+
+
+class Maker(Protocol):
+    """What makes clips that are not on disk; two that are equal make the same."""
+
+    def load(self, clip: Clip, streams: Sequence[Stream]) -> "LoadedClip":
+        """All of a clip, in the sizes that the streams want."""
 
 
 class Frames(Protocol):

@@ -3,21 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 
 from marey.datasets.clip_set import ClipSet
+from marey.datasets.motion_studies.casting import drawn_factors
 from marey.datasets.motion_studies.classes import study_class, study_classes
 from marey.datasets.motion_studies.clips import StudyClip, study_clip
-from marey.datasets.motion_studies.difficulty import Difficulty, DifficultyName
+from marey.datasets.motion_studies.difficulty import Difficulty, DifficultyName, named
 from marey.datasets.motion_studies.factors import Setting
 from marey.errors import DatasetError
 from marey.streams import Stream
 from marey.video.clips import Clip, LoadedClip
-from marey.video.flow import Method
+from marey.video.flow import Method, check_method
 from marey.video.flow_cache import FlowCache
 
 NAME = "motion-studies"
+
+Labels = Literal["classes", "cells"]
+"""What clips are called: their class; or its cell, which also says the color and axis of a conjunction, and which way a
+walk goes."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class StudySet:
     computed, methods
         share of the indices whose flow is computed from the frames, by one method after the other, as for clips that
         come as videos; the others have their exact flow.
+    labels
+        what clips are called.
     cache
         where computed flow is kept.
     """
@@ -43,6 +51,7 @@ class StudySet:
     difficulty: Difficulty | DifficultyName = "natural"
     computed: float = 0.0
     methods: tuple[Method, ...] = ("tvl1-fast", "dis")
+    labels: Labels = "classes"
     cache: FlowCache = field(default_factory=FlowCache, compare=False)
 
     def __post_init__(self) -> None:
@@ -51,13 +60,23 @@ class StudySet:
                 f"no {self.count} motion studies of seed {self.seed} from {self.first} on; "
                 "expected at least 1 of each class, seed and first index not below 0."
             )
+        if self.labels not in get_args(Labels):
+            raise DatasetError(f"labels of motion studies are {' or '.join(get_args(Labels))}, got '{self.labels}'.")
+        named(self.difficulty)
+        for method in self.methods:
+            check_method(method)
         for label in self.classes:
             study_class(label)
 
     def clips(self) -> ClipSet:
         """Names of the clips, in the order of `study_clips`; the group is the index, which shares actor and scene."""
         clips = [
-            Clip(Path(NAME) / label / f"{self.seed}-{index}", label=label, group=f"actor{index:05d}")
+            Clip(
+                Path(NAME) / label / f"{self.seed}-{index}",
+                label=self._label(label, index),
+                group=f"actor{index:05d}",
+                maker=self,
+            )
             for index in range(self.first, self.first + self.count)
             for label in self.classes
         ]
@@ -67,7 +86,7 @@ class StudySet:
         """The clip of that name at `size` px, made now, with its exact flow: the same bytes at every call."""
         seed, index = (int(part) for part in clip.path.name.split("-"))
         return study_clip(
-            str(clip.label),
+            clip.path.parent.name,
             seed,
             index,
             size=size,
@@ -85,6 +104,17 @@ class StudySet:
             fields = self.cache.optical_flow(torch.from_numpy(made.frames), method=method)
             made = replace(made, flow=fields.transpose(0, 1).float().numpy())
         return replace(made.loaded(streams), clip=clip)
+
+    def _label(self, label: str, index: int) -> str:
+        if self.labels == "classes" or label not in _SEVERAL_CELLS:
+            return label
+        factors = drawn_factors(label, self.seed, index, self.setting, named(self.difficulty))
+        if factors.what.axis is None or factors.what.thing_color is None:
+            return f"{label}, {'left' if factors.where.mirrored else 'right'}"
+        return f"{label}, {'warm' if factors.what.thing_color[0] > 0.5 else 'cool'} {factors.what.axis}"
+
+
+_SEVERAL_CELLS = frozenset({"conjunction_one", "conjunction_two", "walk", "walk_backward"})
 
 
 def _among(index: int, share: float) -> bool:

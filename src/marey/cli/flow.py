@@ -42,6 +42,7 @@ def flow(
     Images of the form denseflow that are written into the folder of the clips (--out DATA) are used by all commands
     from then on, in place of computing flow.
     """
+    from marey.datasets.clip_set import check_on_disk
     from marey.datasets.clips_in import clips_in
     from marey.datasets.left_out import LeftOut
     from marey.errors import VideoError
@@ -50,6 +51,7 @@ def flow(
         raise MareyError(f"--short-side is {short_side}, --bound {bound:g}; expected at least 16 pixels, and above 0.")
     writable(out)
     found = list(dict.fromkeys(clip for place in clips for clip in clips_in(place)))
+    check_on_disk(found)
     shown = table("written to", right=("fields", "mean px/frame", "99th percentile"))
     left_out: list[LeftOut] = []
     for clip, name in zip(found, _names(found), strict=True):

@@ -1,6 +1,6 @@
 """The clips of a data set with their classes and groups, because every split and every report needs to say so."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import overload
@@ -61,3 +61,13 @@ def classes_of(clips: Sequence[Clip]) -> tuple[str, ...]:
 def group_of(clip: Clip) -> str:
     """What must stay on one side of a split: the clip's group, or its file (with its folder) where it has none."""
     return f"{clip.path.parent.name}/{clip.path.name}" if clip.group is None else clip.group
+
+
+def check_on_disk(clips: Iterable[Clip]) -> None:
+    """Raise DatasetError when a clip is made while it is read, where its file has to be found again."""
+    made = next((clip for clip in clips if clip.maker is not None), None)
+    if made is not None:
+        raise DatasetError(
+            f"the clip '{made.path}' is not on disk, where it has to be found again; "
+            "write motion studies with `marey studies --out DIR`, and give that folder."
+        )

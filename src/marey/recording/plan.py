@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow
 
 from marey._version import __version__
+from marey.datasets.clip_set import check_on_disk
 from marey.errors import DatasetError, MareyError, NetworkError
 from marey.layer import Layer
 from marey.network import Network
@@ -127,12 +128,7 @@ def planned(
     ordered = tuple(sorted(clips, key=_key))
     if not ordered:
         raise DatasetError("there is no clip to record.")
-    made = next((clip for clip in ordered if clip.maker is not None), None)
-    if made is not None:
-        raise DatasetError(
-            f"the clip '{made.path}' is not on disk, where a recording finds it again; "
-            "write motion studies with `marey studies --out DIR`, and record that folder."
-        )
+    check_on_disk(ordered)
     for before, clip in pairwise(ordered):
         if _key(before) == _key(clip):
             raise DatasetError(f"the clip '{clip.path}' from {clip.start_seconds:g} s is given twice; give it once.")

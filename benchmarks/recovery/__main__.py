@@ -3,6 +3,7 @@
     python benchmarks/recovery --out OUT            # all of it: rows.jsonl, table.md, recovery.png
     python benchmarks/recovery --out OUT --parts planted
     python benchmarks/recovery --out OUT --parts report
+    python benchmarks/recovery --out OUT --parts inputs --network NET    # what is judged, kept in OUT/inputs
 
 Three parts. Planted: units with weights set by hand. Units: those of the bundled network that a regression on exact
 motion and color gives a clear answer for. Classes: whether a network trained apart says the class that was asked for.
@@ -23,8 +24,6 @@ from report import write_report
 
 import marey
 
-NETWORK, VERIFIER = "motion-studies", "motion-studies-verifier"
-
 
 def kept(path: Path) -> list[dict[str, Any]]:
     """The rows of earlier runs."""
@@ -41,6 +40,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=marey.Recipe().steps)
     parser.add_argument("--units", type=int, default=32, help="most units of each kind")
     parser.add_argument("--classes", type=int, default=26, help="the first classes")
+    parser.add_argument("--network", default="motion-studies")
+    parser.add_argument("--verifier", default="motion-studies-verifier")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "rows.jsonl"
@@ -59,7 +60,7 @@ def main() -> None:
             for method in options.methods:
                 write("planted", method, seed, planted(seed, options.steps, [method]))
     if "units" in options.parts:
-        network = marey.load(NETWORK)
+        network = marey.load(options.network)
         found = units.answers(network)
         print(f"{len(found)} units with a clear answer", flush=True)
         chosen = []
@@ -70,13 +71,17 @@ def main() -> None:
             for method in options.methods:
                 rows = units.rows(network, chosen, method, seed=seed, steps=options.steps)
                 write("units", method, seed, rows)
-    if "classes" in options.parts:
-        network, verifier = marey.load(NETWORK), marey.load(VERIFIER)
-        labels = network.classes[: options.classes]
+    if {"inputs", "classes"} & set(options.parts):
+        network = marey.load(options.network)
+        verifier = marey.load(options.verifier) if "classes" in options.parts else None
+        labels, folder = network.classes[: options.classes], options.out / "inputs"
         for seed in options.seeds:
             for method in options.methods:
-                rows = classes.rows(network, verifier, labels, method, seed=seed, steps=options.steps)
-                write("classes", method, seed, rows)
+                if ("classes", method, seed) in done:
+                    continue
+                made = classes.inputs(network, labels, method, seed=seed, steps=options.steps, folder=folder)
+                if verifier is not None:
+                    write("classes", method, seed, classes.rows(network, verifier, made, method, seed=seed))
     if "report" in options.parts:
         write_report(kept(path), options.out)
 

@@ -1,5 +1,6 @@
 """The pictures of a result are drawn from the result alone, whatever streams it has."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,14 @@ def test_a_sheet_shows_few_fields_from_the_middle() -> None:
     assert row.motion is not None and row.motion.equal(result.frames["motion"][:, :, 2:6])
     assert row.appearance is not None and row.appearance.shape[2] == 2
     assert row.captions[0] == "1.00 of maximum\nrecognized as walk\ndead"
-    assert "generated clips" in row.subtitle and "net" in row.subtitle
+    assert row.subtitle == "net: scores relative to generated clips"
+
+
+def test_a_row_of_a_page_says_only_which_unit_it_is() -> None:
+    assert picture_row(_result(RGB), alone=False).subtitle == ""
+    walk = replace(_result(RGB), target="scores:3@0,0,0", label="walk")
+    assert picture_row(walk, alone=False).subtitle == "scores:3"
+    assert picture_row(walk).subtitle == "scores:3, net: scores relative to generated clips"
 
 
 def test_an_overview_shows_all_results_of_one_sweep(tmp_path: Path) -> None:

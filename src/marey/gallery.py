@@ -17,13 +17,16 @@ STRIP = 12
 """Flow fields shown of a long stream: the middle stack and its neighbors."""
 
 
-def picture_row(result: PreferredInput, *, fields: int | None = None) -> PictureRow:
-    """What is drawn of a result; with `fields`, at most so many flow fields from the middle of the clip."""
+def picture_row(result: PreferredInput, *, fields: int | None = None, alone: bool = True) -> PictureRow:
+    """What is drawn of a result; with `fields`, at most so many flow fields from the middle of the clip.
+
+    Unless `alone`, the network and what scores are relative to are not said, which stand once for all rows of a page.
+    """
     rgb, flow = result.stream("rgb"), result.stream("flow")
     motion = None if flow is None else result.frames[flow.name]
     return PictureRow(
         title=result.label,
-        subtitle=_subtitle(result),
+        subtitle=", ".join(_where(result) + ([_scores(result)] if alone else [])),
         appearance=None if rgb is None else result.frames[rgb.name],
         motion=motion if motion is None or fields is None else _middle(motion, fields),
         chis=result.slowness,
@@ -45,8 +48,11 @@ def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
 
 def draw_overview(results: Sequence[PreferredInput], path: str | Path, *, title: str = "") -> Path:
     """Write one page with all results that have the sweep of the first; its path."""
-    rows = [picture_row(one, fields=STRIP) for one in results if one.slowness == results[0].slowness]
-    write_png(overview(rows, title=title), path)
+    shown = [one for one in results if one.slowness == results[0].slowness]
+    said = {_scores(one) for one in shown}
+    rows = [picture_row(one, fields=STRIP, alone=len(said) > 1) for one in shown]
+    note = f"{said.pop()}." if len(said) == 1 else ""
+    write_png(overview(rows, title=title, note=note), path)
     return Path(path)
 
 
@@ -55,9 +61,14 @@ def _middle(motion: Tensor, fields: int) -> Tensor:
     return motion[:, :, start : start + fields]
 
 
-def _subtitle(result: PreferredInput) -> str:
-    where = "" if result.target.startswith(result.label) else f"{result.target}, "
-    return f"{where}{result.made.get('network', '')}: score relative to {result.maximum_source}"
+def _where(result: PreferredInput) -> list[str]:
+    """The unit of a result that is called otherwise; its position only where there are others."""
+    return [] if result.target.startswith(result.label) else [result.target.removesuffix("@0,0,0")]
+
+
+def _scores(result: PreferredInput) -> str:
+    """What scores are, in words."""
+    return f"{result.made.get('network', '')}: scores relative to {result.maximum_source}"
 
 
 def _caption(result: PreferredInput, place: int) -> str:

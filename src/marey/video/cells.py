@@ -154,9 +154,9 @@ def sweep_head(name: str, labels: Sequence[str], *, cell: int) -> Block:
     return below([beside([word, space(16), from_to("slow", "fast", width=room)], align="center"), under], gap=2)
 
 
-def footnote(rows: Sequence[PictureRow], *, max_px: float, contrast: Contrast, width: int) -> Block:
-    """What the pictures are, in words that belong to them."""
-    notes = []
+def footnote(rows: Sequence[PictureRow], *, max_px: float, contrast: Contrast, width: int, note: str = "") -> Block:
+    """What the pictures are, in words that belong to them; `note` comes first."""
+    notes = [note] if note else []
     lengths = sorted({row.motion.shape[2] for row in rows if row.motion is not None})
     if lengths:
         if lengths[-1] > 1:

@@ -31,6 +31,8 @@ from marey.video.typeset import (
 )
 
 _WIDEST_NAME = 200
+_CELL = 168
+"""Longer side of the pictures of an overview."""
 
 
 def contact_sheet(
@@ -58,13 +60,15 @@ def overview(
     rows: Sequence[PictureRow],
     *,
     title: str = "",
+    note: str = "",
     max_px: float | None = None,
     contrast: Contrast = "as is",
     enlarge: Enlarge = "bicubic",
 ) -> Picture:
     """Many units on one page: of each, appearance and motion at every chi, slow to fast; one scale and legend for all.
 
-    Raises MareyError when the units do not have the same chis.
+    `note` is what belongs to all of them, and stands at the end. Raises MareyError when the units do not have the same
+    chis.
     """
     refuse_empty(rows)
     _refuse_other_chis(rows)
@@ -72,7 +76,7 @@ def overview(
     if max_px is None:
         max_px = nice_max_px(*flows)
     sizes = [clips.shape[-2:] for row in rows for clips in (row.motion, row.appearance) if clips is not None]
-    cells = Cells(cell_size(*sizes[0], most=144), max_px, enlarge)
+    cells = Cells(cell_size(*sizes[0], least=_CELL, most=_CELL), max_px, enlarge)
     name_width = min(_WIDEST_NAME, max(text_width(text, 15) for row in rows for text in (row.title, row.subtitle)) + 4)
     has_appearance = bool(flows) and any(row.appearance is not None for row in rows)
 
@@ -89,8 +93,8 @@ def overview(
     if flows:
         body = beside([body, wheel_legend(max_px, magnitude=False)], gap=3 * GAP)
     parts = [text_block(title, size=22, width=body.width)] if title else []
-    note = footnote(rows, max_px=max_px, contrast=contrast, width=body.width)
-    return page(below([*parts, body, note], gap=18))
+    end = footnote(rows, max_px=max_px, contrast=contrast, width=body.width, note=note)
+    return page(below([*parts, body, end], gap=18))
 
 
 def _refuse_other_chis(rows: Sequence[PictureRow]) -> None:

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("net", nargs="?", help="a .safetensors file; default: random VGG-16 two-stream")
     parser.add_argument("--layers", nargs="*", default=["flow.conv3_3", "flow.conv4_3", "flow.conv5_2"])
     parser.add_argument("--units", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=marey.Recipe().steps)
+    parser.add_argument("--steps", type=int, default=2 * marey.Recipe().steps)
     parser.add_argument("--strength", type=float, default=marey.Recipe().strength)
     parser.add_argument("--slowness", type=float, nargs="*", default=[0, 1, 5, 10])
     options = parser.parse_args()
@@ -53,7 +53,7 @@ def main() -> None:
         drift = float((table[:, 0] / table[:, 0].mean() - 1).abs().max())
         published = PUBLISHED.get(layer.split(".")[-1])
         words = "" if published is None else f"slow {published[0]}, fast {published[1]}"
-        print(layer.ljust(14), *(f"{ratio:8.2f}" for ratio in table[:, 1].tolist()), f"{drift:10.0%}".ljust(25), words)
+        print(layer.ljust(14), *(f"{ratio:8.2f}" for ratio in table[:, 1].tolist()), f"{drift:10.1%}".ljust(25), words)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ Towers first learn cells: the two classes of the conjunction are four, color by 
 A color, an axis or a way is of no use alone, so a tower that knows the classes only would drop it. Then the network of
 the classes starts from these weights and learns what joins them. Last, all of its weights go on learning against an
 adversary, so that what its units want to see is what they are for. The late fusion learns scores on the same towers.
-The verifier is wider and joins its streams after three blocks of five, and meets its adversary while it still learns
-cells: of those that began with the classes, some lost which way a walk goes, which a single stream cannot tell.
+The verifier joins its streams after four blocks of five, and meets its adversary while it still learns cells: of those
+that began with the classes, some lost which way a walk goes, which a single stream cannot tell.
 Clips are in the biased setting. Evaluation is on seeds of its own; nothing was chosen by them.
 """
 
@@ -68,7 +68,7 @@ SETTINGS = {
 """Settings that have no option of `marey train`, by the name of their file."""
 
 NETWORK = "--width 0.1875 --frames 1 --no-flip --hold-out 0 --seed 1"
-VERIFIER = "--width 0.25 --frames 1 --fusion conv3 --no-flip --hold-out 0 --seed 2"
+VERIFIER = "--width 0.1875 --frames 1 --fusion conv4 --no-flip --hold-out 0 --seed 2"
 CELLS, CLASSES, HARD_CELLS = (f"--settings {name} --steps 0 --fusion-steps" for name in SETTINGS)
 LINES = {
     "network": (

@@ -54,6 +54,8 @@ def test_settings_come_from_a_file_by_name(tmp_path: Path) -> None:
     before = Settings(seed=3, adversary=Adversary(flow=0.3))
     wanted = replace(before, dropout=0.1, adversary=Adversary(0.2, 0.3), augmentation=Augmentation(flip=0.0))
     assert before.with_file(path) == wanted
+    path.write_text('{"fc": null, "minutes": 3}', encoding="utf-8")
+    assert before.with_file(path) == replace(before, fc=None, minutes=3)
     path.write_text(json.dumps(wanted.record()), encoding="utf-8")
     assert Settings().with_file(path) == wanted
 
@@ -66,8 +68,12 @@ def test_settings_come_from_a_file_by_name(tmp_path: Path) -> None:
         ("[1]", "holds no settings; expected"),
         ('{"learning_rat": 1}', "no setting 'learning_rat'. Did you mean 'learning_rate'"),
         ('{"adversary": {"rbg": 1}}', "no setting 'rbg'. Did you mean 'rgb'"),
-        ('{"adversary": 0.1}', "a setting in .*settings.json.* is of the wrong kind"),
-        ('{"learning_rate": "high"}', "a setting in .*settings.json.* is of the wrong kind"),
+        ('{"adversary": 0.1}', "adversary is 0.1 in a file of settings; expected a value like Adversary"),
+        ('{"dropout": "high"}', "dropout is 'high' in a file of settings; expected a value like 0.5"),
+        ('{"learning_rate": null}', "learning_rate is None in a file of settings"),
+        ('{"batch": 1.5}', "batch is 1.5 in a file of settings; expected a value like 16"),
+        ('{"auxiliary": 0}', "auxiliary is 0 in a file of settings; expected a value like True"),
+        ('{"learning_rate": "high"}', "learning_rate is 'high' in a file of settings"),
         ('{"dropout": 0.1, "batch": 0}', "batch is 0; expected at least 1"),
     ],
 )

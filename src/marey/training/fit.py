@@ -150,8 +150,9 @@ def _fitted(runner: "_Runner", classes: int, start: NetworkFile | None) -> tuple
     """The towers by the names of their stages, and the network that is made of them, trained."""
     towers = {}
     tower_rates = {"": 1.0} if start is None else runner.settings.tower_rates()
-    stages = (("appearance", "rgb"), ("motion", "flow")) if runner.settings.tower_steps else ()
-    for stage_name, stream in stages:
+    for stage_name, stream in (("appearance", "rgb"), ("motion", "flow")):
+        if stage_name not in runner.settings.stages:
+            continue
         with seeded(runner.settings.seed):  # for each network, so that a resumed run starts it from the same weights
             tower = TwoStream(classes, **{**runner.settings.architecture(), "frames": 1}, streams=(stream,))
         if start is not None:
@@ -288,9 +289,9 @@ class _Runner:
     def _limit_seconds(self, name: str) -> float | None:
         if self.settings.minutes is None:
             return None
-        done = dict.fromkeys([] if self.settings.tower_steps else ["appearance", "motion"]) | self.state["done"]
-        left = 60 * self.settings.minutes - sum(stage["seconds"] for stage in self.state["done"].values())
-        return float(left * _SHARES[name] / sum(share for stage, share in _SHARES.items() if stage not in done))
+        done = self.state["done"]
+        left = 60 * self.settings.minutes - sum(stage["seconds"] for stage in done.values())
+        return float(left * _SHARES[name] / sum(_SHARES[stage] for stage in self.settings.stages if stage not in done))
 
     def _save(self, stage: Stage | None) -> None:
         current = None if stage is None else stage.state

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from marey.errors import MareyError, did_you_mean, first_line
 from marey.training.adversary import Adversary
@@ -111,6 +111,12 @@ class Settings:
         names = ("size", "width", "frames", "stack", "step", "norm", "pooling", "fc", "dropout")
         return {name: getattr(self, name) for name in names}
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that are trained, in order."""
+        towers = ("appearance", "motion") if self.tower_steps else ()
+        return towers if self.fusion == "late" else (*towers, "fusion")
+
     def tower_rates(self) -> dict[str, float]:
         """Learning rates of a tower's own stage by how weights' names begin; the first that fits counts."""
         return {**self._kept_rates(), "": 1.0}
@@ -138,10 +144,7 @@ class Settings:
             raise MareyError(f"no settings can be read from '{path}': {first_line(error)}.") from None
         if not isinstance(given, dict):
             raise MareyError(f"'{path}' holds no settings; expected as {{\"learning_rate\": 0.001}}.")
-        try:
-            changed: Settings = _with(self, given)
-        except (TypeError, AttributeError):
-            raise MareyError(f"a setting in '{path}' is of the wrong kind; expected as in {self.record()}.") from None
+        changed: Settings = _with(self, given)
         return changed
 
     def record(self) -> dict[str, Any]:
@@ -151,16 +154,24 @@ class Settings:
 
 def _with(held: Any, given: Mapping[str, Any]) -> Any:
     """`held` with the given values by name, also of what it holds."""
-    known = [one.name for one in fields(held)]
-    for name in given:
+    known = {one.name: one.type for one in fields(held)}
+    values = {}
+    for name, value in given.items():
         if name not in known:
             near = did_you_mean(name, known)
             raise MareyError(f"there is no setting '{name}'.{near} There are {', '.join(known)}.")
-    inner = {name: getattr(held, name) for name in given}
-    return replace(
-        held,
-        **{
-            name: _with(inner[name], value) if isinstance(inner[name], Augmentation | Adversary) else value
-            for name, value in given.items()
-        },
-    )
+        before = getattr(held, name)
+        inner = isinstance(before, Augmentation | Adversary)
+        if not (isinstance(value, dict) if inner else _alike(value, before, known[name])):
+            raise MareyError(f"{name} is {value!r} in a file of settings; expected a value like {before!r}.")
+        values[name] = _with(before, value) if inner else value
+    return replace(held, **values)
+
+
+def _alike(value: object, before: object, kind: Any) -> bool:
+    """Whether a setting of this `kind`, its type, can be `value` instead of `before`."""
+    if value is None:
+        return type(None) in get_args(kind)
+    if isinstance(value, bool | str) or isinstance(before, bool | str):
+        return type(value) is type(before)
+    return isinstance(value, int) or (isinstance(value, float) and not isinstance(before, int))

@@ -69,8 +69,7 @@ def stream_inputs(
     check_method(flow)
     y, x = (0.5, 0.5) if crop == "center" else crop
     needed = span_frames(streams)
-    moving = any(stream.kind == "flow" for stream in streams)
-    if clip.maker is not None or (moving and _stored(clip) is not None):
+    if _comes_whole(clip, streams):
         loaded = load_clip(clip, streams, flow=flow, cache=cache, folder_rate=folder_rate, limits=limits)
         start = max(0, loaded.frames - needed) // 2 if start_frame is None else start_frame
         return loaded.window(streams, start, y, x, short=short)
@@ -138,7 +137,7 @@ def decoded_before(
     clip: Clip, streams: Sequence[Stream], *, flow: Method = "tvl1-fast", cache: FlowCache
 ) -> KeptClip | None:
     """The clip as `load_clip` left it in the cache, of which only what is asked for is read; None where it did not."""
-    if clip.maker is not None or (any(stream.kind == "flow" for stream in streams) and _stored(clip) is not None):
+    if _comes_whole(clip, streams):
         return None
     name = entry_name(clip, streams, flow=flow, folder_rate=25.0, limits=LIMITS)
     return None if name is None else kept_clip(cache, name, clip)
@@ -225,6 +224,11 @@ def _frames(
 
 def _stored(clip: Clip) -> StoredFlow | None:
     return flow_beside(clip.path) if clip.flow is None else clip.flow
+
+
+def _comes_whole(clip: Clip, streams: Sequence[Stream]) -> bool:
+    """Whether there is nothing to decode by windows or to keep: the clip is made, or its flow is stored as images."""
+    return clip.maker is not None or (any(one.kind == "flow" for one in streams) and _stored(clip) is not None)
 
 
 def _shown_numbers(clip: Clip, stored: StoredFlow, numbers: Sequence[int] | None, count: int) -> Sequence[int] | None:

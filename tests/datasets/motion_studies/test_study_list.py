@@ -13,7 +13,7 @@ from marey.datasets.clips_in import clips_in
 from marey.datasets.data_set import data_set
 from marey.datasets.motion_studies import StudySet
 from marey.datasets.motion_studies.casting import drawn_factors
-from marey.datasets.motion_studies.difficulty import named
+from marey.datasets.motion_studies.difficulty import Difficulty, named
 from marey.datasets.motion_studies.study_list import is_study_list, study_list, write_study_list
 from marey.errors import DatasetError, MareyError
 from marey.recording.record import record
@@ -98,7 +98,9 @@ def test_a_wrong_list_is_refused_in_a_line(tmp_path: Path, content: str, said: s
 
 def test_a_list_is_written_as_a_person_would(tmp_path: Path) -> None:
     path = tmp_path / "studies.json"
-    write_study_list(path, [StudySet(5), CELLS])
+    hard = replace(CELLS, seed=4, difficulty=Difficulty(clutter=3))
+    write_study_list(path, [StudySet(5), CELLS, hard])
+    assert study_list(path)[-1].maker == hard
     written: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     assert written["motion_studies"][0] == {"count": 5}
     assert written["motion_studies"][1]["classes"] == ["conjunction_one", "walk", "wave"]

@@ -1,24 +1,27 @@
 """Lists of motion studies: a file that says which clips are made, to be given wherever clips on disk can be."""
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from marey.datasets.clip_set import ClipSet
 from marey.datasets.listed_clip import beginning_of, text_of
+from marey.datasets.motion_studies.difficulty import Difficulty
 from marey.datasets.motion_studies.study_set import StudySet
 from marey.errors import DatasetError, did_you_mean
 from marey.video.encode import replacing
 
 _KEY = "motion_studies"
+_BEGINS = re.compile(rf'\s*\{{\s*"{_KEY}"')
 _NAMES = tuple(field.name for field in fields(StudySet) if field.name != "cache")
 
 
 def is_study_list(path: Path) -> bool:
     """Whether a file is such a list."""
-    return path.suffix.lower() == ".json" and beginning_of(path).lstrip().startswith(f'{{"{_KEY}"')
+    return path.suffix.lower() == ".json" and _BEGINS.match(beginning_of(path)) is not None
 
 
 def study_list(path: str | Path) -> ClipSet:
@@ -55,8 +58,7 @@ def write_study_list(path: str | Path, sets: Sequence[StudySet]) -> None:
         for one in sets
     ]
     with replacing(Path(path)) as temporary:
-        text = json.dumps({_KEY: entries}, indent=1, default=lambda value: value.__dict__)
-        temporary.write_text(text.replace('{\n "', '{"', 1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps({_KEY: entries}, indent=1, default=asdict) + "\n", encoding="utf-8")
 
 
 def _set(path: Path, number: int, entry: Any) -> StudySet:
@@ -68,6 +70,8 @@ def _set(path: Path, number: int, entry: Any) -> StudySet:
             raise DatasetError(f"entry {number} of '{path}' has '{name}'.{near} Expected {', '.join(_NAMES)}.")
     plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
     try:
+        if isinstance(plain.get("difficulty"), dict):
+            plain["difficulty"] = Difficulty(**plain["difficulty"])
         return StudySet(**plain)
     except (TypeError, AttributeError):
         raise DatasetError(

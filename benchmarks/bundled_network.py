@@ -17,10 +17,9 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -29,13 +28,10 @@ from bundled_card import CONJUNCTIONS, record, summary, tables
 from marey.datasets.motion_studies import StudySet
 from marey.datasets.motion_studies.study_list import write_study_list
 from marey.evaluation import Evaluation
-from marey.maxima import unit_maxima
-from marey.network import Network
 from marey.networks.loading import from_file
 from marey.networks.weights import NetworkFile, open_network, save, weights_hash
-from marey.real_maxima import put_bounds
+from marey.real_maxima import measure_maxima
 from marey.training.stage import clip_probabilities
-from marey.video.clips import starts
 
 METHODS = ("dis", "dis", "dis", "dis", "tvl1-fast", "dis", "dis", "dis")
 TRAINED_ON = StudySet(200, seed=1, frames=14, setting="biased", computed=0.2, methods=METHODS)
@@ -89,7 +85,7 @@ LINES = {
 
 
 def lists(count: int) -> dict[str, list[StudySet]]:
-    """Lists of clips by name, with at most `count` of each class; all but the even one with twice the conjunctions."""
+    """Lists of clips by name, at most `count` of each class; those of classes and cells have twice the conjunctions."""
 
     def doubled(sets: Sequence[StudySet]) -> list[StudySet]:
         more = [replace(one, first=one.first + one.count, classes=CONJUNCTIONS) for one in sets]
@@ -105,6 +101,7 @@ def lists(count: int) -> dict[str, list[StudySet]]:
         "v-classes": doubled(checked_on),
         "v-cells": cells(doubled(checked_on)),
         "v-even": checked_on,
+        "maxima": [replace(TRAINED_ON, count=min(3, count))],
     }
 
 
@@ -138,7 +135,8 @@ def measured(out: Path) -> None:
     """Real maxima and bounds, on clips of the training seed; accuracy, on seeds that nothing was chosen by."""
     files = opened(out)
     network = from_file(files["network"])
-    with_maxima(network, replace(TRAINED_ON, count=3))
+    layers = {str(name) for name, one in network.layers.items() if one.kind in ("Conv2d", "Conv3d", "Linear", "ReLU")}
+    measure_maxima(network, out / "maxima.json", layers)
     provenance = {**files["network"].provenance, "bounds": dict(network.bounds)}
     files["network"] = replace(files["network"], provenance=provenance, maxima=dict(network.maxima))
     late = replace(files["late"], provenance={**files["late"].provenance, "bounds": dict(network.bounds)})
@@ -182,25 +180,6 @@ def told_apart(file: NetworkFile, studies: StudySet) -> dict[str, float]:
     first = torch.tensor([clip.label == CONJUNCTIONS[0] for clip in clips])
     ordered = (difference[first][:, None] - difference[~first][None]).sign()
     return {"in order": float((ordered + 1).mean() / 2), "clips": len(clips)}
-
-
-def with_maxima(network: Network, studies: StudySet) -> None:
-    """Fill in the largest activation of every unit and the bound of the flow, as `marey maximize --clips` does."""
-    speeds: list[float] = []
-
-    def batches() -> Iterator[dict[str, torch.Tensor]]:
-        for clip in studies.clips():
-            loaded = studies.load(clip, network.streams)
-            parts = [loaded.window(network.streams, start) for start in starts(loaded, network.streams, 3)]
-            batch = {stream.name: torch.stack([part[stream.name] for part in parts]) for stream in network.streams}
-            speeds.append(float(batch["flow"].square().sum(1).mean().sqrt()))
-            yield batch
-
-    layers = [
-        str(name) for name, layer in network.layers.items() if layer.kind in ("Conv2d", "Conv3d", "Linear", "ReLU")
-    ]
-    network.maxima.update(unit_maxima(network, batches(), layers))
-    put_bounds(network, {"flow": median(speeds)})
 
 
 def main() -> None:

@@ -141,7 +141,8 @@ class Settings:
         try:
             given = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise MareyError(f"no settings can be read from '{path}': {first_line(error)}.") from None
+            reason = getattr(error, "strerror", None) or first_line(error)
+            raise MareyError(f"no settings can be read from '{path}': {reason}.") from None
         if not isinstance(given, dict):
             raise MareyError(f"'{path}' holds no settings; expected as {{\"learning_rate\": 0.001}}.")
         changed: Settings = _with(self, given)

@@ -356,12 +356,22 @@ def test_a_network_that_does_not_fit_its_streams_is_said_in_one_line() -> None:
     assert "\n" not in str(error.value) and isinstance(error.value.__cause__, RuntimeError)
 
 
-def test_a_lack_of_memory_is_no_network_that_does_not_fit() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+    ],
+)
+def test_a_lack_of_memory_is_no_network_that_does_not_fit(error: Exception) -> None:
     class Huge(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            raise torch.OutOfMemoryError("out of memory")
+            raise error
 
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(
+        NetworkError, match=r"^memory ran out when Huge ran on a single clip of rgb \(3, 2, 4, 4\); use"
+    ):
         _ = Network(Huge(), [rgb_frames(2, size=4)]).layers
 
 

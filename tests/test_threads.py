@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from marey.threads import Stopped, Work, stop_if_told
+from marey.threads import Stopped, Work, clip_threads, stop_if_told
 
 
 def test_work_that_is_stopped_ends_where_it_asks() -> None:
@@ -34,6 +34,22 @@ def test_only_the_thread_whose_work_it_is_is_told() -> None:
         thread.start()
         thread.join()
     assert told.is_set()
+
+
+def test_threads_that_load_clips_end_in_the_midst_when_nobody_waits_any_more() -> None:
+    midst = threading.Event()
+
+    def load() -> None:
+        midst.set()
+        while True:
+            time.sleep(0.01)
+            stop_if_told()
+
+    with clip_threads(2) as pool:
+        loading, waiting = pool.submit(load), [pool.submit(load) for _ in range(5)]
+        assert midst.wait(5)
+    assert isinstance(loading.exception(), Stopped)
+    assert any(one.cancelled() for one in waiting)
 
 
 _SCRIPT = """

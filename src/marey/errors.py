@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+import torch
+
 
 class MareyError(Exception):
     """Something the caller can put right; the message says in a line what was given, what was expected, what to do."""
@@ -45,3 +47,14 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of what an error of somebody else's code says, or its type where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, for which torch has no type of its own on a processor."""
+    words = str(error).lower()
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "out of memory" in words
+        or "can't allocate memory" in words
+        or "not enough memory" in words
+    )

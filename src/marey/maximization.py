@@ -11,7 +11,7 @@ from marey._version import __version__
 from marey.arithmetic import copy_for, faster_module, quick_passes
 from marey.ascent import ascend
 from marey.batches import Batch, Job, batch_of, halves, jobs_in_batches, scores_of
-from marey.errors import MareyError, NetworkError
+from marey.errors import MareyError, NetworkError, out_of_memory
 from marey.goals import Goal, Target, goals_of
 from marey.network import Network
 from marey.objectives import Objective
@@ -105,7 +105,7 @@ class _Run:
         try:
             return self._at_once(jobs, on_step)
         except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
         if len(jobs) == 1:
             goal = jobs[0].goal
@@ -141,16 +141,6 @@ class _Run:
             for place, (job, verdict) in enumerate(zip(jobs, verdicts, strict=True))
         ]
         return made, climb.interrupted
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    words = str(error).lower()
-    return (
-        isinstance(error, MemoryError | torch.OutOfMemoryError)
-        or "out of memory" in words
-        or "can't allocate memory" in words
-        or "not enough memory" in words
-    )
 
 
 def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> tuple[nn.Module, str]:

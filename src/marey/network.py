@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from marey.errors import NetworkError, did_you_mean, first_line
+from marey.errors import NetworkError, did_you_mean, first_line, out_of_memory
 from marey.layer import Layer, volume
 from marey.receptive_field import receptive_fields
 from marey.streams import Stream
@@ -185,10 +185,12 @@ class Network:
         try:
             with frozen(self.module):
                 found = receptive_fields(self.run, self.rest(), named, units_last=self.units_last)
-        except torch.OutOfMemoryError:
-            raise
-        except _FAILS as error:
+        except (*_FAILS, MemoryError) as error:
             shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in self.streams)
+            if out_of_memory(error):
+                raise NetworkError(
+                    f"memory ran out when {self.name} ran on a single clip of {shapes}; use smaller input."
+                ) from error
             reason = first_line(error).rstrip(".")
             raise NetworkError(
                 f"{self.name} does not run on a clip of {shapes}, passed on as {self.call}: {reason}. "

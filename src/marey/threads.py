@@ -21,12 +21,18 @@ _own = threading.local()
 
 @contextmanager
 def clip_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that load clips, each computing alone; what they have not begun is forgotten at the end."""
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(count, CLIP_THREADS, initializer=compute_alone, initargs=(threads,))
+    """Threads that load clips, each computing alone; at the end, as after Ctrl-C, what they are at ends soon, too."""
+    threads, work = torch.get_num_threads(), Work()
+
+    def begin() -> None:
+        compute_alone(threads)
+        _own.work = work
+
+    pool = ThreadPoolExecutor(count, CLIP_THREADS, initializer=begin)
     try:
         yield pool
     finally:
+        work.stop()
         pool.shutdown(cancel_futures=True)
 
 

@@ -90,8 +90,10 @@ class Recipe:
             raise MareyError(
                 f"slowness is {self.slowness}; expected one or more numbers of at least 0, as in 0 1 5 10."
             )
-        if self.steps < 1 or (self.step_size is not None and not self.step_size > 0):
-            raise MareyError(f"steps is {self.steps} and step_size {self.step_size}; both must be above 0.")
+        if self.steps < 1:
+            raise MareyError(f"steps is {self.steps}; expected at least 1.")
+        if self.step_size is not None and not self.step_size > 0:
+            raise MareyError(f"step_size is {self.step_size}; expected a number above 0, or None.")
         for name, known in (("parametrization", Name), ("precision", Precision), ("where", Where)):
             if getattr(self, name) not in get_args(known):
                 raise MareyError(f"{name} is '{getattr(self, name)}'; expected one of {', '.join(get_args(known))}.")

@@ -18,7 +18,7 @@ from marey.video.flow_cache import FlowCache
 
 def class_scores(
     network: Network,
-    clip: Clip | str | Path,
+    clip: Clip | LoadedClip | str | Path,
     *,
     windows: int = 5,
     flow: Method = "tvl1-fast",
@@ -29,13 +29,15 @@ def class_scores(
     Of a clip that is shorter than a window the last frame is held. Raises NetworkError for a network without class
     names, VideoError for a clip that cannot be read.
     """
-    _check(network, windows)
-    piece = clip if isinstance(clip, Clip) else Clip(Path(clip))
-    loaded = load_clip(piece, network.streams, flow=flow, cache=cache if cache is not None else FlowCache())
-    return _scores(network, loaded, windows)
+    check_classifier(network, windows)
+    if not isinstance(clip, LoadedClip):
+        piece = clip if isinstance(clip, Clip) else Clip(Path(clip))
+        clip = load_clip(piece, network.streams, flow=flow, cache=cache if cache is not None else FlowCache())
+    return _scores(network, clip, windows)
 
 
-def _check(network: Network, windows: int) -> None:
+def check_classifier(network: Network, windows: int) -> None:
+    """Raise NetworkError for a network that cannot classify, or no windows."""
     if not network.classes:
         raise NetworkError(
             f"{network.name} has no class names, so it cannot classify; give Network(..., classes=[...])."
@@ -79,7 +81,7 @@ def evaluated(
     left_out: list[LeftOut] = []
     held: list[str] = []
     damaged: list[tuple[str, str]] = []
-    _check(network, windows)
+    check_classifier(network, windows)
     for clip in clips:
         if clip.label not in network.classes:
             raise DatasetError(

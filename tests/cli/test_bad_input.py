@@ -102,7 +102,7 @@ def test_four_slownesses_are_four_numbers(marey: Marey, own: str, tmp_path: Path
             r"slowness is \(0.0, -1.0\); expected one or more numbers of at least 0",
         ),
         (["disc_left", "--slowness", "-1"], r"slowness is \(-1.0,\); expected"),
-        (["disc_left", "--steps", "0"], r"steps is 0 .* must be above 0"),
+        (["disc_left", "--steps", "0"], r"steps is 0; expected at least 1"),
         (["disc_left", "--device", "gpu"], r"cannot use device 'gpu'; expected cpu"),
         (["scores:0-1", "--mosaic"], r"layer 'scores' sees the whole frame: its units cannot share one picture"),
         (["disc_left", "--clips", "absent"], r"'absent' does not exist; expected a folder of clips"),

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 from marey.preferred_input import PreferredInput
@@ -43,6 +45,30 @@ def _recorded(marey: Marey, net: Path, few: Path, out: Path, *words: object) -> 
         out,
         *words,
     )
+
+
+@pytest.mark.parametrize("command", ["classify", "record", "top"])
+def test_clips_that_are_cut_off_are_named(marey: Marey, net: Path, tmp_path: Path, command: str) -> None:
+    folder = tmp_path / "clips" / "disc_left"
+    folder.mkdir(parents=True)
+    cut = folder / "cut.avi"
+    with av.open(str(cut), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        grain = np.random.default_rng(0).integers(0, 255, (20, 48, 64, 3), dtype=np.uint8)
+        for picture in grain:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    words = {
+        "classify": (net, cut),
+        "record": (net, tmp_path / "clips", "--layers", "scores", "--out", tmp_path / "recording"),
+        "top": (net, "disc_left", "--clips", tmp_path / "clips"),
+    }[command]
+    said = marey(command, *words, "--flow", "dis")
+    assert said.status == 0, said.err
+    shown = said.out.replace("\n", "")
+    assert "cut.avi: cut off: 10 of 20 frames are there; used as far as it can be read" in shown
 
 
 def test_record_stopped_says_that_the_same_line_goes_on(

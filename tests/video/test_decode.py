@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from marey.errors import VideoError
+from marey.video.container import Decoding
 from marey.video.decode import frames_between, is_steady, mean_rate, probe, read_frames, read_video
 
 WriteVideo = Callable[..., Path]
@@ -284,3 +285,17 @@ def test_real_clips_are_read_whole(real_clips: Path):
     assert np.diff(reordered.times_seconds) == pytest.approx(1 / 30)
     with_placeholders = read_video(real_clips / "ut_interaction" / "hugging" / "set2_49_19_1.avi")
     assert is_steady(with_placeholders.times_seconds)
+
+
+@pytest.mark.parametrize(
+    ("packets", "damaged", "fault"),
+    [
+        (20, 0, None),
+        (18, 0, None),  # headers are off by a frame or two
+        (10, 0, "cut off: 10 of 20 frames are there"),
+        (10, 1, "cut off: 10 of 20 frames are there, 1 of them damaged"),
+        (20, 1, "1 of 20 packets are damaged"),
+    ],
+)
+def test_what_a_file_lacks_is_said(packets: int, damaged: int, fault: str | None) -> None:
+    assert Decoding(packets=packets, damaged=damaged, promised=20).fault == fault

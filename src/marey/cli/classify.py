@@ -9,7 +9,7 @@ from rich.table import Table
 from torch import Tensor
 
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, NetArgument
-from marey.cli.tables import screen, table
+from marey.cli.tables import remarks, screen, table
 from marey.network import Network
 
 
@@ -37,19 +37,27 @@ def classify(
     device: DeviceOption = None,
 ) -> None:
     """Classify clips: probability and score of the best classes, averaged over windows spread over the clip."""
-    from marey.classify import class_scores
+    from marey.classify import check_classifier, class_scores
     from marey.cli.device import placed
     from marey.networks.loading import load
+    from marey.video.clips import Clip, load_clip, span_frames
+    from marey.video.flow_cache import FlowCache
 
     network = placed(load(net), device)
     maxima = _maxima(network, recording) if units or recording is not None else {}
+    check_classifier(network, windows)
     for clip in clips:
-        scores = class_scores(network, clip, windows=windows, flow=flow)
+        loaded = load_clip(Clip(clip), network.streams, flow=flow, cache=FlowCache())
+        scores = class_scores(network, loaded, windows=windows)
         probabilities = scores.softmax(0)
         shown = table(escape(str(clip)), right=("probability", "score"))
         for index in probabilities.argsort(descending=True)[:top].tolist():
             shown.add_row(escape(network.classes[index]), f"{probabilities[index]:.1%}", f"{scores[index]:.2f}")
         screen().print(shown)
+        short = loaded.frames < span_frames(network.streams)
+        damage = [(str(clip), loaded.damage)] if loaded.damage is not None else []
+        for line in remarks((), damage, [clip] if short else ()):
+            screen().print(line, highlight=False, markup=False, soft_wrap=True)
         if maxima:
             screen().print(_units_table(network, clip, maxima, count=top, windows=windows, flow=flow))
 

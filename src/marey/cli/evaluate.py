@@ -72,7 +72,8 @@ def evaluate(
     shown.print(class_table(found))
     if confusion:
         shown.print(confusion_table(found))
-    for line in (*dict.fromkeys(note for part in parts.values() for note in part.notes), *remarks(found)):
+    notes = dict.fromkeys(note for part in parts.values() for note in part.notes)
+    for line in (*notes, *remarks(found.left_out, found.damaged, found.held)):
         shown.print(line, highlight=False, markup=False)
     if out is not None:
         record = {

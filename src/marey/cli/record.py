@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption
-from marey.cli.tables import screen, table
+from marey.cli.tables import remarks, screen, table
 
 
 def record(
@@ -83,8 +83,8 @@ def record(
     right = f"{counts['right']} of {counts['of_known_class']}" if counts["of_known_class"] else "-"
     about.add_row(str(out), str(len(found.layers)), str(units), str(found.recorded), str(found.left_out), right)
     shown.print(about)
-    for one in found.failures:
-        shown.print(str(one), highlight=False, markup=False, soft_wrap=True)
+    for line in remarks(found.failures, found.damaged, found.held):
+        shown.print(line, highlight=False, markup=False, soft_wrap=True)
     if not found.recorded:
         raise VideoError(f"none of the {found.left_out} clips can be read, for the reasons above; nothing is recorded.")
     return 0

@@ -1,11 +1,12 @@
 """Tables for the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from marey.datasets.left_out import LeftOut
 from marey.evaluation import Evaluation
 
 
@@ -59,10 +60,11 @@ def confusion_table(found: Evaluation) -> Table:
     return shown
 
 
-def remarks(found: Evaluation) -> list[str]:
+def remarks(left_out: Iterable[LeftOut], damaged: Iterable[tuple[str, str]], held: Sized) -> list[str]:
     """A line for every clip that was left out or is damaged, and one for those that are too short."""
-    lines = [str(one) for one in found.left_out]
-    lines += [f"damaged: {path}: {what}; used as far as it can be read" for path, what in found.damaged]
-    if found.held:
-        lines.append(f"{len(found.held)} clips are shorter than the network's window: their last frame is held")
+    lines = [str(one) for one in left_out]
+    lines += [f"damaged: {path}: {what}; used as far as it can be read" for path, what in damaged]
+    if held:
+        count = "1 clip is" if len(held) == 1 else f"{len(held)} clips are"
+        lines.append(f"{count} shorter than the network's window: the last frame is held")
     return lines

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, GroupOption
-from marey.cli.tables import screen, table
+from marey.cli.tables import remarks, screen, table
 
 if TYPE_CHECKING:
     from marey.recording import Recording
@@ -91,8 +91,8 @@ def _recorded(
         folder = Path(temporary) / "recording" if out is None else writable(out)
         with reporting() as report:
             recording = record(network, found, layers, out=folder, settings=Settings(flow=flow), report=report)
-        for one in recording.failures:
-            screen().print(str(one), highlight=False, markup=False, soft_wrap=True)
+        for line in remarks(recording.failures, recording.damaged, recording.held):
+            screen().print(line, highlight=False, markup=False, soft_wrap=True)
         yield recording
 
 

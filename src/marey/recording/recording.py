@@ -128,6 +128,16 @@ class Recording:
         out = rows.filter(compute.is_valid(rows["failure"]))
         return tuple(LeftOut(*row) for row in zip(*(out[name].to_pylist() for name in names), strict=True))
 
+    @property
+    def damaged(self) -> tuple[tuple[str, str], ...]:
+        """(path, what it lacks) of clips that are cut off or damaged and were recorded as far as they can be read."""
+        return _damaged(read_table(self.folder / CLIPS, ["path", "damage"]))
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Paths of clips shorter than the network's window, whose last frame was held."""
+        return _held(read_table(self.folder / CLIPS, ["path", "held"]))
+
     def clip(self, number: int) -> Clip:
         """The clip with this number."""
         return self._clip_rows.clip(number)
@@ -275,16 +285,24 @@ class Recording:
             raise MareyError(f"the recording '{self.folder}' has no clip of a class that the network knows.")
         labels = torch.tensor([self.classes.index(label) for label in rows["label"].to_pylist()])
         scores = torch.tensor(rows["scores"].to_pylist())
-        damaged = rows.filter(compute.is_valid(rows["damage"]))
         return Evaluation(
             self.classes,
             tuple(rows["path"].to_pylist()),
             labels,
             scores.softmax(1),
             left_out=tuple(one for one in self.failures if one.label in self.classes),
-            held=tuple(rows.filter(rows["held"])["path"].to_pylist()),
-            damaged=tuple(zip(damaged["path"].to_pylist(), damaged["damage"].to_pylist(), strict=True)),
+            held=_held(rows),
+            damaged=_damaged(rows),
         )
+
+
+def _damaged(rows: pyarrow.Table) -> tuple[tuple[str, str], ...]:
+    found = rows.filter(compute.is_valid(rows["damage"]))
+    return tuple(zip(found["path"].to_pylist(), found["damage"].to_pylist(), strict=True))
+
+
+def _held(rows: pyarrow.Table) -> tuple[str, ...]:
+    return tuple(rows.filter(rows["held"])["path"].to_pylist())
 
 
 def _stream(values: Mapping[str, Any]) -> Stream:

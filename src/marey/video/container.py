@@ -39,11 +39,10 @@ class Decoding:
     @property
     def fault(self) -> str | None:
         """What is wrong with a file that was read to its end, in words; None where nothing is."""
-        if self.damaged:
-            return f"{self.damaged} of {self.packets} packets are damaged"
         if self.packets < (1 - _LOST_SHARE) * self.promised - 1:
-            return f"cut off: {self.packets} of {self.promised} frames are there"
-        return None
+            whole = f", {self.damaged} of them damaged" if self.damaged else ""
+            return f"cut off: {self.packets} of {self.promised} frames are there{whole}"
+        return f"{self.damaged} of {self.packets} packets are damaged" if self.damaged else None
 
 
 def opened(path: Path, limits: Limits) -> av.container.InputContainer:

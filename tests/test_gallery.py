@@ -67,6 +67,20 @@ def test_a_row_of_a_page_says_only_which_unit_it_is() -> None:
     assert picture_row(walk).subtitle == "scores:3, net: scores relative to generated clips"
 
 
+def test_one_picture_for_all_slownesses_is_drawn_once(tmp_path: Path) -> None:
+    still, moving = _result(replace(RGB, times=(0,))), _result(RGB)
+    assert still.still and not moving.still
+    row = picture_row(still)
+    assert row.still and row.appearance is not None and row.appearance.shape[:3] == (1, 3, 1)
+    assert len(picture_row(moving).captions) == 2 and len(row.captions) == 1
+    widths = []
+    for results in ([still], [still, moving]):
+        with Image.open(draw_overview(results, tmp_path / "overview.png")) as page:
+            widths.append(page.width)
+    assert widths[0] < widths[1]
+    assert {path.name for path in draw(still, tmp_path)} == {"contact_sheet.png", "preferred.mp4", "preferred.webp"}
+
+
 def test_an_overview_shows_all_results_of_one_sweep(tmp_path: Path) -> None:
     results = [_result(RGB, FLOW), _result(RGB, FLOW), _result(RGB, FLOW, slowness=(0.0,))]
     sizes = []

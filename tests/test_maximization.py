@@ -360,6 +360,27 @@ def test_a_unit_of_one_picture_sees_no_motion(known: ModuleType) -> None:
     assert all("sees no motion" in notes for notes in result.notes)
 
 
+def test_a_unit_of_one_picture_is_made_once_for_the_whole_sweep(
+    known: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = known.edge_network([(0.0, known.RED_GREEN), (90.0, known.RED_GREEN)])
+    sizes: list[int] = []
+
+    def counted(batch: Batch, module: nn.Module, recipe: Recipe, **rest: Any) -> Ascent:
+        sizes.append(len(batch))
+        return ascend(batch, module, recipe, **rest)
+
+    monkeypatch.setattr(maximization, "ascend", counted)
+    results = maximize(network, ["edges:0", "edges:1"], recipe=QUICK)
+    assert sizes == [2]
+    for result in results:
+        assert result.still and result.slowness == QUICK.slowness and len(set(result.scores)) == 1
+        assert result.frames["rgb"][0].equal(result.frames["rgb"][1])
+        assert result.history.shape == (QUICK.steps, len(QUICK.slowness))
+    (fast,) = maximize(network, "edges:0", recipe=replace(QUICK, slowness=QUICK.slowness[-1:]))
+    assert fast.frames["rgb"].allclose(results[0].frames["rgb"][-1:])
+
+
 def test_a_network_of_moving_rgb_sees_motion() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv3d(3, 2, (3, 3, 3), bias=False))

@@ -98,10 +98,14 @@ def scores_of(batch: Batch, windows: dict[str, Tensor], module: nn.Module | None
 
 
 def jobs_in_batches(goals: Sequence[Goal], recipe: Recipe) -> Iterator[list[Job]]:
-    """Every goal at every slowness, in groups that fit one forward pass: goals that see the same part of the input."""
+    """Every goal at every slowness, in groups that fit one forward pass: goals that see the same part of the input.
+
+    A goal that sees a single picture comes at the first slowness alone: it would be the same at all.
+    """
     groups: dict[Hashable, list[Job]] = {}
     for place, goal in enumerate(goals):
-        groups.setdefault(goal.region.form, []).extend(Job(place, goal, chi) for chi in recipe.slowness)
+        sweep = recipe.slowness[:1] if goal.region.still else recipe.slowness
+        groups.setdefault(goal.region.form, []).extend(Job(place, goal, chi) for chi in sweep)
     for jobs in groups.values():
         elements = sum(math.prod(stream.shape) for stream in jobs[0].goal.region.streams)
         most = max(1, min(256, _ELEMENTS // elements)) if recipe.batch is None else recipe.batch

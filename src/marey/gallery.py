@@ -21,16 +21,18 @@ def picture_row(result: PreferredInput, *, fields: int | None = None, alone: boo
     """What is drawn of a result; with `fields`, at most so many flow fields from the middle of the clip.
 
     Unless `alone`, the network and what scores are relative to are not said, which stand once for all rows of a page.
+    What is the same at every slowness is drawn once.
     """
     rgb, flow = result.stream("rgb"), result.stream("flow")
     motion = None if flow is None else result.frames[flow.name]
+    count = 1 if result.still else len(result.slowness)
     return PictureRow(
         title=result.label,
         subtitle=", ".join(_where(result) + ([_scores(result)] if alone else [])),
-        appearance=None if rgb is None else result.frames[rgb.name],
+        appearance=None if rgb is None else result.frames[rgb.name][:count],
         motion=motion if motion is None or fields is None else _middle(motion, fields),
-        chis=result.slowness,
-        captions=tuple(_caption(result, place) for place in range(len(result.slowness))),
+        chis=result.slowness[:count],
+        captions=tuple(_caption(result, place) for place in range(count)),
     )
 
 

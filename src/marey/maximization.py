@@ -163,10 +163,14 @@ def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> tuple[nn.Modu
 
 
 def _result(network: Network, goal: Goal, made: Sequence[_Made], recipe: Recipe) -> PreferredInput:
+    slowness = tuple(one.job.slowness for one in made)
+    if goal.region.still:  # made once, and the same at all
+        slowness = recipe.slowness
+        made = [*made] * len(slowness)
     return PreferredInput(
         target=str(goal.objective),
         label=goal.label,
-        slowness=tuple(one.job.slowness for one in made),
+        slowness=slowness,
         streams=goal.region.streams,
         frames={name: torch.stack([one.frames[name] for one in made]) for name in made[0].frames},
         scores=tuple(one.verdict.score for one in made),

@@ -76,6 +76,11 @@ class PreferredInput:
         """Whether Ctrl-C ended the run early."""
         return any("interrupted" in note for notes in self.notes for note in notes)
 
+    @property
+    def still(self) -> bool:
+        """Whether the unit sees a single picture, which is the same at every slowness."""
+        return all(stream.still for stream in self.streams)
+
     def stream(self, kind: str) -> Stream | None:
         """The first stream of a kind, "rgb" or "flow"; None where the unit sees none."""
         return next((stream for stream in self.streams if stream.kind == kind), None)

@@ -55,6 +55,11 @@ class Region:
         return tuple(stream for stream in self.network.streams if stream.name in self.corners)
 
     @property
+    def still(self) -> bool:
+        """Whether no motion is seen, so that the slowness changes nothing."""
+        return all(stream.still for stream in self.streams)
+
+    @property
     def form(self) -> Hashable:
         """Equal for regions whose crops may share a forward pass, wherever in the frame they lie."""
         return (self.mode, self.layers, self.position, self.windows, tuple(stream.shape for stream in self.streams))

@@ -130,6 +130,11 @@ class Stream:
         return len(self.times)
 
     @property
+    def still(self) -> bool:
+        """Whether it shows a single picture, and so no motion."""
+        return self.kind == "rgb" and self.frames == 1
+
+    @property
     def shape(self) -> tuple[int, int, int, int]:
         """Channels, frames, height and width of one physical input."""
         return (self.channels, self.frames, self.height, self.width)

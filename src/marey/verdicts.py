@@ -48,7 +48,7 @@ def verdicts_of(
         scores = _scores(batch, frames)
         lost = ~torch.isfinite(scores)
         scores = scores.nan_to_num(0.0, 0.0, 0.0)
-        moving = any(stream.kind == "flow" or stream.frames > 1 for stream in streams.values())
+        moving = not batch.region.still
         unmoved = _scores(batch, _stilled(frames, streams)) if moving else None
         terms = {"score": climb.strengths.to(device) * scores} | prior_terms(
             offsets, batch, recipe, climb.kappas.to(device)

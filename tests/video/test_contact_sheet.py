@@ -143,6 +143,18 @@ def test_an_overview_of_an_rgb_network_shows_every_chi() -> None:
     assert overview([row(streams="rgb")]).shape[1] > 3 * 112
 
 
+def test_a_single_picture_has_no_chi_and_stands_beside_any_sweep() -> None:
+    picture = PictureRow("a:1", appearance=torch.rand(1, 3, 1, 32, 32), captions=("0.5 of maximum",))
+    chi = np.asarray(text_block("chi = 0", size=13, color=QUIET))
+    for page in (paper_row(picture), overview([picture, picture])):
+        assert holds(page, np.asarray(text_block("0.5 of maximum", size=12, color=QUIET)))
+        assert not holds(page, chi)
+    mixed = overview([picture, row("b:2")])
+    assert holds(mixed, chi) and holds(mixed, np.asarray(text_block("0.5 of maximum", size=12, color=QUIET)))
+    film = PictureRow("a:1", appearance=torch.rand(1, 3, 2, 32, 32))
+    assert holds(paper_row(film), chi)
+
+
 def test_units_with_other_chis_do_not_share_an_overview() -> None:
     with pytest.raises(MareyError, match=r"'b:2' has chi 0, 5 and 'a:1' has chi 0, 1, 10; an overview needs the same"):
         overview([row("a:1"), row("b:2", chis=(0.0, 5.0))])

@@ -157,15 +157,15 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def summary(result: PreferredInput) -> str:
-    """One line: the score at every slowness, and what must be said."""
+    """One line: the score at every slowness that makes a difference, and what must be said."""
     parts = []
-    for place, chi in enumerate(result.slowness):
+    for place, chi in enumerate(result.slowness[:1] if result.still else result.slowness):
         words = [f"{result.scores[place]:.2f}"]
         recognized = result.recognized[place]
         if recognized is not None:
             words.append(f"is {recognized}")
         words += [note.split(":")[0] for note in result.notes[place]]
-        parts.append(f"chi {chi:g}: {', '.join(words)}")
+        parts.append(", ".join(words) if result.still else f"chi {chi:g}: {', '.join(words)}")
     return f"[bold]{escape(result.label)}[/bold]  {escape(' | '.join(parts))}  (of {result.maximum_source})"
 
 

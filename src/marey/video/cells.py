@@ -131,7 +131,9 @@ def caption(row: PictureRow, place: int, width: int) -> list[Block]:
 
 
 def chi_labels(row: PictureRow) -> list[str]:
-    """What stands over every column, slow to fast: chi, and which field of the motion is shown."""
+    """What stands over every column, slow to fast: chi, and which field of the motion is shown; nothing if still."""
+    if row.still:
+        return [""]
     labels = []
     for place in row.slow_to_fast:
         label = chi_text(row.chis[place])
@@ -147,7 +149,7 @@ def sweep_head(name: str, labels: Sequence[str], *, cell: int) -> Block:
     under = beside([text_block(label, size=13, color=QUIET, width=cell, most_lines=1) for label in labels], gap=GAP)
     word = text_block(name, size=14)
     if len(labels) < 2:
-        return below([word, under], gap=2)
+        return below([word, under], gap=2) if labels[0] else placed(word, width=width, height=1, across="start")
     room = width - word.width - 16
     if room < 110:
         return below([word, from_to("slow", "fast", width=width), under], gap=2)
@@ -163,8 +165,13 @@ def footnote(rows: Sequence[PictureRow], *, max_px: float, contrast: Contrast, w
             of = str(lengths[0]) if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
             notes.append(f"Motion: for each chi, the strongest of its {of} flow fields.")
         notes.append(f"White: no motion; full color: {max_px:g} px/frame; darker: faster.")
-    if any(row.appearance is not None for row in rows):
-        frame = "Appearance: middle frame"
-        notes.append(frame + ", contrast stretched for each chi alone." if contrast == "stretch" else frame + ".")
-    notes.append("chi weighs change over time: the larger, the slower.")
+    shown = [row for row in rows if row.appearance is not None]
+    if shown:
+        frame = "Appearance" if all(row.still for row in shown) else "Appearance: middle frame"
+        if contrast == "stretch":
+            notes.append(f"{frame}, contrast stretched for each chi alone.")
+        elif ":" in frame:
+            notes.append(f"{frame}.")
+    if not all(row.still for row in rows):
+        notes.append("chi weighs change over time: the larger, the slower.")
     return text_block(" ".join(notes), size=12, color=QUIET, width=width)

@@ -68,7 +68,7 @@ def overview(
     """Many units on one page: of each, appearance and motion at every chi, slow to fast; one scale and legend for all.
 
     `note` is what belongs to all of them, and stands at the end. Raises MareyError when the units do not have the same
-    chis.
+    chis; a single picture stands for all.
     """
     refuse_empty(rows)
     _refuse_other_chis(rows)
@@ -80,7 +80,8 @@ def overview(
     name_width = min(_WIDEST_NAME, max(text_width(text, 15) for row in rows for text in (row.title, row.subtitle)) + 4)
     has_appearance = bool(flows) and any(row.appearance is not None for row in rows)
 
-    labels = [chi_text(chi) for chi in sorted(rows[0].chis, reverse=True)]
+    sweep = next((row.chis for row in rows if not row.still), None)
+    labels = [""] if sweep is None else [chi_text(chi) for chi in sorted(sweep, reverse=True)]
     heads = [space(name_width)]
     if has_appearance:
         heads.append(text_block("appearance", size=14, width=cells.width))
@@ -98,11 +99,12 @@ def overview(
 
 
 def _refuse_other_chis(rows: Sequence[PictureRow]) -> None:
-    for row in rows:
-        if sorted(row.chis) != sorted(rows[0].chis):
-            given, expected = (", ".join(f"{chi:g}" for chi in sorted(some.chis)) for some in (row, rows[0]))
+    swept = [row for row in rows if not row.still]
+    for row in swept:
+        if sorted(row.chis) != sorted(swept[0].chis):
+            given, expected = (", ".join(f"{chi:g}" for chi in sorted(some.chis)) for some in (row, swept[0]))
             raise MareyError(
-                f"'{row.title}' has chi {given} and '{rows[0].title}' has chi {expected}; "
+                f"'{row.title}' has chi {given} and '{swept[0].title}' has chi {expected}; "
                 "an overview needs the same for all. Make a contact sheet, or an overview for each."
             )
 
@@ -111,6 +113,9 @@ def _line(row: PictureRow, cells: Cells, name_width: int, *, has_appearance: boo
     """Name, appearance and motion of one unit."""
     name = name_of(row, sizes=(15, 13), width=name_width)
     blocks = [placed(name, width=name_width, height=cells.height, across="start")]
+    if row.still:
+        picture = below([cells.appearance_of(row, 0), *caption(row, 0, cells.width)], gap=3)
+        return beside([*blocks, picture], gap=2 * GAP)
     if has_appearance:
         shows = row.appearance is not None
         blocks.append(cells.appearance_of(row, row.slow_to_fast[0]) if shows else cells.missing("no appearance"))

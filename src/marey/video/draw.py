@@ -63,6 +63,11 @@ class PictureRow:
             )
 
     @property
+    def still(self) -> bool:
+        """Whether it is a single picture, of which no slowness need be said."""
+        return self.motion is None and self.appearance is not None and self.appearance[:, 0, :, 0, 0].numel() == 1
+
+    @property
     def slow_to_fast(self) -> list[int]:
         """The places of the chis, largest chi first."""
         return sorted(range(len(self.chis)), key=lambda place: -self.chis[place])

@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from marey.video.cells import GAP, MARGIN, Cells, caption, sweep_head, with_contrast
+from marey.video.cells import GAP, MARGIN, Cells, caption, chi_text, sweep_head, with_contrast
 from marey.video.draw import (
     Contrast,
     Enlarge,
@@ -73,7 +73,8 @@ def _composed(
     name = " and ".join(
         name for name, clips in (("appearance", row.appearance), ("motion", row.motion)) if clips is not None
     )
-    head = sweep_head(name, [f"chi = {row.chis[k]:g}" for k in order], cell=cells.width)
+    labels = [""] if row.still else [chi_text(row.chis[k]) for k in order]
+    head = sweep_head(name, labels, cell=cells.width)
     words = [
         placed(text_block(name, size=13, color=QUIET, width=gutter, align="end"), width=gutter, height=cells.height)
         for name, _ in lines

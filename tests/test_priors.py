@@ -12,10 +12,10 @@ from marey.maximization import maximize
 from marey.network import Network
 from marey.networks.two_stream import TwoStream
 from marey.objectives import unit
-from marey.priors import levelled
+from marey.priors import levelled, prior_weights
 from marey.recipe import Recipe
 from marey.region import whole
-from marey.regularizers import differences
+from marey.regularizers import VARIATION_SCALE, differences
 from marey.streams import Stream
 from marey.transforms import Jitter
 
@@ -35,6 +35,17 @@ def _batch(references: tuple[int, ...]) -> Batch:
         jitter=Jitter(0),
         references=references,
     )
+
+
+@pytest.mark.parametrize(("kernel", "share"), [(3, (3 / 40) ** 2), (20, 0.25), (40, 1.0), (50, 1.0)])
+def test_variation_weighs_less_for_units_that_see_little(kernel: int, share: float) -> None:
+    stream = Stream("flow", "flow", times=(0, 1, 2), height=60, width=60)
+    network = Network(nn.Sequential(nn.Conv3d(2, 1, (1, kernel, kernel))), [stream])
+    batch = replace(_batch((0,)), region=whole(network, ["0"]))
+    energy, space, time = prior_weights(batch, replace(RECIPE, slowness=(1.0,)), kappas=torch.ones(1))["flow"]
+    full = RECIPE.variation / (2.0 / VARIATION_SCALE) ** 2
+    assert (float(energy), float(space)) == pytest.approx((RECIPE.energy, share * full))
+    assert float(time) == pytest.approx(batch.slowness[0] * float(space))
 
 
 def test_an_input_that_varies_less_than_its_reference_gets_a_smaller_spatial_weight() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from marey.maximization import maximize
 from marey.network import Network
+from marey.networks.loading import load
 from marey.preferred_input import PreferredInput
 from marey.recipe import Recipe
 from marey.regularizers import differences
@@ -44,6 +45,13 @@ def test_an_edge_of_one_color_is_found_at_every_orientation(known: ModuleType) -
         for chi in range(len(result.slowness)):
             found = known.edge_angle_deg(_picture(result, chi), color)
             assert _shows_edge(known, _picture(result, chi), angle, color), f"{angle} asked, {found} found"
+
+
+@pytest.mark.parametrize(("layer", "least"), [("rgb.conv1_2", 0.6), ("rgb.conv2_2", 0.5), ("flow.conv2_2", 0.65)])
+def test_the_first_filters_of_a_network_want_more_than_one_color(layer: str, least: float) -> None:
+    network = load("motion-studies")
+    results = maximize(network, [f"{layer}:{k}" for k in range(6)], recipe=replace(SHIPPED, slowness=(0.0,)))
+    assert sum(result.scores[0] for result in results) / len(results) > least  # of what real clips excite
 
 
 def test_motion_is_found_with_its_direction_and_speed_at_every_slowness(known: ModuleType) -> None:

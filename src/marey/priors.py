@@ -12,6 +12,9 @@ from marey.recipe import Recipe
 from marey.region import Region
 from marey.regularizers import VARIATION_SCALE
 
+_SEEN = 40
+"""Pixels that a unit sees from which on variation is weighed in full: those of VGG's conv3_3."""
+
 _STEERING, _STEERED_RANGE = 0.06, 100.0
 """How fast, per step and unit of lacking score, and how far a strength moves where there is a target."""
 
@@ -29,15 +32,18 @@ def swept(region: Region) -> set[str]:
 def prior_weights(batch: Batch, recipe: Recipe, *, kappas: Tensor | None = None) -> dict[str, Tensor]:
     """By stream, the weights (3, input) of energy and of variation in space and in time, as `priors_of` takes them.
 
-    `kappas` weigh the spatial variation of the streams of the sweep, one for each input; None: the recipe's.
+    `kappas` weigh the spatial variation of the streams of the sweep, one for each input; None: the recipe's. A pattern
+    at half of its size has twice the differences from pixel to pixel: for units that see less than `_SEEN` pixels
+    variation counts in parts of what they see. Otherwise the first filters of a network would all want one color.
     """
+    small = min(1.0, batch.region.sees / _SEEN) ** 2
     device = batch.region.network.device
     slowness = torch.tensor(batch.slowness, device=device)
     same = torch.ones_like(slowness)
     moving = swept(batch.region)
     weights = {}
     for name, bound in batch.bounds.items():
-        share = recipe.variation / (bound / VARIATION_SCALE) ** 2
+        share = small * recipe.variation / (bound / VARIATION_SCALE) ** 2
         kappa = kappas if kappas is not None and name in moving else recipe.kappa * same
         chi = recipe.kappa * (slowness if name in moving else recipe.stillness * same)
         weights[name] = torch.stack((recipe.energy * same, share * kappa, share * chi))

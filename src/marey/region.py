@@ -60,6 +60,18 @@ class Region:
         return all(stream.still for stream in self.streams)
 
     @property
+    def sees(self) -> int:
+        """Pixels that a position of the layers sees, down or across, whichever is more; at most the streams' size."""
+        sides = max(max(stream.height, stream.width) for stream in self.streams)
+        seen = [
+            axis.length if axis.stride > 0 else sides
+            for layer in self.layers
+            for axes in self.network.layer(layer).receptive_field.streams.values()
+            for axis in axes[1:]
+        ]
+        return min(sides, max(seen, default=sides))
+
+    @property
     def form(self) -> Hashable:
         """Equal for regions whose crops may share a forward pass, wherever in the frame they lie."""
         return (self.mode, self.layers, self.position, self.windows, tuple(stream.shape for stream in self.streams))

@@ -141,7 +141,7 @@ def test_slowness_weighs_flow_in_time_and_stillness_rgb_beside_it() -> None:
         terms = prior_terms(shown, batch, recipe)
         return {name: float(terms[f"variation of {name} in time"] / differences(shown[name])[1]) for name in shown}
 
-    size = 6.5**2
+    size = (6.5 / 40) ** 2  # units that see a single pixel
     assert in_time(both, "sum", 3.0) == pytest.approx({"rgb": 2 * 7.0 * size, "flow": 2 * 3.0 * size}, rel=1e-4)
     assert in_time(alone, "0", 3.0) == pytest.approx({"rgb": 2 * 3.0 * size}, rel=1e-4)
 
@@ -149,7 +149,7 @@ def test_slowness_weighs_flow_in_time_and_stillness_rgb_beside_it() -> None:
 def test_with_a_target_the_score_ends_near_it() -> None:
     torch.manual_seed(0)
     network = _network(nn.Sequential(nn.Conv3d(2, 1, 3)))
-    recipe = replace(Recipe(), steps=300, precision="fp32", tolerance=0.0)
+    recipe = replace(Recipe(), steps=300, precision="fp32", tolerance=0.0, target=0.4)
     with frozen(network.module):
         batch = _batch(network, [unit("0:0@0,1,1"), unit("0:0@0,1,1")], targets=(0.2, 0.4), jitter=Jitter(0))
         climb = ascend(batch, network.module, recipe)

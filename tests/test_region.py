@@ -182,7 +182,9 @@ def test_where_a_neuron_sees_everything_deep_maps_are_still_small() -> None:
 
 
 def test_how_much_a_position_sees_is_known_of_every_region() -> None:
-    network = Network(nn.Sequential(*_vgg(3), nn.Flatten(), nn.Linear(8 * 12 * 12, 2)), [rgb_frames(1, size=48, layout="n c h w")])
+    network = Network(
+        nn.Sequential(*_vgg(3), nn.Flatten(), nn.Linear(8 * 12 * 12, 2)), [rgb_frames(1, size=48, layout="n c h w")]
+    )
     for name, sees in (("0", 3), ("2", 5), ("5", 10)):
         assert region_of(network, Unit(name, 0, (0, 3, 3))).sees == whole(network, [name]).sees == sees
     assert whole(network, ["2", "5"]).sees == 10

@@ -34,9 +34,10 @@ def prior_weights(batch: Batch, recipe: Recipe, *, kappas: Tensor | None = None)
 
     `kappas` weigh the spatial variation of the streams of the sweep, one for each input; None: the recipe's. A pattern
     at half of its size has twice the differences from pixel to pixel: for units that see less than `_SEEN` pixels
-    variation counts in parts of what they see. Otherwise the first filters of a network would all want one color.
+    variation counts in parts of what they see. Otherwise the first filters of a network would all want one color. With
+    a target it counts in full, as the strength is steered to what the score takes.
     """
-    small = min(1.0, batch.region.sees / _SEEN) ** 2
+    small = min(1.0, batch.region.sees / _SEEN) ** 2 if recipe.target is None else 1.0
     device = batch.region.network.device
     slowness = torch.tensor(batch.slowness, device=device)
     same = torch.ones_like(slowness)

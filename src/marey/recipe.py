@@ -25,7 +25,7 @@ class Recipe:
         the spatial weight of the slower inputs of a sweep is steered so that they vary in space as much as the
         fastest, and chi changes time only.
     strength, energy, variation
-        weights of score / real maximum, of R_B and of R_TV; the last is (rho / 40)² of it where a unit sees rho < 40 px.
+        weights of score / real maximum, of R_B and of R_TV, which is less for units that see less than 40 px.
     exponent
         alpha of R_B: 3 as published keeps all values small; 1 prefers few places with large values to many with
         small ones.

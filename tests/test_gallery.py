@@ -67,6 +67,15 @@ def test_a_row_of_a_page_says_only_which_unit_it_is() -> None:
     assert picture_row(walk).subtitle == "scores:3, net: scores relative to generated clips"
 
 
+def test_of_a_mosaic_the_grid_is_said_and_no_sum_of_units() -> None:
+    mosaic = replace(
+        _result(RGB),
+        target=" + ".join(f"0.2 * a:{k}@0,1,1" for k in range(5)),
+        made={"network": "net", "mosaic": {"units": [f"a:{k}" for k in range(5)], "rows": 2, "columns": 3}},
+    )
+    assert picture_row(mosaic, alone=False).subtitle == "5 units, row by row, 3 in a row"
+
+
 def test_one_picture_for_all_slownesses_is_drawn_once(tmp_path: Path) -> None:
     still, moving = _result(replace(RGB, times=(0,))), _result(RGB)
     assert still.still and not moving.still

@@ -64,7 +64,10 @@ def _middle(motion: Tensor, fields: int) -> Tensor:
 
 
 def _where(result: PreferredInput) -> list[str]:
-    """The unit of a result that is called otherwise; its position only where there are others."""
+    """The unit of a result that is called otherwise; its position only where there are others. Of a mosaic the grid."""
+    if "mosaic" in result.made:
+        grid = result.made["mosaic"]
+        return [f"{len(grid['units'])} units, row by row, {grid['columns']} in a row"]
     return [] if result.target.startswith(result.label) else [result.target.removesuffix("@0,0,0")]
 
 

@@ -11,6 +11,7 @@ from marey.video.contact_sheet import contact_sheet, overview
 from marey.video.draw import PictureRow, wheel_legend
 from marey.video.flow_colors import Picture
 from marey.video.paper_row import paper_row
+from marey.video.preferred_video import preferred_video
 from marey.video.typeset import QUIET, beside, spelled, text_block, text_width
 
 
@@ -141,6 +142,14 @@ def test_an_overview_has_one_legend_and_one_scale() -> None:
 
 def test_an_overview_of_an_rgb_network_shows_every_chi() -> None:
     assert overview([row(streams="rgb")]).shape[1] > 3 * 112
+
+
+def test_long_names_do_not_widen_the_page() -> None:
+    for short in (row(), row(chis=(0.0,), streams="rgb"), PictureRow("a:1", appearance=torch.rand(1, 3, 1, 32, 32))):
+        long = replace(short, subtitle=" + ".join(f"0.0625 * conv2_2:{k}@0,4,4" for k in range(16)))
+        for draw in (paper_row, preferred_video):
+            widths = [draw(one).shape[-2] for one in (replace(short, subtitle=""), long)]
+            assert widths[1] <= max(widths[0], 420 + 2 * 28) + 1, draw.__name__
 
 
 def test_a_single_picture_has_no_chi_and_stands_beside_any_sweep() -> None:

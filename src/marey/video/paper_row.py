@@ -41,6 +41,7 @@ _COMPONENTS: tuple[tuple[Component | None, str], ...] = (
 _STRIP_GAP = 6
 _SMALLEST_CELL = 76  # of a strip, with its hairline: ten fields of a stack then fit under four columns
 _NARROWEST_STRIP = 640
+_NARROWEST_NAME = 420
 
 
 def paper_row(
@@ -72,7 +73,13 @@ def row_block(
     cells = Cells(cell_size(*clips.shape[-2:], least=160), max_px, enlarge)
     name = "appearance" if contrast == "as is" else "appearance, stretched"
     sweep = _sweep(row, cells, name, all_appearances)
-    parts = [name_of(row, sizes=(24, 15)), sweep, *_strips(row, cells, sweep.width, all_appearances)]
+    room = max(sweep.width, _NARROWEST_NAME)
+    long = max(text_width(row.title, 24), text_width(row.subtitle, 15)) > room
+    parts = [
+        name_of(row, sizes=(24, 15), width=room if long else None),
+        sweep,
+        *_strips(row, cells, sweep.width, all_appearances),
+    ]
     width = max(part.width for part in parts)
     return below([*parts, footnote([row], max_px=max_px, contrast=contrast, width=width)], gap=20)
 

@@ -16,8 +16,21 @@ from marey.video.draw import (
 )
 from marey.video.flow_colors import Picture, nice_max_px
 from marey.video.moving_texture import moving_texture
-from marey.video.typeset import HAIRLINE, INK, QUIET, below, beside, margined, placed, space, text_block, text_width
+from marey.video.typeset import (
+    HAIRLINE,
+    INK,
+    QUIET,
+    Block,
+    below,
+    beside,
+    margined,
+    placed,
+    space,
+    text_block,
+    text_width,
+)
 
+_NARROWEST_TITLE = 420
 _LEAST_PICTURES = 24  # a loop of about a second at 25 pictures per second
 
 
@@ -67,14 +80,12 @@ def _composed(
 ) -> Picture:
     """The loops in their places on a page of words, with a clock below that shows which field is seen."""
     order = row.slow_to_fast
-    title = text_block(row.title, size=20)
-    if row.subtitle:
-        title = beside([title, text_block(row.subtitle, size=15, color=QUIET)], gap=14, align="center")
     name = " and ".join(
         name for name, clips in (("appearance", row.appearance), ("motion", row.motion)) if clips is not None
     )
     labels = [""] if row.still else [chi_text(row.chis[k]) for k in order]
     head = sweep_head(name, labels, cell=cells.width)
+    title = _title(row, max(gutter + GAP + head.width, _NARROWEST_TITLE))
     words = [
         placed(text_block(name, size=13, color=QUIET, width=gutter, align="end"), width=gutter, height=cells.height)
         for name, _ in lines
@@ -111,6 +122,17 @@ def _composed(
             frames[:, y : y + height, x : x + width] = loop
     _draw_clock(frames, x=x0, y=page.height - MARGIN - 6, width=head.width, length=length, steps=steps)
     return frames
+
+
+def _title(row: PictureRow, room: int) -> Block:
+    """Title and subtitle, side by side where there is room for both."""
+    title = text_block(row.title, size=20, width=room if text_width(row.title, 20) > room else None)
+    if not row.subtitle:
+        return title
+    wide = text_width(row.subtitle, 15)
+    if title.width + 14 + wide <= room:
+        return beside([title, text_block(row.subtitle, size=15, color=QUIET)], gap=14, align="center")
+    return below([title, text_block(row.subtitle, size=15, color=QUIET, width=room if wide > room else None)], gap=2)
 
 
 def _draw_clock(frames: Picture, *, x: int, y: int, width: int, length: int, steps: int) -> None:

@@ -158,6 +158,18 @@ def test_a_channel_everywhere_reads_the_mean_over_all_positions(network: Network
     assert float(mean) / result.maximum == pytest.approx(result.scores[1], rel=1e-3)
 
 
+@pytest.mark.parametrize(("kernel", "stride", "crowded"), [(3, 1, 2.5), (3, 3, 1.0), (12, 1, 1.0), (6, 2, 2.0)])
+def test_of_a_mean_over_positions_that_share_what_they_see_the_maximum_is_smaller(
+    kernel: int, stride: int, crowded: float
+) -> None:
+    network = Network(nn.Sequential(nn.Conv3d(3, 1, (1, kernel, kernel), stride=stride)), [rgb_frames(1, size=12)])
+    network.maxima["0"] = torch.tensor([3.0])
+    everywhere, central = (
+        maximize(network, "0:0", recipe=replace(QUICK, steps=1, where=where))[0] for where in ("everywhere", "center")
+    )
+    assert (central.maximum, everywhere.maximum) == (3.0, pytest.approx(3.0 / crowded))
+
+
 def test_the_score_is_the_activation_over_the_real_maximum(network: Network) -> None:
     network.maxima["fc"] = torch.tensor([2.0, 1.0, 1.0])
     (result,) = maximize(network, "run", recipe=QUICK)

@@ -54,6 +54,13 @@ def test_the_first_filters_of_a_network_want_more_than_one_color(layer: str, lea
     assert sum(result.scores[0] for result in results) / len(results) > least  # of what real clips excite
 
 
+def test_a_unit_everywhere_wants_more_than_nothing() -> None:
+    network = load("motion-studies")
+    units = ["rgb.conv2_2:2", "rgb.conv3_3:7", "flow.conv2_2:2", "fusion.conv5:6"]
+    recipe = replace(SHIPPED, slowness=(0.0,), where="everywhere", steps=64)
+    assert all(result.scores[0] > 0.5 for result in maximize(network, units, recipe=recipe))
+
+
 def test_motion_is_found_with_its_direction_and_speed_at_every_slowness(known: ModuleType) -> None:
     network = known.motion_network(list(VELOCITIES))
     results = maximize(network, [f"motions:{k}" for k in range(len(VELOCITIES))], recipe=SHIPPED)

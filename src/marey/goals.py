@@ -1,5 +1,6 @@
 """What is asked for, as the loop takes it: normalized objectives, each with the part of the input that it sees."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,7 +66,7 @@ def goals_of(network: Network, targets: Sequence[Target], *, where: Where) -> li
             one = place is not None and not others
             regions[key] = region_of(network, Unit(layer, 0, place)) if one else whole(network, objective.layers)
         region = regions[key]
-        normalized, maximum, raised = _normalized(objective, maxima)
+        normalized, maximum, raised = _normalized(network, objective, maxima)
         if region.position is not None:
             normalized = normalized.moved(region.position)
         on_real_clips = not any(layer in missing for layer in objective.layers)
@@ -109,8 +110,13 @@ def _place(objective: Objective) -> tuple[int, int, int] | None:
     return places.pop() if len(places) == 1 else None
 
 
-def _normalized(objective: Objective, maxima: Mapping[str, Tensor]) -> tuple[Objective, float | None, bool]:
-    """The objective in parts of the real maximum, and, where it is a single unit, that maximum and if it was raised."""
+def _normalized(
+    network: Network, objective: Objective, maxima: Mapping[str, Tensor]
+) -> tuple[Objective, float | None, bool]:
+    """The objective in parts of the real maximum, and, where it is a single unit, that maximum and if it was raised.
+
+    Of a mean over all positions it is about the largest mean on real clips: see `_crowded`.
+    """
     terms: list[tuple[Term, float]] = []
     single, raised = 0.0, False
     for term, weight in objective.terms:
@@ -121,9 +127,30 @@ def _normalized(objective: Objective, maxima: Mapping[str, Tensor]) -> tuple[Obj
             typical = float(alive.median()) if len(alive) else 1.0
             raised = size < 0.1 * typical
             size = max(size, 0.1 * typical)  # a unit that hardly fires on the clips must not drown its priors
+            if term.unit.position is None:
+                size /= _crowded(network, term.unit.layer)
             single = size
         elif isinstance(term, Projection):
             size = float((torch.tensor(term.vector) * maxima[term.layer]).square().sum().sqrt().clamp_min(1e-6))
+            if term.position is None:
+                size /= _crowded(network, term.layer)
         terms.append((term, weight / size))
     alone = len(terms) == 1 and isinstance(objective.terms[0][0], Activation) and objective.terms[0][1] == 1
     return Objective.of(terms), single if alone else None, raised and alone
+
+
+def _crowded(network: Network, name: str) -> float:
+    """How many times as large a unit's real maximum is as the largest mean over all of its positions.
+
+    Taken as the square root of how many positions share what one of them sees: all of them over those that fit in the
+    frame side by side. What excites one position most seldom does so to its neighbors.
+    """
+    layer = network.layer(name)
+    if network.gives_scores(name):
+        return 1.0
+    fit = 1.0
+    for axis in range(3):
+        fields = [(stream, axes[axis]) for stream, axes in layer.receptive_field.streams.items()]
+        sizes = [network.stream(stream).shape[1:][axis] / field.length for stream, field in fields if field.stride > 0]
+        fit *= max([1.0, *sizes])
+    return max(1.0, math.sqrt(math.prod(layer.positions) / fit))

@@ -65,6 +65,8 @@ def test_a_row_of_a_page_says_only_which_unit_it_is() -> None:
     walk = replace(_result(RGB), target="scores:3@0,0,0", label="walk")
     assert picture_row(walk, alone=False).subtitle == "scores:3"
     assert picture_row(walk).subtitle == "scores:3, net: scores relative to generated clips"
+    both = replace(_result(RGB), target="scores:3@0,0,0 - scores:4@0,0,0", label="scores:3 - scores:4")
+    assert picture_row(both, alone=False).subtitle == ""
 
 
 def test_of_a_mosaic_the_grid_is_said_and_no_sum_of_units() -> None:

@@ -68,7 +68,8 @@ def _where(result: PreferredInput) -> list[str]:
     if "mosaic" in result.made:
         grid = result.made["mosaic"]
         return [f"{len(grid['units'])} units, row by row, {grid['columns']} in a row"]
-    return [] if result.target.startswith(result.label) else [result.target.removesuffix("@0,0,0")]
+    plain = result.target.replace("@0,0,0", "")
+    return [] if result.label in (plain, result.target) or plain.startswith(f"{result.label}@") else [plain]
 
 
 def _scores(result: PreferredInput) -> str:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -59,10 +60,12 @@ class Region:
         """Whether no motion is seen, so that the slowness changes nothing."""
         return all(stream.still for stream in self.streams)
 
-    @property
+    @cached_property
     def sees(self) -> int:
         """Pixels that a position of the layers sees, down or across, whichever is more; at most the streams' size."""
         sides = max(max(stream.height, stream.width) for stream in self.streams)
+        if self.mode != "whole":
+            return sides
         seen = [
             axis.length if axis.stride > 0 else sides
             for layer in self.layers

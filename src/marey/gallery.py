@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from marey.preferred_input import PreferredInput
+from marey.preferred_input import SEES_NO_MOTION, PreferredInput
 from marey.video.contact_sheet import overview
 from marey.video.draw import PictureRow
 from marey.video.encode import write_mp4, write_png, write_webp
@@ -82,5 +82,5 @@ def _caption(result: PreferredInput, place: int) -> str:
     recognized = result.recognized[place]
     if recognized is not None:
         lines.append(f"recognized as {recognized}")
-    lines += [note.split(":")[0] for note in result.notes[place]]
+    lines += [note.split(":")[0] for note in result.notes[place] if note != SEES_NO_MOTION]
     return "\n".join(lines)

@@ -16,6 +16,8 @@ from marey.errors import MareyError, OutputError
 from marey.streams import Stream, Windows
 
 FORMAT = 1
+SEES_NO_MOTION = "sees no motion"
+"""The note of a unit that sees a single picture."""
 _RECORD, _TENSORS = "preferred_input.json", "frames.safetensors"
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from marey.ascent import Ascent
 from marey.batches import Batch, Job, scores_of
 from marey.network import Network
+from marey.preferred_input import SEES_NO_MOTION
 from marey.priors import prior_terms
 from marey.recipe import Recipe
 from marey.streams import Stream
@@ -61,7 +62,7 @@ def verdicts_of(
         total = sum(sizes.values()) or 1.0
         notes = []
         if not moving:
-            notes.append("sees no motion")
+            notes.append(SEES_NO_MOTION)
         elif unmoved is not None and score > 0 and float(unmoved[place]) > (1 - _UNMOVED) * score:
             notes.append("no motion preference")
         flow = next((video[place] for name, video in frames.items() if streams[name].kind == "flow"), None)

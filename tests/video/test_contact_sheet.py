@@ -160,6 +160,8 @@ def test_a_single_picture_has_no_chi_and_stands_beside_any_sweep() -> None:
         assert not holds(page, chi)
     mixed = overview([picture, row("b:2")])
     assert holds(mixed, chi) and holds(mixed, np.asarray(text_block("0.5 of maximum", size=12, color=QUIET)))
+    many = overview([picture] * 7)
+    assert many.shape[1] > 6 * 168 and many.shape[0] < 3 * 250  # side by side, in two lines
     film = PictureRow("a:1", appearance=torch.rand(1, 3, 2, 32, 32))
     assert holds(paper_row(film), chi)
 

@@ -33,6 +33,8 @@ from marey.video.typeset import (
 _WIDEST_NAME = 200
 _CELL = 168
 """Longer side of the pictures of an overview."""
+_ACROSS = 6
+"""Single pictures in a row."""
 
 
 def contact_sheet(
@@ -67,6 +69,7 @@ def overview(
 ) -> Picture:
     """Many units on one page: of each, appearance and motion at every chi, slow to fast; one scale and legend for all.
 
+    Units that see a single picture stand side by side where there are no others.
     `note` is what belongs to all of them, and stands at the end. Raises MareyError when the units do not have the same
     chis; a single picture stands for all.
     """
@@ -80,8 +83,10 @@ def overview(
     name_width = min(_WIDEST_NAME, max(text_width(text, 15) for row in rows for text in (row.title, row.subtitle)) + 4)
     has_appearance = bool(flows) and any(row.appearance is not None for row in rows)
 
-    sweep = next((row.chis for row in rows if not row.still), None)
-    labels = [""] if sweep is None else [chi_text(chi) for chi in sorted(sweep, reverse=True)]
+    labels = next(([chi_text(row.chis[k]) for k in row.slow_to_fast] for row in rows if not row.still), None)
+    if labels is None:
+        body = _grid([with_contrast(row, contrast) for row in rows], cells)
+        return _titled(title, body, footnote(rows, max_px=max_px, contrast=contrast, width=body.width, note=note))
     heads = [space(name_width)]
     if has_appearance:
         heads.append(text_block("appearance", size=14, width=cells.width))
@@ -93,9 +98,29 @@ def overview(
     body = below([beside(heads, gap=2 * GAP, align="end"), *lines], gap=GAP)
     if flows:
         body = beside([body, wheel_legend(max_px, magnitude=False)], gap=3 * GAP)
+    return _titled(title, body, footnote(rows, max_px=max_px, contrast=contrast, width=body.width, note=note))
+
+
+def _titled(title: str, body: Block, end: Block) -> Picture:
     parts = [text_block(title, size=22, width=body.width)] if title else []
-    end = footnote(rows, max_px=max_px, contrast=contrast, width=body.width, note=note)
     return page(below([*parts, body, end], gap=18))
+
+
+def _grid(rows: Sequence[PictureRow], cells: Cells) -> Block:
+    """Single pictures side by side, the name of each above it."""
+    blocks = [
+        below(
+            [
+                name_of(row, sizes=(14, 12), width=cells.width),
+                cells.appearance_of(row, 0),
+                *caption(row, 0, cells.width),
+            ],
+            gap=3,
+        )
+        for row in rows
+    ]
+    lines = [blocks[start : start + _ACROSS] for start in range(0, len(blocks), _ACROSS)]
+    return below([beside(line, gap=GAP, align="end") for line in lines], gap=2 * GAP)
 
 
 def _refuse_other_chis(rows: Sequence[PictureRow]) -> None:

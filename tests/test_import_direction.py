@@ -15,7 +15,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "marey"
 ROWS = (
     {"_version", "errors", "units", "streams"},
     {
-        *("network", "layer", "taps", "arithmetic", "allocator", "threads", "scratch", "spectrum", "measures"),
+        *("network", "layer", "taps", "arithmetic", "allocator", "threads", "waiting", "scratch", "spectrum"),
+        "measures",
         *("footprints", "receptive_field", "narrowing", "region", "video"),
     },
     {"objectives", "regularizers", "offsets", "parametrizations", "transforms", "networks", "datasets"},

@@ -7,21 +7,25 @@ import sys
 import threading
 from collections.abc import Callable
 
-import typer
+from marey.waiting import wait_briefly
 
-from marey.allocator import keep_freed_memory
-from marey.cli.classify import classify
-from marey.cli.demo import demo
-from marey.cli.evaluate import evaluate
-from marey.cli.flow import flow
-from marey.cli.layers import layers
-from marey.cli.maximize import maximize
-from marey.cli.record import record
-from marey.cli.studies import studies
-from marey.cli.top import top
-from marey.cli.train import train
-from marey.errors import MareyError
-from marey.threads import CLIP_THREADS
+wait_briefly()  # before anything loads torch
+
+import typer  # noqa: E402
+
+from marey.allocator import keep_freed_memory  # noqa: E402
+from marey.cli.classify import classify  # noqa: E402
+from marey.cli.demo import demo  # noqa: E402
+from marey.cli.evaluate import evaluate  # noqa: E402
+from marey.cli.flow import flow  # noqa: E402
+from marey.cli.layers import layers  # noqa: E402
+from marey.cli.maximize import maximize  # noqa: E402
+from marey.cli.record import record  # noqa: E402
+from marey.cli.studies import studies  # noqa: E402
+from marey.cli.top import top  # noqa: E402
+from marey.cli.train import train  # noqa: E402
+from marey.errors import MareyError  # noqa: E402
+from marey.threads import CLIP_THREADS  # noqa: E402
 
 
 def _abortable(command: Callable[..., int | None]) -> Callable[..., int | None]:

@@ -4,8 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
-# Threads that wait for each other sleep soon, as on marey's command line: beside another busy process tests would take many times as long.
-export GOMP_SPINCOUNT ?= 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test format lint types benchmark check clean
@@ -30,6 +28,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## draw what units of the network that ships with marey want to see, into demo/
 	@$(BIN)/marey demo --out demo
 
+# Threads that wait for each other sleep soon, as on marey's command line: beside another busy process tests take many times as long.
+test: export GOMP_SPINCOUNT ?= 10000
 test: $(INSTALLED) ## run the tests: tests/, the doctests of src/, the examples of README.md and docs/
 	@$(BIN)/python -m pytest
 

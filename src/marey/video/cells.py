@@ -22,6 +22,8 @@ from marey.video.typeset import QUIET, Block, below, beside, framed, from_to, ma
 
 GAP = 10
 MARGIN = 28
+NARROWEST_NAME = 420
+"""Width that a name may take on a page whose pictures are narrower."""
 
 
 @dataclass(frozen=True)
@@ -165,13 +167,10 @@ def footnote(rows: Sequence[PictureRow], *, max_px: float, contrast: Contrast, w
             of = str(lengths[0]) if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
             notes.append(f"Motion: for each chi, the strongest of its {of} flow fields.")
         notes.append(f"White: no motion; full color: {max_px:g} px/frame; darker: faster.")
-    shown = [row for row in rows if row.appearance is not None]
-    if shown:
-        frame = "Appearance" if all(row.still for row in shown) else "Appearance: middle frame"
-        if contrast == "stretch":
-            notes.append(f"{frame}, contrast stretched for each chi alone.")
-        elif ":" in frame:
-            notes.append(f"{frame}.")
+    if any(row.appearance is not None for row in rows):
+        about = [] if all(row.still for row in rows) else ["middle frame"]
+        about += ["contrast stretched for each chi alone"] if contrast == "stretch" else []
+        notes += [f"Appearance: {', '.join(about)}."] if about else []
     if not all(row.still for row in rows):
         notes.append("chi weighs change over time: the larger, the slower.")
     return text_block(" ".join(notes), size=12, color=QUIET, width=width)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from marey.video.cells import (
     GAP,
+    NARROWEST_NAME,
     Cells,
     caption,
     chi_labels,
@@ -41,7 +42,6 @@ _COMPONENTS: tuple[tuple[Component | None, str], ...] = (
 _STRIP_GAP = 6
 _SMALLEST_CELL = 76  # of a strip, with its hairline: ten fields of a stack then fit under four columns
 _NARROWEST_STRIP = 640
-_NARROWEST_NAME = 420
 
 
 def paper_row(
@@ -73,7 +73,7 @@ def row_block(
     cells = Cells(cell_size(*clips.shape[-2:], least=160), max_px, enlarge)
     name = "appearance" if contrast == "as is" else "appearance, stretched"
     sweep = _sweep(row, cells, name, all_appearances)
-    room = max(sweep.width, _NARROWEST_NAME)
+    room = max(sweep.width, NARROWEST_NAME)
     long = max(text_width(row.title, 24), text_width(row.subtitle, 15)) > room
     parts = [
         name_of(row, sizes=(24, 15), width=room if long else None),

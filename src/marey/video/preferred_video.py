@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from marey.video.cells import GAP, MARGIN, Cells, caption, chi_text, sweep_head, with_contrast
+from marey.video.cells import GAP, MARGIN, NARROWEST_NAME, Cells, caption, chi_text, sweep_head, with_contrast
 from marey.video.draw import (
     Contrast,
     Enlarge,
@@ -30,7 +30,6 @@ from marey.video.typeset import (
     text_width,
 )
 
-_NARROWEST_TITLE = 420
 _LEAST_PICTURES = 24  # a loop of about a second at 25 pictures per second
 
 
@@ -85,7 +84,7 @@ def _composed(
     )
     labels = [""] if row.still else [chi_text(row.chis[k]) for k in order]
     head = sweep_head(name, labels, cell=cells.width)
-    title = _title(row, max(gutter + GAP + head.width, _NARROWEST_TITLE))
+    title = _title(row, max(gutter + GAP + head.width, NARROWEST_NAME))
     words = [
         placed(text_block(name, size=13, color=QUIET, width=gutter, align="end"), width=gutter, height=cells.height)
         for name, _ in lines

@@ -78,7 +78,8 @@ LINES = {
         f"v-hard v-cells {VERIFIER} --from v-cells --adversary 0.1,0.2 {HARD_CELLS} 1300",
         f"v-classes v-classes {VERIFIER} --from v-hard --keep 5 {CLASSES} 400",
         f"v-harder v-even {VERIFIER} --from v-classes --adversary 0.05,0.1 {CLASSES} 400",
-        f"verifier v-even {VERIFIER} --from v-harder --adversary 0.1,0.2 {CLASSES} 600",
+        f"v-hardest v-even {VERIFIER} --from v-harder --adversary 0.1,0.2 {CLASSES} 600",
+        f"verifier v-even {VERIFIER} --from v-hardest --adversary 0.15,0.3 {CLASSES} 1500",
     ),
 }
 """Lines of `marey train`: what comes out, the list of clips, options. A word that names a file of OUT stands for it."""

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from recovery.methods import METHODS
 from torch.nn.functional import interpolate
 
 import marey
@@ -24,11 +25,9 @@ from marey.real_maxima import measure_maxima
 SIZES = {0: 224, 1: 240, 2: 260}
 """Height and width in pixels that each of the three was made for."""
 
-_NONE = {"energy": 0.0, "variation": 0.0, "stillness": 0.0, "equal_space": False}
 RECIPES: Mapping[str, marey.Recipe] = {
-    "shipped defaults": marey.Recipe(slowness=(0.0,)),
-    "Fourier without priors": marey.Recipe(slowness=(0.0,), **_NONE),
-    "no regularizer, pixels": marey.Recipe(slowness=(0.0,), **_NONE, parametrization="pixels", jitter=0),
+    METHODS[name].words: marey.Recipe(**{**METHODS[name].changes, "slowness": (0.0,)})
+    for name in ("marey", "fourier", "pixels")
 }
 
 

@@ -97,16 +97,22 @@ def fourier(
 
     spectra = Spectrum(scale[..., 0], mix if kind == "rgb" else None, frames, height, width)
 
+    pairs = scale.expand(*scale.shape[:-1], 2).contiguous()  # for the real and the imaginary part
+
+    def inside(box: Box) -> Box:
+        """The box in whole numbers."""
+        t, y, x = (slice(*part.indices(size)[:2]) for part, size in zip(box, asked, strict=True))
+        return t, y, x
+
     def transformed(free: Tensor, box: Box, dtype: torch.dtype) -> Tensor:
-        spectrum = torch.view_as_complex(free) * scale[..., 0].to(free.device)
+        spectrum = torch.view_as_complex(free * pairs.to(free.device))
         full = torch.fft.irfftn(spectrum, s=(frames, height, width), dim=(-3, -2, -1), norm="ortho")
-        mixed = full[..., : asked[0], : asked[1], : asked[2]][(..., *box)]
+        cut = zip(reversed(inside(box)), (width, height, frames), strict=True)
+        mixed = pad(full, [edge for part, size in cut for edge in (-part.start, part.stop - size)])
         return torch.einsum("dc,nc...->nd...", mix.to(free.device), mixed) if kind == "rgb" else mixed
 
     def multiplied(free: Tensor, box: Box, dtype: torch.dtype) -> Tensor:
-        start, stop = zip(*(part.indices(size)[:2] for part, size in zip(box, asked, strict=True)), strict=True)
-        inside = (slice(start[0], stop[0]), slice(start[1], stop[1]), slice(start[2], stop[2]))
-        return spectra.window(free, inside, dtype)
+        return spectra.window(free, inside(box), dtype)
 
     def encode(picture: Tensor) -> Tensor:
         mixed = torch.einsum("dc,nc...->nd...", unmix.to(picture.device), picture) if kind == "rgb" else picture

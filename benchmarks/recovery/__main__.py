@@ -6,8 +6,8 @@
     python benchmarks/recovery --out OUT --parts inputs --network NET    # what is judged, kept in OUT/inputs
 
 Three parts. Planted: units with weights set by hand. Units: those of the bundled network that a regression on exact
-motion and color gives a clear answer for. Classes: whether a network trained apart says the class that was asked for.
-Rows that are there already are not made again, so a stopped run goes on.
+motion, color and edges gives a clear answer for. Classes: whether a network trained apart says the class that was asked
+for. Rows that are there already are not made again, so a stopped run goes on.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def main() -> None:
         found = units.answers(network)
         print(f"{len(found)} units with a clear answer", flush=True)
         chosen = []
-        for kind in ("direction", "color"):
+        for kind in ("direction", "color", "edge"):
             clearest = sorted((one for one in found if one.kind == kind), key=lambda one: -one.clearness)
             chosen += clearest[: options.units]
         for seed in options.seeds:

@@ -40,6 +40,7 @@ MEASURES = (
     Measure("planted conjunctions: both of these", "planted", "conjunction", lambda row: _moves(row) and _edge(row)),
     Measure("trained units: direction within 30°", "units", "direction", lambda row: row["direction_off_deg"] <= 30),
     Measure("trained units: speed within a factor 2", "units", "direction", lambda row: 0.5 <= row["speed_ratio"] <= 2),
+    Measure("trained units: edge within 15°", "units", "edge", lambda row: row["edge_off_deg"] <= 15),
     Measure("trained units: color within 30°", "units", "color", lambda row: row["color_off_deg"] <= 30),
     Measure("classes: recognized by the network itself", "classes", "class", lambda row: row["itself"] == row["class"]),
     Measure("classes: recognized by the verifier", "classes", "class", lambda row: row["verifier"] == row["class"]),

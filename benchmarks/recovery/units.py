@@ -1,4 +1,4 @@
-"""Units of the bundled network against the answer key: what drives them, by their answers to exact motion and color."""
+"""Units of the bundled network against the answer key: what drives them, by answers to motion, color and edges."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,30 +16,35 @@ from marey.datasets.motion_studies import StudySet
 from marey.taps import frozen
 
 LAYERS = ("flow.relu3_3", "flow.relu4_3", "rgb.relu3_3", "rgb.relu4_3")
+KINDS = {"flow": ("direction",), "rgb": ("color", "edge")}
+"""What may drive the units of a stream."""
 STUDIES = StudySet(80, seed=3000, frames=12)
 """2080 clips, shown once each."""
 PLACES = 24
 """Places of a layer taken from each clip."""
 SECTORS = 12
-"""Directions by which answers to motion are averaged."""
+"""Directions by which answers to motion are averaged, and, over half a turn, those to edges."""
 FEW = 30
 """Places below which the mean of a sector says nothing."""
 MOVING = 0.5
 """Speed, in px/frame, from which a place has a direction."""
+ORIENTED = 0.5
+"""How coherent gradients are, 0 (all angles alike) to 1 (one only), from which on a place has an edge."""
 SPEED_EDGES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 8.0)
 SELECTIVE = 0.25
-"""Length of the mean vector over directions, 0 (all alike) to 1 (one only), from which a unit's answer is clear."""
+"""Length of the mean vector over directions or edges, 0 (all alike) to 1 (one only), from which an answer is clear."""
 CLEAR = 0.05
 """Part of a unit's variance that color must explain in both halves of the clips."""
-AGREE = {"direction": 20.0, "color": 20.0}
-"""How far apart, in degrees, both halves' answers may be."""
+AGREE = {"direction": 20.0, "color": 20.0, "edge": 20.0}
+"""How far apart, in degrees, both halves' answers may be; of edges, which return after half a turn, half."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What drives a unit: a direction (degrees, 0 right, 90 down) and speed, or a color, middle less surround.
+    """What drives a unit: a direction (degrees, 0 right, 90 down) and speed, a color, middle less surround, or an edge.
 
-    `clearness` is the length of the mean vector over directions, or the part of the variance that color explains.
+    An edge is named by the direction in which it changes most, 0 to 180 degrees. `clearness` is the length of the mean
+    vector over directions or edges, or the part of the variance that color explains.
     """
 
     unit: str
@@ -48,6 +53,7 @@ class Answer:
     direction_deg: float = math.nan
     speed: float = math.nan
     color: tuple[float, ...] = ()
+    edge_deg: float = math.nan
 
 
 def answers(network: marey.Network, studies: StudySet = STUDIES) -> list[Answer]:
@@ -55,11 +61,11 @@ def answers(network: marey.Network, studies: StudySet = STUDIES) -> list[Answer]
     responses, causes = _observed(network, studies)
     found = []
     for layer in LAYERS:
-        kind = "direction" if layer.startswith("flow") else "color"
         for channel in range(network.layer(layer).units):
-            answer = _answer(f"{layer}:{channel}", kind, responses[layer][:, :, channel], causes[layer])
-            if answer is not None:
-                found.append(answer)
+            for kind in KINDS[layer.split(".")[0]]:
+                answer = _answer(f"{layer}:{channel}", kind, responses[layer][:, :, channel], causes[layer])
+                if answer is not None:
+                    found.append(answer)
     return found
 
 
@@ -76,10 +82,11 @@ def compared(answer: Answer, shown: Shown, chi: int) -> dict[str, float]:
         off = abs((math.degrees(math.atan2(v, u)) - answer.direction_deg + 180) % 360 - 180)
         return {"direction_off_deg": off, "speed_ratio": math.hypot(u, v) / answer.speed}
     small, large = _sides(stream.height)
-    inner, outer = ((size - width) // 2 for size, width in ((height, small), (height, large)))
-    contrast = frames[..., inner : inner + small, inner : inner + small].mean((1, 2, 3)) - frames[
-        ..., outer : outer + large, outer : outer + large
-    ].mean((1, 2, 3))
+    if answer.kind == "edge":
+        along, across, _ = _square(_gradients(frames[:, 0]), small).mean((1, 2)).tolist()
+        edge_deg = math.degrees(math.atan2(across, along)) / 2
+        return {"edge_off_deg": abs((edge_deg - answer.edge_deg + 90) % 180 - 90)}
+    contrast = _square(frames[:, 0], small).mean((1, 2)) - _square(frames[:, 0], large).mean((1, 2))
     return {"color_off_deg": _angle_deg(contrast, torch.tensor(answer.color))}
 
 
@@ -87,8 +94,10 @@ def rows(
     network: marey.Network, found: Sequence[Answer], method: str, *, seed: int, steps: int
 ) -> Iterator[dict[str, Any]]:
     """One row for every unit and slowness."""
-    shown = preferred(network, [answer.unit for answer in found], method, seed=seed, steps=steps)
-    for answer, one in zip(found, shown, strict=True):
+    names = list(dict.fromkeys(answer.unit for answer in found))
+    shown = dict(zip(names, preferred(network, names, method, seed=seed, steps=steps), strict=True))
+    for answer in found:
+        one = shown[answer.unit]
         for k, chi in enumerate(one.slowness):
             yield {
                 "part": "units",
@@ -105,8 +114,8 @@ def rows(
 def _observed(network: marey.Network, studies: StudySet) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """{layer: responses (clip place unit)}, and {layer: their causes (clip place cause)}.
 
-    Causes of motion are u, v and speed, of color red, green and blue of the middle less those of the surround. Places
-    that move are taken more often, as most of a clip stands still.
+    Causes of motion are u, v and speed, of color red, green and blue of the middle less those of the surround, of edges
+    the gradients of the middle. Places that move are taken more often, as most of a clip stands still.
     """
     generator = torch.Generator().manual_seed(0)
     responses: dict[str, list[Tensor]] = {layer: [] for layer in LAYERS}
@@ -124,7 +133,8 @@ def _observed(network: marey.Network, studies: StudySet) -> tuple[dict[str, Tens
                 small, large = _sides(field.length(stream)[1])
                 around = _local(truths[stream], small, maps.shape[-2:])
                 if stream == "rgb":
-                    around = around - _local(truths[stream], large, maps.shape[-2:])
+                    edges = _local(_gradients(truths[stream]), small, maps.shape[-2:])
+                    around = torch.cat((around - _local(truths[stream], large, maps.shape[-2:]), edges))
                 inside = torch.arange(maps[0].numel()).view(maps.shape[-2:])[2:-2, 2:-2].flatten()
                 weights = around[2].flatten()[inside] + 0.05 if stream == "flow" else torch.ones(len(inside))
                 chosen = inside[torch.multinomial(weights, min(PLACES, len(inside)), generator=generator)]
@@ -141,6 +151,25 @@ def _sides(length: int) -> tuple[int, int]:
     return max(3, (length // 4) | 1), (length - 1) | 1
 
 
+def _square(picture: Tensor, side: int) -> Tensor:
+    """The middle of a picture (channel height width)."""
+    top, left = ((size - side) // 2 for size in picture.shape[-2:])
+    return picture[:, top : top + side, left : left + side]
+
+
+def _gradients(picture: Tensor) -> Tensor:
+    """Products of the differences x across and y down, summed over colors: x^2 - y^2, 2 x y and x^2 + y^2.
+
+    The first two are a vector at twice the angle in which the picture changes, so that both sides of an edge count
+    alike (Di Zenzo, A note on the gradient of a multi-image, 1986).
+    """
+    x = (picture[:, 1:-1, 2:] - picture[:, 1:-1, :-2]) / 2
+    y = (picture[:, 2:, 1:-1] - picture[:, :-2, 1:-1]) / 2
+    products = picture.new_zeros(3, *picture.shape[1:])
+    products[:, 1:-1, 1:-1] = torch.stack((x.square() - y.square(), 2 * x * y, x.square() + y.square()), 1).sum(0)
+    return products
+
+
 def _local(truth: Tensor, size: int, places: Sequence[int]) -> Tensor:
     """Means of `truth` (cause height width) over squares of this size around the middle of each place."""
     stride = truth.shape[-1] // places[-1]
@@ -153,17 +182,20 @@ def _answer(unit: str, kind: str, response: Tensor, cause: Tensor) -> Answer | N
 
     The halves are every second clip.
     """
-    half = _direction if kind == "direction" else _color
+    half = {"direction": _direction, "color": _color, "edge": _edge}[kind]
     found = [half(response[k::2].flatten(), cause[k::2].flatten(0, 1)) for k in (0, 1)]
     if found[0] is None or found[1] is None:
         return None
     (one, first), (other, second) = found[0], found[1]
     clearness = min(first, second)
-    if clearness < (SELECTIVE if kind == "direction" else CLEAR) or _angle_deg(one, other) > AGREE[kind]:
+    if clearness < (CLEAR if kind == "color" else SELECTIVE) or _angle_deg(one, other) > AGREE[kind]:
         return None
     together = one / one.norm() + other / other.norm()
     if kind == "color":
         return Answer(unit, kind, clearness, color=tuple(together.tolist()))
+    angle = math.degrees(math.atan2(float(together[1]), float(together[0])))
+    if kind == "edge":
+        return Answer(unit, kind, clearness, edge_deg=angle / 2)
     u, v, _ = cause.flatten(0, 1).unbind(1)
     along = torch.stack((u, v), 1) @ (together / together.norm())
     straight = along > 0.87 * torch.hypot(u, v)  # within 30 degrees
@@ -174,25 +206,39 @@ def _answer(unit: str, kind: str, response: Tensor, cause: Tensor) -> Answer | N
     ]
     if not mean:
         return None
-    angle = math.degrees(math.atan2(float(together[1]), float(together[0])))
     return Answer(unit, kind, clearness, direction_deg=angle, speed=max(mean)[1])
 
 
 def _direction(response: Tensor, cause: Tensor) -> tuple[Tensor, float] | None:
-    """Mean vector over directions of what the unit answers beyond its answer to rest, and its length, 0..1.
+    """What the unit answers to directions of motion beyond its answer to rest, see `_tuned`."""
+    u, v, _ = cause.unbind(1)
+    speed = torch.hypot(u, v)
+    return _tuned(response, torch.atan2(v, u), speed > MOVING, speed < MOVING / 5)
+
+
+def _edge(response: Tensor, cause: Tensor) -> tuple[Tensor, float] | None:
+    """What the unit answers to edges beyond its answer to the flattest fifth of the places, at twice their angles."""
+    along, across, energy = cause[:, 3:].unbind(1)
+    oriented = torch.hypot(along, across) > ORIENTED * energy
+    return _tuned(
+        response,
+        torch.atan2(across, along),
+        oriented & (energy > energy.median()),
+        energy < energy.quantile(0.2),
+    )
+
+
+def _tuned(response: Tensor, angle: Tensor, chosen: Tensor, rest: Tensor) -> tuple[Tensor, float] | None:
+    """Mean vector over angles of what the unit answers to `chosen` places beyond `rest`, and its length, 0..1.
 
     As in the study of direction selective neurons: sectors count alike, however many places each has.
     """
-    u, v, _ = cause.unbind(1)
-    speed, angle = torch.hypot(u, v), torch.atan2(v, u)
     sector = (angle / (2 * math.pi) * SECTORS).round().long() % SECTORS
-    moving = speed > MOVING
-    counts = torch.bincount(sector[moving], minlength=SECTORS)
-    still = response[speed < MOVING / 5]
-    if int(counts.min()) < FEW or len(still) < FEW or float(response.std()) < 1e-6:
+    counts = torch.bincount(sector[chosen], minlength=SECTORS)
+    if int(counts.min()) < FEW or int(rest.sum()) < FEW or float(response.std()) < 1e-6:
         return None
-    sums = torch.zeros(SECTORS).index_add_(0, sector[moving], response[moving])
-    tuning = (sums / counts - still.mean()).clamp_min(0)
+    sums = torch.zeros(SECTORS).index_add_(0, sector[chosen], response[chosen])
+    tuning = (sums / counts - response[rest].mean()).clamp_min(0)
     middles = torch.arange(SECTORS) * 2 * math.pi / SECTORS
     mean = torch.stack(((tuning * middles.cos()).sum(), (tuning * middles.sin()).sum()))
     return mean, float(mean.norm() / tuning.sum().clamp_min(1e-9))
@@ -202,8 +248,9 @@ def _color(response: Tensor, cause: Tensor) -> tuple[Tensor, float] | None:
     """Coefficients of red, green and blue in a linear regression, and the part of the variance that it explains."""
     if float(response.std()) < 1e-6:
         return None
-    spread = cause.std(0).clamp_min(1e-6)
-    design = ((cause - cause.mean(0)) / spread).double()
+    colors = cause[:, :3]
+    spread = colors.std(0).clamp_min(1e-6)
+    design = ((colors - colors.mean(0)) / spread).double()
     wanted = ((response - response.mean()) / response.std()).double()[:, None]
     fit = torch.linalg.lstsq(design, wanted).solution
     explained = float(1 - (wanted - design @ fit).square().mean())

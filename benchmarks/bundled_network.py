@@ -70,7 +70,8 @@ LINES = {
     "network": (
         f"cells cells {NETWORK} {CELLS} 4400",
         f"classes classes {NETWORK} --from cells --keep 5 {CLASSES} 600",
-        f"network classes {NETWORK} --from classes --adversary 0.15,0.3 {CLASSES} 2200",
+        f"hard classes {NETWORK} --from classes --adversary 0.15,0.3 {CLASSES} 2200",
+        f"network classes {NETWORK} --from hard --adversary 0.15,0.3 {CLASSES} 1100",
         f"late classes {NETWORK} --from network --keep 5 --fusion late --settings learning --steps 400",
     ),
     "verifier": (

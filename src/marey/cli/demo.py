@@ -8,8 +8,8 @@ from marey.cli.arguments import OutOption, SeedOption
 from marey.cli.output import writable
 
 SHOWN = (
-    *("arm_circles", "clap", "jump", "jumping_jack", "bounce_red_ball", "punch"),
-    *("fusion.conv5:6", "fusion.conv5:90"),
+    *("bounce_red_ball", "bounce_striped_ball", "jumping_jack", "kick_low", "punch", "skip"),
+    *("fusion.conv5:93", "fusion.conv5:95"),
 )
 """Classes whose inputs read well, which not all do (docs/classes.jpg); fused units of two classes and of one."""
 

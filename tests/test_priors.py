@@ -12,7 +12,7 @@ from marey.maximization import maximize
 from marey.network import Network
 from marey.networks.two_stream import TwoStream
 from marey.objectives import unit
-from marey.priors import levelled, prior_weights
+from marey.priors import levelled, lifted, prior_weights
 from marey.recipe import Recipe
 from marey.region import whole
 from marey.regularizers import VARIATION_SCALE, differences
@@ -90,3 +90,13 @@ def test_along_a_sweep_the_variation_in_space_stays_the_same() -> None:
     spatial = torch.tensor([[float(differences(motion[None])[0]) for motion in one.frames["flow"]] for one in results])
     mean = spatial.mean(0)
     assert float((mean / mean.mean() - 1).abs().max()) < 0.1
+
+
+def test_a_strength_rises_below_its_floor_and_comes_back_above_it() -> None:
+    strengths, floors = torch.full((3,), RECIPE.strength), torch.tensor([0.5, 0.5, -math.inf])
+    for _ in range(100):
+        strengths = lifted(strengths, torch.tensor([-1.0, 2.0, -1.0]), floors, RECIPE)
+    assert strengths.tolist() == [16 * RECIPE.strength, RECIPE.strength, RECIPE.strength]
+    for _ in range(100):
+        strengths = lifted(strengths, torch.tensor([2.0, float("nan"), float("nan")]), floors, RECIPE)
+    assert strengths.tolist() == [RECIPE.strength, 16 * RECIPE.strength, RECIPE.strength]

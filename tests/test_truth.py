@@ -15,6 +15,7 @@ from marey.networks.loading import load
 from marey.preferred_input import PreferredInput
 from marey.recipe import Recipe
 from marey.regularizers import differences
+from marey.streams import Stream
 
 SHIPPED = replace(Recipe(), precision="fp32")  # "auto" is a matter of speed and differs from machine to machine
 
@@ -59,6 +60,30 @@ def test_a_unit_everywhere_wants_more_than_nothing() -> None:
     units = ["rgb.conv2_2:2", "rgb.conv3_3:2", "flow.conv2_2:2", "fusion.conv5:4"]
     recipe = replace(SHIPPED, slowness=(0.0,), where="everywhere", steps=64)
     assert all(result.scores[0] > 0.5 for result in maximize(network, units, recipe=recipe))
+
+
+@pytest.mark.parametrize("unit", ["rgb.conv2_2:6", "rgb.conv3_3:7", "flow.conv2_2:3", "fusion.conv5:6"])
+def test_a_unit_everywhere_is_excited_more_than_by_an_empty_input(unit: str) -> None:
+    network = load("motion-studies")
+    (result,) = maximize(network, unit, recipe=replace(SHIPPED, slowness=(0.0,), where="everywhere"))
+    layer, channel = unit.split(":")
+    with torch.no_grad():
+        rest = float(network.activations(network.rest(), [layer])[layer][0, int(channel)].mean())
+    assert result.maximum is not None
+    assert result.scores[0] > rest / result.maximum + 0.5
+    assert not any("rest" in note for note in result.notes[0])
+
+
+def test_a_unit_that_prefers_an_empty_input_is_said_to_be_so() -> None:
+    layer = torch.nn.Conv3d(3, 1, (1, 3, 3))
+    with torch.no_grad():
+        layer.weight.zero_()
+        assert layer.bias is not None
+        layer.bias.fill_(1.0)
+    network = Network(torch.nn.Sequential(layer), [Stream("rgb", "rgb", times=(0,), height=12, width=12)])
+    network.maxima["0"] = torch.tensor([1.0])
+    (result,) = maximize(network, "0:0", recipe=replace(SHIPPED, slowness=(0.0,), where="everywhere", steps=8))
+    assert any(note.startswith("no more than at rest") for note in result.notes[0])
 
 
 def test_motion_is_found_with_its_direction_and_speed_at_every_slowness(known: ModuleType) -> None:

@@ -12,7 +12,7 @@ from marey.batches import Batch, scores_of
 from marey.measures import Limits, priors_of, projected, projected_with_priors
 from marey.offsets import limits_of, shown
 from marey.parametrizations import Parametrization, coarse, fourier, pixels
-from marey.priors import levelled, prior_weights, steered
+from marey.priors import levelled, lifted, prior_weights, steered
 from marey.recipe import Recipe
 from marey.scratch import Scratch
 from marey.streams import Stream
@@ -108,6 +108,7 @@ class _Climb:
 
         self.strengths = torch.full((len(batch),), recipe.strength, device=self.device)
         self.targets = torch.tensor(batch.targets, device=self.device)
+        self.floors = torch.tensor(batch.floors, device=self.device) if batch.floors else None
         self.kappas = torch.full_like(self.strengths, recipe.kappa)
         self.levels = torch.zeros_like(self.strengths)  # how far each input varied from its reference so far
         self.weights = prior_weights(batch, recipe, kappas=self.kappas)
@@ -150,7 +151,11 @@ class _Climb:
         self.optimizer.step()
         if recipe.parametrization == "pixels":
             self._bound_pixels()
-        self.strengths = torch.where(self.ended, self.strengths, steered(self.strengths, scores, self.targets, recipe))
+        if self.floors is None:
+            strengths = steered(self.strengths, scores, self.targets, recipe)
+        else:
+            strengths = lifted(self.strengths, scores, self.floors, recipe)
+        self.strengths = torch.where(self.ended, self.strengths, strengths)
         if recipe.equal_space and step >= recipe.steps // 8:
             found = levelled(self.levels, spatial, self.batch, recipe)
             if found is not None:

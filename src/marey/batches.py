@@ -33,7 +33,7 @@ class Job:
 class Batch:
     """Inputs that are optimized together: all see the same region, each has its own objective, slowness and noise.
 
-    objectives are normalized and have the region's positions; a target that is not finite is none; references,
+    objectives are normalized and have the region's positions; a target or floor that is not finite is none; references,
     where given, are the places of the inputs whose spatial variation each shall have; bounds are physical, by stream.
     """
 
@@ -45,6 +45,7 @@ class Batch:
     bounds: dict[str, float]
     jitter: Jitter
     references: tuple[int, ...] = ()
+    floors: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.objectives)
@@ -140,6 +141,7 @@ def batch_of(network: Network, jobs: Sequence[Job], recipe: Recipe) -> Batch:
         seeds=tuple(_seed(str(job.goal.objective), recipe.seed) for job in jobs),
         targets=tuple(_target(job.goal, recipe) for job in jobs),
         references=_references(jobs),
+        floors=_floors(jobs, recipe),
         bounds=bounds,
         jitter=Jitter(space, recipe.time_jitter, recipe.zoom),
     )
@@ -157,6 +159,24 @@ def _references(jobs: Sequence[Job]) -> tuple[int, ...]:
 def _target(goal: Goal, recipe: Recipe) -> float:
     """The score that is enough; none where the maximum is not that of real clips, as it may be far below them."""
     return math.inf if recipe.target is None or not goal.on_real_clips else recipe.target
+
+
+def _floors(jobs: Sequence[Job], recipe: Recipe) -> tuple[float, ...]:
+    """The least score of every input that is scored in the mean over all positions: that of rest and one more.
+
+    That is about the largest mean on real clips above what an empty input has. None where there is a target.
+    """
+    if recipe.target is not None or not any(job.goal.everywhere for job in jobs):
+        return ()
+    region = jobs[0].goal.region
+    rest = {stream.name: region.network.rest(1)[stream.name] for stream in region.streams}
+    empty = {name: frames for name, frames in rest.items() if frames is not None}
+    with torch.no_grad(), region.arithmetic(region.network.module):
+        volumes = region.activations(empty)
+    here = {layer: volume[0].float() for layer, volume in volumes.items()}
+    return tuple(
+        float(job.goal.normalized.scored.value(here, {})) + 1 if job.goal.everywhere else -math.inf for job in jobs
+    )
 
 
 def _seed(text: str, seed: int) -> int:

@@ -30,6 +30,8 @@ class Goal:
         what a single unit's score is a part of; whether all maxima are those of real clips.
     raised
         whether that is a tenth of the layer's median instead, since the unit hardly answers the clips.
+    everywhere
+        whether a mean over all positions of a layer that has several is asked for.
     """
 
     objective: Objective
@@ -39,6 +41,7 @@ class Goal:
     maximum: float | None
     on_real_clips: bool
     raised: bool = False
+    everywhere: bool = False
 
     @property
     def maximum_source(self) -> str:
@@ -70,7 +73,8 @@ def goals_of(network: Network, targets: Sequence[Target], *, where: Where) -> li
         if region.position is not None:
             normalized = normalized.moved(region.position)
         on_real_clips = not any(layer in missing for layer in objective.layers)
-        goals.append(Goal(objective, label, region, normalized, maximum, on_real_clips, raised))
+        everywhere = place is None and not any(network.gives_scores(layer) for layer in objective.layers)
+        goals.append(Goal(objective, label, region, normalized, maximum, on_real_clips, raised, everywhere))
     return goals
 
 

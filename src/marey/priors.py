@@ -18,6 +18,9 @@ _SEEN = 40
 _STEERING, _STEERED_RANGE = 0.06, 100.0
 """How fast, per step and unit of lacking score, and how far a strength moves where there is a target."""
 
+_LIFTING, _LIFTED = 0.25, 16.0
+"""How fast, per step and unit of lacking score, and how many times as large a strength gets below its floor."""
+
 _LEVELLING, _LEVELLING_SUM, _LEVELLED_RANGE = 1.2, 0.12, 30.0
 """How strongly the logarithm of the ratio to be levelled moves that of a spatial weight, how strongly its sum over the
 steps does, and how far."""
@@ -93,3 +96,10 @@ def steered(strengths: Tensor, scores: Tensor, targets: Tensor, recipe: Recipe) 
     moved = strengths * torch.exp(_STEERING * lack)
     reach = (recipe.strength / _STEERED_RANGE, recipe.strength * _STEERED_RANGE)
     return torch.where(torch.isfinite(targets), moved.clamp(*reach), strengths)
+
+
+def lifted(strengths: Tensor, scores: Tensor, floors: Tensor, recipe: Recipe) -> Tensor:
+    """The strengths for the next step: larger below the floor, and above it smaller again, down to the recipe's."""
+    lack = (floors - scores.detach().nan_to_num()).clamp(-1, 1)
+    moved = strengths * torch.exp(_LIFTING * lack)
+    return torch.where(torch.isfinite(floors), moved.clamp(recipe.strength, recipe.strength * _LIFTED), strengths)

@@ -23,6 +23,9 @@ NOISY = 0.2
 _UNIFORM = 0.05
 """Motion whose variance in space is less than this part of its mean square is the same everywhere, not noise."""
 
+_EMPTY = 0.05
+"""What an input must have more than an empty one, in parts of what it was to have more: see `Batch.floors`."""
+
 _AT_ONCE = 8
 """Inputs in one forward pass in full precision."""
 
@@ -70,6 +73,8 @@ def verdicts_of(
             notes.append("the motion is noise")
         if job.goal.maximum is not None and abs(score) < 1e-6 and not lost[place]:
             notes.append("dead: it never fires")
+        elif batch.floors and score < batch.floors[place] - (1 - _EMPTY):
+            notes.append("no more than at rest: in the mean over all positions nothing found excites it more than that")
         if lost[place]:
             notes.append("unstable: the network gives it no finite score, so 0 stands for it")
         if place in climb.unstable:

@@ -46,3 +46,16 @@ def test_what_the_environment_says_stays() -> None:
     asked, faults = _kept(MALLOC_TOP_PAD_="131072")
     assert asked == "False"
     assert faults > 100
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+@pytest.mark.parametrize(("said", "pool"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")])
+def test_arrow_takes_its_memory_from_there(said: dict[str, str], pool: str) -> None:
+    script = (
+        "from marey.cli import main\nimport sys\nassert 'pyarrow' not in sys.modules\n"
+        "from marey.allocator import keep_freed_memory\nkeep_freed_memory()\n"
+        "import pyarrow\nprint(pyarrow.default_memory_pool().backend_name)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"} | said
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == [pool]

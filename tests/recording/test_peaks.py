@@ -1,13 +1,22 @@
 """The peaks of a layer are those of a slow search, whatever the layout of its output."""
 
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, get_args
+
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from marey.arithmetic import quick_passes
 from marey.layer import volume
+from marey.network import Network
+from marey.recording.kernels import kernels
 from marey.recording.peaks import PassPeaks, Peaks, peaks
+from marey.recording.quick_peaks import QuickPeaks, pass_peaks, tried
+from marey.streams import Stream
 from marey.taps import observed, observed_calls
 
 
@@ -62,13 +71,44 @@ def test_any_floating_type_is_kept_as_float32(dtype: torch.dtype) -> None:
     assert found.maximum.dtype == found.mean.dtype == torch.float32 and found.place.dtype == torch.int32
 
 
-def answers_of(network: nn.Sequential, shown: torch.Tensor, clips: int) -> tuple[Peaks, dict[str, torch.Tensor]]:
-    """The peaks of all layers in one pass, and the outputs that they are of."""
+Way = Literal["torch", "compiled"]
+
+
+@pytest.fixture(params=get_args(Way))
+def way(request: pytest.FixtureRequest) -> Way:
+    """Both ways in which a pass is read."""
+    if request.param == "compiled" and kernels() is None:
+        pytest.skip("needs numba")
+    found: Way = request.param
+    return found
+
+
+def begun(
+    way: Way,
+    layers: Sequence[str],
+    clips: int,
+    modules: Mapping[str, nn.Module] = MappingProxyType({}),
+    inputs: Mapping[str, str] = MappingProxyType({}),
+) -> PassPeaks | QuickPeaks:
+    compiled = kernels()
+    if way == "torch" or compiled is None:
+        return PassPeaks(layers, clips)
+    return QuickPeaks({name: modules.get(name, nn.Identity()) for name in layers}, clips, compiled, inputs)
+
+
+def answers_of(
+    network: nn.Sequential, shown: torch.Tensor, clips: int, way: Way, *, last: bool = True
+) -> tuple[Peaks, dict[str, torch.Tensor]]:
+    """The peaks of all layers in one pass, and the outputs that they are of; channels last for the compiled way."""
     outputs: dict[str, torch.Tensor] = {}
     modules = dict(network.named_children())
+    if way == "compiled" and last:
+        shown = shown.contiguous(memory_format=torch.channels_last)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.no_grad(), observed(modules, outputs.__setitem__):
         network(shown)
-    found = PassPeaks(list(outputs), clips)
+    with torch.no_grad():
+        found = begun(way, list(outputs), clips, modules, tried(lambda: network(shown[:clips]), modules)[0])
 
     def read(name: str, given: torch.Tensor | None, output: torch.Tensor) -> None:
         found.read(name, output, module=modules[name], given=given)
@@ -80,7 +120,7 @@ def answers_of(network: nn.Sequential, shown: torch.Tensor, clips: int) -> tuple
 
 
 @pytest.mark.parametrize("frames", [1, 3], ids=["no time", "frames folded into the batch"])
-def test_the_peaks_of_a_pass_lie_side_by_side_and_a_relu_has_those_of_its_own_output(frames: int) -> None:
+def test_the_peaks_of_a_pass_lie_side_by_side_and_a_relu_has_those_of_its_own_output(frames: int, way: Way) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(2, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 4, 3), nn.ReLU(), nn.ReLU(), nn.MaxPool2d(2)
@@ -88,13 +128,14 @@ def test_the_peaks_of_a_pass_lie_side_by_side_and_a_relu_has_those_of_its_own_ou
     with torch.no_grad():
         network[0].bias[1] = -100.0  # after the ReLU all are 0, and the first place counts
         network[3].bias[2] = -100.0
-    found, outputs = answers_of(network, torch.randn(2 * frames, 2, 9, 9), 2)
+    found, outputs = answers_of(network, torch.randn(2 * frames, 2, 9, 9), 2, way)
     expected = [peaks(output, 2) for output in outputs.values()]
     for field in ("maximum", "mean", "place"):
         together = torch.cat([getattr(one, field) for one in expected], 1)
-        if field == "mean":  # of a normalization it follows from its input's
-            torch.testing.assert_close(found.mean[:, 5:10], together[:, 5:10], rtol=1e-5, atol=1e-6)
-            found.mean[:, 5:10] = together[:, 5:10]
+        if field == "mean":  # of a normalization it follows from its input's; compiled, of a ReLU too
+            unlike = slice(5, 10) if way == "torch" else slice(None)
+            torch.testing.assert_close(found.mean[:, unlike], together[:, unlike], rtol=1e-5, atol=1e-6)
+            found.mean[:, unlike] = together[:, unlike]
         assert getattr(found, field).equal(together), field
 
 
@@ -110,17 +151,18 @@ def test_a_large_map_is_searched_in_segments_to_the_same_end(side: int) -> None:
 
 
 @pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(2, 1), nn.MaxPool2d(3, 2, 1)])
-def test_a_pooling_has_the_peaks_of_its_input_where_its_windows_tile_it(pool: nn.MaxPool2d) -> None:
+def test_a_pooling_has_the_peaks_of_its_input_where_its_windows_tile_it(pool: nn.MaxPool2d, way: Way) -> None:
     torch.manual_seed(0)
-    found, outputs = answers_of(nn.Sequential(nn.Conv2d(2, 6, 3), nn.ReLU(), pool), torch.randn(4, 2, 10, 12), 2)
+    found, outputs = answers_of(nn.Sequential(nn.Conv2d(2, 6, 3), nn.ReLU(), pool), torch.randn(4, 2, 10, 12), 2, way)
     expected = peaks(outputs["2"], 2)
-    for field in ("maximum", "mean", "place"):
-        assert getattr(found, field)[:, 12:].equal(getattr(expected, field)), field
+    assert found.maximum[:, 12:].equal(expected.maximum) and found.place[:, 12:].equal(expected.place)
+    exact = 0 if way == "torch" else 1e-6
+    torch.testing.assert_close(found.mean[:, 12:], expected.mean, rtol=exact, atol=exact)
 
 
-def test_the_next_pass_begins_anew() -> None:
+def test_the_next_pass_begins_anew(way: Way) -> None:
     norm = nn.BatchNorm2d(2).eval()
-    found = PassPeaks(["norm"], 1)
+    found = begun(way, ["norm"], 1)
     for _ in range(2):
         shown = torch.randn(1, 2, 3, 3)
         with torch.no_grad():
@@ -129,26 +171,28 @@ def test_the_next_pass_begins_anew() -> None:
     assert found.missing() == {"norm"}
 
 
-def test_what_is_no_number_is_largest_after_a_relu_too() -> None:
+def test_what_is_no_number_is_largest_after_a_relu_too(way: Way) -> None:
     network = nn.Sequential(nn.Identity(), nn.ReLU())
     shown = torch.tensor([[[[-1.0, float("nan")], [3.0, 2.0]]]])
-    found, _ = answers_of(network, shown, 1)
-    assert found.maximum.isnan().all() and found.place.tolist() == [[1, 1]]
+    found, _ = answers_of(network, shown, 1, way)
+    assert found.maximum.isnan().all() and found.mean.isnan().all()
+    assert way == "compiled" or found.place.tolist() == [[1, 1]]
 
 
-def test_an_output_that_was_changed_in_between_is_searched_again() -> None:
+def test_an_output_that_was_changed_in_between_is_searched_again(way: Way) -> None:
     relu = nn.ReLU()
     before = torch.tensor([[[[1.0, 5.0, 2.0]]]])
-    found = PassPeaks(["sum", "relu"], 1)
+    found = begun(way, ["sum", "relu"], 1, {"relu": relu}, {"relu": "sum"})
     found.read("sum", before)
     before -= torch.tensor([0.0, 9.0, 0.0])  # as a residual sum does it
     found.read("relu", relu(before), module=relu, given=before)
     peaks = found.together()
     assert peaks.maximum.tolist() == [[5, 2]] and peaks.place.tolist() == [[1, 2]]
+    assert peaks.mean.tolist() == [[pytest.approx(8 / 3), 1]]
 
 
-def test_a_layer_that_answers_twice_counts_the_first_time_and_one_that_does_not_is_told() -> None:
-    found = PassPeaks(["a", "b"], 1)
+def test_a_layer_that_answers_twice_counts_the_first_time_and_one_that_does_not_is_told(way: Way) -> None:
+    found = begun(way, ["a", "b"], 1)
     found.read("a", torch.ones(1, 1, 2, 2))
     found.read("a", torch.zeros(1, 1, 2, 2))
     assert found.missing() == {"b"} and found.together().maximum.tolist() == [[1]]
@@ -157,7 +201,7 @@ def test_a_layer_that_answers_twice_counts_the_first_time_and_one_that_does_not_
 @pytest.mark.parametrize("frames", [1, 3], ids=["no time", "frames folded into the batch"])
 @pytest.mark.parametrize("names", [["0", "1"], ["1"]], ids=["after its input", "alone"])
 def test_a_normalization_is_largest_where_its_input_is_or_least_where_it_turns_it(
-    frames: int, names: list[str]
+    frames: int, names: list[str], way: Way
 ) -> None:
     torch.manual_seed(0)
     norm = nn.BatchNorm2d(6).eval()
@@ -165,8 +209,10 @@ def test_a_normalization_is_largest_where_its_input_is_or_least_where_it_turns_i
         norm.weight.copy_(torch.tensor([1.0, -1.0, 0.0, 1e-6, 2.0, 1.0]))
         norm.bias.copy_(torch.tensor([0.0, 0.0, 3.0, 1.0, -5.0, 0.0]))
         before = torch.randn(2 * frames, 6, 5, 7)
+        if way == "compiled":
+            before = before.contiguous(memory_format=torch.channels_last)
         after = norm(before)
-    answers = PassPeaks(names, 2)
+    answers = begun(way, names, 2)
     if "0" in names:
         answers.read("0", before)
     answers.read("1", after, module=norm, given=before)
@@ -181,7 +227,7 @@ def test_a_normalization_is_largest_where_its_input_is_or_least_where_it_turns_i
     assert place[:, rising].equal(given.place[:, rising].long())
 
 
-def test_a_normalization_that_computes_in_another_way_is_searched_itself() -> None:
+def test_a_normalization_that_computes_in_another_way_is_searched_itself(way: Way) -> None:
     class Folded(nn.BatchNorm2d):
         def forward(self, values: torch.Tensor) -> torch.Tensor:
             return -super().forward(values)
@@ -190,18 +236,99 @@ def test_a_normalization_that_computes_in_another_way_is_searched_itself() -> No
     for norm in (Folded(3).eval(), nn.BatchNorm2d(3, track_running_stats=False)):
         with torch.no_grad():
             after = norm(before)
-        found = PassPeaks(["0", "1"], 2)
+        found = begun(way, ["0", "1"], 2)
         found.read("0", before)
         found.read("1", after, module=norm, given=before)
         assert found.together().maximum[:, 3:].equal(peaks(after, 2).maximum)
 
 
-def test_a_normalization_in_half_precision_keeps_its_means_in_full() -> None:
+def test_a_normalization_in_half_precision_keeps_its_means_in_full(way: Way) -> None:
     norm = nn.BatchNorm2d(3).eval().bfloat16()
     before = torch.randn(2, 3, 8, 8).bfloat16()
     with torch.no_grad():
         after = norm(before)
-    found = PassPeaks(["0", "1"], 2)
+    found = begun(way, ["0", "1"], 2)
     found.read("0", before)
     found.read("1", after, module=norm, given=before)
     torch.testing.assert_close(found.together().mean[:, 3:], peaks(after, 2).mean, rtol=0.01, atol=0.005)
+
+
+@example(units=16, height=4, width=4, frames=1, modules=["conv", "pool", "relu"], seed=0, last=True)
+@example(units=16, height=4, width=4, frames=1, modules=["conv", "norm", "relu", "relu", "pool"], seed=0, last=True)
+@example(units=16, height=4, width=4, frames=2, modules=["conv", "turned", "relu", "norm", "relu"], seed=0, last=True)
+@example(units=16, height=4, width=4, frames=1, modules=["conv", "relu", "norm", "pool"], seed=0, last=False)
+@settings(max_examples=100, deadline=None)
+@given(
+    units=st.sampled_from([1, 3, 16, 24, 130, 300]),
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    frames=st.integers(1, 3),
+    modules=st.lists(st.sampled_from(["conv", "norm", "turned", "relu", "pool", "identity"]), min_size=1, max_size=5),
+    seed=st.integers(0, 100),
+    last=st.booleans(),
+)
+def test_both_ways_find_the_same(
+    units: int, height: int, width: int, frames: int, modules: list[str], seed: int, last: bool
+) -> None:
+    if kernels() is None:
+        pytest.skip("needs numba")
+    torch.manual_seed(seed)
+    made: dict[str, Callable[[], nn.Module]] = {
+        "conv": lambda: nn.Conv2d(units, units, 3, padding=1, groups=units),
+        "norm": lambda: nn.BatchNorm2d(units),
+        "turned": lambda: nn.BatchNorm2d(units),
+        "relu": nn.ReLU,
+        "pool": lambda: nn.MaxPool2d(2, ceil_mode=True),
+        "identity": nn.Identity,
+    }
+    network = nn.Sequential(*[made[name]() for name in modules]).eval()
+    for name, module in zip(modules, network, strict=True):
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            nn.init.normal_(module.bias)
+            nn.init.uniform_(module.weight, -1 if name == "turned" else 0.2, 1)
+    shown = torch.randn(2 * frames, units, height, width)
+    plain, _ = answers_of(network, shown, 2, "torch")
+    quick, _ = answers_of(network, shown, 2, "compiled", last=last)
+    torch.testing.assert_close(quick.mean, plain.mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(quick.maximum, plain.maximum, rtol=1e-5, atol=1e-6)
+    assert quick.place.equal(plain.place)
+
+
+def test_what_is_given_on_is_found_from_one_call() -> None:
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.relu, self.c = nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.ReLU(), nn.Conv2d(1, 1, 1)
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            before = self.b(self.a(values))
+            result: torch.Tensor = self.c(self.relu(before + values)) + before
+            return result
+
+    network = Sum().eval()
+    inputs, share = tried(lambda: network(torch.zeros(1, 1, 2, 2)), dict(network.named_children()))
+    assert inputs == {"b": "a", "c": "relu"} and share == 1
+
+
+@pytest.mark.parametrize(("viewed", "quick"), [(False, True), (True, False)])
+def test_compiled_loops_are_for_networks_that_run_channels_last(viewed: bool, quick: bool) -> None:
+    if kernels() is None:
+        pytest.skip("needs numba")
+
+    class Viewed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.relu = nn.Conv2d(3, 4, 3), nn.ReLU()
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.relu(self.conv(values[:, :, 0]))
+            return found.view(len(values), -1) if viewed else found.flatten(1)
+
+    network = Network(Viewed().eval(), [Stream("rgb", "rgb", times=(0,), height=8, width=8)])
+    with torch.no_grad(), quick_passes(network):
+        modules = dict(network.module.named_children())
+        found = pass_peaks(network, modules, list(modules), 2)
+    assert isinstance(found, QuickPeaks if quick else PassPeaks)

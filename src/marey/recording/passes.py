@@ -14,8 +14,9 @@ from marey.arithmetic import quick_passes
 from marey.errors import NetworkError
 from marey.layer import volume
 from marey.network import Network
-from marey.recording.peaks import PassPeaks, Peaks
+from marey.recording.peaks import Peaks
 from marey.recording.plan import Plan
+from marey.recording.quick_peaks import pass_peaks
 from marey.recording.shard import ClipRow, Shard
 from marey.taps import observed_calls
 from marey.video.ahead import ClipWindows, windows_ahead
@@ -94,7 +95,8 @@ def shards_of(
     )
     with torch.no_grad(), quick_passes(network), closing(ahead):
         passes = _Passes(network, plan)
-        yield from passes.shards(ahead, begun)
+        with observed_calls(passes.modules, passes.read):
+            yield from passes.shards(ahead, begun)
 
 
 class _Passes:
@@ -110,9 +112,10 @@ class _Passes:
         watched = names if self.scores is None else list(dict.fromkeys([*names, self.scores]))
         self.modules: dict[str, nn.Module] = {name: network.module.get_submodule(name) for name in watched}
         self.busy: _Sent | None = None
+        self.answer: Tensor | None = None  # of this pass, the class scores
         self.waiting: list[tuple[_Gathered, dict[str, Tensor]]] = []
         batch = plan.settings.batch
-        self.peaks = PassPeaks(names, batch)
+        self.peaks = pass_peaks(network, self.modules, names, batch)
         self.inputs = {one.name: torch.empty(batch, *one.shape, device=network.device) for one in network.streams}
 
     def shards(
@@ -149,6 +152,14 @@ class _Passes:
         gathered.made = replace(made, cuts=())  # the windows can go
         return gathered
 
+    def read(self, name: str, given: Tensor | None, output: Tensor) -> None:
+        """Take in what a layer answers in a pass."""
+        if name == self.scores and self.answer is None:
+            self.answer = volume(output, self.plan.settings.batch).flatten(1).float()
+        if name in self.recorded:
+            output = self.network.units_second(name, output)
+            self.peaks.read(name, output, module=self.modules[name], given=given)
+
     def _send(self) -> None:
         """Begin a pass over what is waiting, then fetch the answers of the pass before it."""
         waiting, self.waiting = self.waiting, []
@@ -157,21 +168,11 @@ class _Passes:
             for place, (_, cut) in enumerate(waiting):
                 physical(cut[stream.name], stream, out=inputs[place])
             inputs[len(waiting) :] = inputs[len(waiting) - 1]
-        batch = self.plan.settings.batch
-        found, scores = self.peaks, list[Tensor]()
-
-        def read(name: str, given: Tensor | None, output: Tensor) -> None:
-            if name == self.scores and not scores:
-                scores.append(volume(output, batch).flatten(1).float())
-            if name in self.recorded:
-                output = self.network.units_second(name, output)
-                found.read(name, output, module=self.modules[name], given=given)
-
-        with observed_calls(self.modules, read):
-            self.network.forward(self.inputs)
-        if silent := found.missing():
+        self.answer = None
+        self.network.forward(self.inputs)
+        if silent := self.peaks.missing():
             raise NetworkError(f"layer '{min(silent)}' did not answer in this pass; leave it out of the recording.")
-        sent = _Sent([gathered for gathered, _ in waiting], found.together(), scores[0] if scores else None)
+        sent = _Sent([gathered for gathered, _ in waiting], self.peaks.together(), self.answer)
         self._fetch()
         self.busy = sent
 

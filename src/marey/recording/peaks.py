@@ -13,7 +13,7 @@ from torch.nn.functional import max_pool2d
 
 from marey.layer import volume
 
-_Norm = nn.BatchNorm2d | nn.BatchNorm3d
+Norm = nn.BatchNorm2d | nn.BatchNorm3d
 
 _LARGE, _SEGMENT = 2000, 192
 """Values of a map from which on it is searched in segments, and of the shortest segment."""
@@ -40,7 +40,7 @@ class _Read:
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """What a batch normalization does: value * scale + shift; `turned` units, if any, fall with their input."""
 
     scale: Tensor
@@ -56,7 +56,7 @@ class PassPeaks:
         self._clips = clips
         self._found: dict[str, Peaks | None] = dict.fromkeys(layers)
         self._before: _Read | None = None
-        self._lines: dict[nn.Module, _Line] = {}
+        self._lines: dict[nn.Module, Line] = {}
 
     def read(self, name: str, output: Tensor, *, module: nn.Module | None = None, given: Tensor | None = None) -> None:
         """Take in what a layer answers, unless it did before in this pass; `given` is the input of its module.
@@ -102,10 +102,10 @@ class PassPeaks:
         if type(module) is nn.ReLU and read is not None:
             off = read.maximum <= 0  # where nothing is above 0 all are 0, and the first counts
             return Peaks(read.maximum.clamp_min(0), _mean(maps), read.place.masked_fill(off, 0))
-        if type(module) is nn.MaxPool2d and read is not None and (side := _tile(module, given)):
+        if type(module) is nn.MaxPool2d and read is not None and (side := tiled_side(module, given)):
             down, across = read.place // (side * given.shape[-1]), read.place % given.shape[-1] // side
             return Peaks(read.maximum.clone(), _mean(maps), down * output.shape[-1] + across)
-        if _known_norm(module):
+        if known_norm(module):
             if read is None:
                 read = _each(_maps(given, self._clips))
             line = self._line(module, read.mean)
@@ -119,31 +119,37 @@ class PassPeaks:
             return None
         return before.found
 
-    def _line(self, norm: _Norm, means: Tensor) -> _Line:
+    def _line(self, norm: Norm, means: Tensor) -> Line:
         """What a normalization does to `means` (clip unit ...)."""
         if norm not in self._lines:
-            assert norm.running_mean is not None and norm.running_var is not None
-            scale = (norm.running_var.to(means) + norm.eps).rsqrt()
-            if norm.affine:
-                scale = scale * norm.weight.detach().to(means)
-            shift = -norm.running_mean.to(means) * scale
-            turned = None
-            if norm.affine:
-                shift = shift + norm.bias.detach().to(means)
-                falls = norm.weight.detach() <= 0
-                turned = falls if bool(falls.any()) else None
+            line = norm_line(norm, torch.promote_types(means.dtype, torch.float32))
             after = (-1, *[1] * (means.dim() - 2))
-            self._lines[norm] = _Line(scale.view(after), shift.view(after), turned)
+            self._lines[norm] = Line(line.scale.view(after), line.shift.view(after), line.turned)
         return self._lines[norm]
 
 
-def _known_norm(module: nn.Module | None) -> TypeGuard[_Norm]:
+def norm_line(norm: Norm, dtype: torch.dtype = torch.float32) -> Line:
+    """What a normalization that `known_norm` knows does to every unit."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = (norm.running_var.to(dtype) + norm.eps).rsqrt()
+    if norm.affine:
+        scale = scale * norm.weight.detach().to(dtype)
+    shift = -norm.running_mean.to(dtype) * scale
+    turned = None
+    if norm.affine:
+        shift = shift + norm.bias.detach().to(dtype)
+        falls = norm.weight.detach() <= 0
+        turned = falls if bool(falls.any()) else None
+    return Line(scale, shift, turned)
+
+
+def known_norm(module: nn.Module | None) -> TypeGuard[Norm]:
     """Whether a module is a batch normalization as torch has it, with statistics that stay as they are."""
     known = type(module) in (nn.BatchNorm2d, nn.BatchNorm3d)  # what is derived from these may compute otherwise
     return known and module is not None and not module.training and module.running_mean is not None
 
 
-def _tile(pool: nn.MaxPool2d, given: Tensor) -> int | None:
+def tiled_side(pool: nn.MaxPool2d, given: Tensor) -> int | None:
     """The side of a pooling's windows where they are squares that tile its input; else None."""
     side = pool.kernel_size
     plain = pool.padding in (0, (0, 0)) and pool.dilation in (1, (1, 1)) and pool.stride in (side, (side, side))

@@ -1,0 +1,249 @@
+"""The peaks of all layers of a pass on a processor, each map read at most once, by compiled loops."""
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from marey.layer import volume
+from marey.network import Network
+from marey.recording.kernels import Floats, Kernels, Places, kernels
+from marey.recording.peaks import PassPeaks, Peaks, known_norm, norm_line, peaks, tiled_side
+from marey.taps import observed_calls
+
+_LANES = 128
+"""Units that are read side by side, at most, where places are taken together."""
+
+
+def pass_peaks(
+    network: Network, modules: Mapping[str, nn.Module], layers: Sequence[str], clips: int
+) -> "PassPeaks | QuickPeaks":
+    """What takes in the answers of `layers` in passes of so many `clips`; enter `quick_passes` first.
+
+    Compiled loops where they can be had and most values lie as they read them: one pass is tried.
+    """
+    compiled = kernels()
+    if network.device.type != "cpu" or compiled is None or not layers:
+        return PassPeaks(layers, clips)
+    recorded = {name: modules[name] for name in layers}
+    inputs, share = tried(lambda: network.forward(network.rest()), recorded)
+    return QuickPeaks(recorded, clips, compiled, inputs) if share > 0.5 else PassPeaks(layers, clips)
+
+
+def tried(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> tuple[dict[str, str], float]:
+    """What one call of `run`, with a single clip, tells of `modules`.
+
+    Of those that are given what the one called just before them returns, the name of that one; and the share of all
+    values that lie with their units beside each other.
+    """
+    inputs: dict[str, str] = {}
+    called: list[tuple[str, Tensor]] = []
+    readable = every = 0
+
+    def note(name: str, given: Tensor | None, output: Tensor) -> None:
+        nonlocal readable, every
+        if called and given is called[-1][1]:
+            inputs.setdefault(name, called[-1][0])
+        called[:] = [(name, output)]
+        every += output.numel()
+        readable += output.numel() if _values(output, 1) is not None else 0
+
+    with observed_calls(modules, note):
+        run()
+    return inputs, readable / max(1, every)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Of every clip and unit (clip unit); `positive`, where known, is the mean of what the foreseen ReLU leaves."""
+
+    maximum: Floats
+    mean: Floats
+    place: Places
+    positive: Floats | None = None
+
+
+@dataclass(frozen=True)
+class _Last:
+    """The layer that answered last, and its output, as long as it is what it was."""
+
+    name: str
+    output: weakref.ReferenceType[Tensor]
+    version: int
+
+
+@dataclass(frozen=True)
+class _Later:
+    """What is found of a layer once all have answered: it follows from what was found of its input."""
+
+    before: str
+    following: Callable[[_Found], _Found]
+
+
+class QuickPeaks:
+    """As `PassPeaks`, which says what follows from what; a ReLU's mean is taken when its input is read.
+
+    Sums are of a few thousand values of float32 each at most. Outputs that do not lie with their units beside each
+    other are read as `peaks` does it.
+    """
+
+    def __init__(
+        self, modules: Mapping[str, nn.Module], clips: int, compiled: Kernels, inputs: Mapping[str, str]
+    ) -> None:
+        """`modules` by layer, in the order in which their units are to lie; `inputs` as `tried` finds them."""
+        self._clips = clips
+        self._compiled = compiled
+        self._layers = tuple(modules)
+        self._found: dict[str, _Found | _Later] = {}
+        self._last: _Last | None = None
+        self._lines = {name: line for name, module in modules.items() if (line := _line(module)) is not None}
+        self._rectified: dict[str, str | None] = {}  # layers that a ReLU takes up, and the normalization between
+        self._lanes: dict[str, tuple[Floats, Floats]] = {}
+        for name, before in inputs.items():
+            if type(modules[name]) is nn.ReLU:
+                norm = before if before in self._lines and before in inputs else None
+                self._rectified.setdefault(before if norm is None else inputs[norm], norm)
+
+    def read(self, name: str, output: Tensor, *, module: nn.Module | None = None, given: Tensor | None = None) -> None:
+        """Take in what a layer answers, unless it did before in this pass; `given` is the input of its module."""
+        if name not in self._layers or name in self._found:
+            return
+        last = self._last
+        found: _Found | _Later | None = None
+        if last is not None and given is not None and last.output() is given and last.version == given._version:
+            found = self._later(name, module, last.name, given, output)
+        if found is None:
+            values = _values(output, self._clips)
+            found = _from(peaks(output, self._clips)) if values is None else self._each(name, values)
+        self._found[name] = found
+        if not output.is_inference():
+            self._last = _Last(name, weakref.ref(output), output._version)
+
+    def missing(self) -> set[str]:
+        """The layers that have not answered in this pass."""
+        return set(self._layers) - self._found.keys()
+
+    def together(self) -> Peaks:
+        """Of every (clip, unit) the peaks of this pass, the units of all layers in a row; the next pass may begin."""
+        every = [self._of(name) for name in self._layers if name in self._found]
+        self._found = {}
+        self._last = None
+        return Peaks(
+            _in_a_row([found.maximum for found in every], self._clips, np.float32),
+            _in_a_row([found.mean for found in every], self._clips, np.float32),
+            _in_a_row([found.place for found in every], self._clips, np.int32),
+        )
+
+    def _of(self, name: str) -> _Found:
+        found = self._found[name]
+        if isinstance(found, _Later):
+            found = self._found[name] = found.following(self._of(found.before))
+        return found
+
+    def _later(self, name: str, module: nn.Module | None, before: str, given: Tensor, output: Tensor) -> _Later | None:
+        """How a layer follows from the one before it, whose output it was given; None where it is to be read."""
+        if name in self._lines and given.shape == output.shape:
+            return _Later(before, partial(_normed, line=self._lines[name]))
+        if type(module) is nn.ReLU:
+            return _Later(before, _rectified) if self._foreseen(before) else None
+        if type(module) is nn.MaxPool2d and (side := tiled_side(module, given)):
+            values = _values(output, self._clips)
+            if values is not None:
+                mean = np.empty((self._clips, values.shape[2]), np.float32)
+                self._compiled.means(*_in_lanes(values), mean)
+                return _Later(before, partial(_pooled, mean=mean, side=side, size=given.shape[-2:]))
+        return None
+
+    def _foreseen(self, before: str) -> bool:
+        """Whether it is known what a ReLU leaves of a layer in the mean."""
+        found = self._found[before]
+        if isinstance(found, _Later):
+            if found.following is _rectified:
+                return True
+            norm, before = before, found.before
+            found = self._found[before]
+            known = isinstance(found, _Found) and found.positive is not None
+            return known and self._rectified.get(before) == norm
+        return found.positive is not None and self._rectified.get(before, before) is None
+
+    def _each(self, name: str, values: Floats) -> _Found:
+        lanes, side = _in_lanes(values)
+        units = values.shape[2]
+        scale, shift = self._lanes.get(name, (None, None))
+        if scale is None or len(scale) != side * units:
+            norm = self._rectified.get(name)
+            line = _Line(np.ones(units, np.float32), np.zeros(units, np.float32)) if norm is None else self._lines[norm]
+            scale, shift = self._lanes[name] = (np.tile(line.scale, side), np.tile(line.shift, side))
+        found = np.empty((3, self._clips, units), np.float32)
+        place = np.empty((self._clips, units), np.int32)
+        self._compiled.peaks(lanes, side, scale, shift, found[0], place, found[1], found[2])
+        return _Found(found[0], found[1], place, found[2])
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What a batch normalization does to every unit, none of which fall with their input."""
+
+    scale: Floats
+    shift: Floats
+
+
+def _line(module: nn.Module) -> _Line | None:
+    if not known_norm(module):
+        return None
+    line = norm_line(module)
+    return _Line(line.scale.numpy(), line.shift.numpy()) if line.turned is None else None
+
+
+def _normed(before: _Found, *, line: _Line) -> _Found:
+    maximum, mean = before.maximum * line.scale + line.shift, before.mean * line.scale + line.shift
+    return _Found(maximum, mean, before.place, before.positive)
+
+
+def _rectified(before: _Found) -> _Found:
+    off = before.maximum <= 0  # where nothing is above 0 all are 0, and the first counts
+    place = np.where(off, np.int32(0), before.place)
+    assert before.positive is not None
+    return _Found(np.maximum(before.maximum, 0), before.positive, place, before.positive)
+
+
+def _pooled(before: _Found, *, mean: Floats, side: int, size: Sequence[int]) -> _Found:
+    """The peaks of a max pooling whose windows tile its input of `size` (height, width)."""
+    height, width = size
+    line, x = np.divmod(before.place, width)
+    time, y = np.divmod(line, height)
+    place = (time * (height // side) + y // side) * (width // side) + x // side
+    return _Found(before.maximum, mean, place.astype(np.int32))
+
+
+def _values(output: Tensor, clips: int) -> Floats | None:
+    """(clip place unit) where they lie so in memory, in float32; else None."""
+    if output.dtype != torch.float32:
+        return None
+    laid = volume(output.detach(), clips).permute(0, 2, 3, 4, 1)
+    if not laid.is_contiguous() or laid.numel() == 0:
+        return None
+    values: NDArray[np.float32] = laid.flatten(1, 3).numpy()
+    return values
+
+
+def _in_lanes(values: Floats) -> tuple[Floats, int]:
+    """The values with some places read as one, and how many."""
+    clips, places, units = values.shape
+    side = 1
+    while 2 * side * units <= _LANES and places % (2 * side) == 0:
+        side *= 2
+    return values.reshape(clips, places // side, side * units), side
+
+
+def _from(found: Peaks) -> _Found:
+    return _Found(found.maximum.numpy(), found.mean.numpy(), found.place.numpy())
+
+
+def _in_a_row(parts: Sequence[NDArray[np.generic]], clips: int, dtype: type[np.generic]) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts, axis=1) if parts else np.empty((clips, 0), dtype))

@@ -17,6 +17,8 @@ ROWS = (
     {
         *("network", "layer", "taps", "arithmetic", "allocator", "threads", "waiting", "scratch", "spectrum"),
         "measures",
+        "compiled",
+        "frame_loops",
         *("footprints", "receptive_field", "narrowing", "region", "video"),
     },
     {"objectives", "regularizers", "offsets", "parametrizations", "transforms", "networks", "datasets"},

@@ -11,6 +11,7 @@ from marey._version import __version__
 from marey.arithmetic import copy_for, faster_module, quick_passes
 from marey.ascent import ascend
 from marey.batches import Batch, Job, batch_of, halves, jobs_in_batches, scores_of
+from marey.compiled import numba_version
 from marey.errors import MareyError, NetworkError, out_of_memory
 from marey.goals import Goal, Target, goals_of
 from marey.network import Network
@@ -189,6 +190,7 @@ def _result(network: Network, goal: Goal, made: Sequence[_Made], recipe: Recipe)
             "precision": sorted({one.precision for one in made}),
             "marey": __version__,
             "torch": str(torch.__version__),
+            "numba": numba_version(),
             "python": platform.python_version(),
         },
     )

@@ -1,12 +1,18 @@
 """The hard bound of frames and their priors, with gradients written out: far fewer passes than autograd's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from marey import frame_loops
+from marey.compiled import compiled, shared
+from marey.frame_loops import Floats
 from marey.scratch import Scratch, few_at_a_time
 
 
@@ -78,6 +84,9 @@ class _Passes(torch.autograd.Function):
         frames = frames.contiguous()
         limits, weights = asked.limits, asked.weights
         scratch = Scratch() if asked.scratch is None else asked.scratch
+        ctx.loops = _loops() if _loopable(frames, asked) and ctx.needs_input_grad[0] else None
+        if ctx.loops is not None:
+            return _looped(ctx, frames, asked, scratch)
         inside, shrink, gradient, measures = frames, None, None, None
         if limits is not None:
             inside = scratch.empty(frames.shape, frames, "inside")
@@ -118,6 +127,8 @@ class _Passes(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, ...]:
         frames, shrink, gradient = ctx.saved_tensors
+        if ctx.loops is not None:
+            return _looped_back(ctx, given[0], given[1]), None
         limits, scratch = ctx.asked.limits, ctx.scratch
         of_inside = None if limits is None else given[0]
         of_total = None if gradient is None else given[-2]
@@ -136,6 +147,82 @@ class _Passes(torch.autograd.Function):
             if limits is not None:
                 _project_back(frames[part], limits, shrink[part], out, cut=ctx.cut[number], scratch=scratch)
         return result, None
+
+
+class _Loops(NamedTuple):
+    """The functions of `frame_loops`, compiled."""
+
+    bound_with_energy: Callable[..., Floats]
+    variation: Callable[..., Floats]
+    bound_back: Callable[..., None]
+
+
+@cache
+def _loops() -> _Loops | None:
+    found = [
+        compiled(one, any_order=True)
+        for one in (frame_loops.bound_with_energy, frame_loops.variation, frame_loops.bound_back)
+    ]
+    return None if None in found else _Loops(*found)  # type: ignore[arg-type]
+
+
+def _loopable(frames: Tensor, asked: _Asked) -> bool:
+    """Whether the compiled loops compute what is asked for."""
+    plain = frames.device.type == "cpu" and frames.dtype == torch.float32 and frames.numel() > 0
+    return plain and asked.limits is not None and asked.weights is not None and asked.exponent == 3
+
+
+def _limits(limits: Limits) -> tuple[float, float, float, float]:
+    return (float(limits.low), float(limits.high), float(limits.bound), float(limits.scale))
+
+
+def _looped(ctx: Any, frames: Tensor, asked: _Asked, scratch: Scratch) -> tuple[Tensor, ...]:
+    """`_Passes.forward` in two readings of the frames."""
+    assert asked.limits is not None and asked.weights is not None
+    clips, pixels = len(frames), frames[0, 0].numel()
+    inside, gradient = (scratch.empty(frames.shape, frames, name) for name in ("inside", "gradient"))
+    shrink = scratch.empty((clips, pixels), frames, "shrink")
+    reach = torch.as_tensor(asked.bound, dtype=frames.dtype).square().expand(clips).contiguous()
+    weights = asked.weights.detach().to(frames.dtype)
+    of_energy, of_space, of_time = (weights / pixels).unbind()
+    given, bounded, slopes, factors = (one.detach().numpy() for one in (frames, inside, gradient, shrink))
+    by_pixel = (reach.numpy(), (asked.exponent * of_energy / reach).numpy())
+    by_neighbor = ((2 * of_space).numpy(), (2 * of_time).numpy())
+    flat, limits = (clips, frames.shape[1], pixels), _limits(asked.limits)
+
+    def bound(start: int, stop: int) -> Floats:
+        kept = (bounded.reshape(flat), factors, slopes.reshape(flat))
+        found: Floats = ctx.loops.bound_with_energy(given.reshape(flat), (start, stop), limits, *by_pixel, *kept)
+        return found
+
+    def vary(start: int, stop: int) -> Floats:
+        found: Floats = ctx.loops.variation(bounded, (start, stop), *by_neighbor, slopes)
+        return found
+
+    energy = sum(shared(bound, pixels, frames.numel()))
+    apart = sum(shared(vary, frames.shape[1] * frames.shape[2], frames.numel()))
+    measures = torch.from_numpy(np.concatenate((np.atleast_2d(energy), apart))) / pixels
+    ctx.asked, ctx.scratch = asked, scratch
+    ctx.save_for_backward(frames, shrink, gradient)
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(measures)
+    return inside, (weights * measures).sum(0), measures
+
+
+def _looped_back(ctx: Any, of_inside: Tensor | None, of_total: Tensor | None) -> Tensor:
+    """`_Passes.backward` in one reading of the frames and the gradients."""
+    frames, shrink, gradient = ctx.saved_tensors
+    wanted = torch.zeros_like(frames) if of_inside is None else of_inside.contiguous()
+    share = frames.new_zeros(len(frames)) if of_total is None else of_total.contiguous()
+    result: Tensor = ctx.scratch.empty(frames.shape, frames, "result")
+    given, of, priors, out = (one.detach().flatten(2).numpy() for one in (frames, wanted, gradient, result))
+    limits, factors, shares = _limits(ctx.asked.limits), shrink.numpy(), share.numpy()
+
+    def back(start: int, stop: int) -> None:
+        ctx.loops.bound_back(given, (start, stop), limits, factors, of, priors, shares, out)
+
+    shared(back, given.shape[2], frames.numel())
+    return result
 
 
 def _inner(a: Tensor, b: Tensor, scratch: Scratch) -> Tensor:

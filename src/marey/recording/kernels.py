@@ -5,11 +5,12 @@ Values are (clip place unit), float32 and contiguous; what is found of them is (
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from marey.compiled import compiled
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.int32]
@@ -17,21 +18,17 @@ Places = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Kernels:
-    """The functions of this module, compiled; they let other threads run."""
+    """The functions of this module, compiled."""
 
     peaks: Callable[..., None]
     means: Callable[..., None]
 
 
-@lru_cache
+@cache
 def kernels() -> Kernels | None:
-    """None where Numba is not installed. Compiled once for a machine, in a few seconds, and kept beside the code."""
-    try:
-        import numba
-    except ImportError:
-        return None
-    compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-    return Kernels(compiled(_peaks), compiled(_means))
+    """None where nothing can be compiled."""
+    peaks, means = compiled(_peaks), compiled(_means)
+    return None if peaks is None or means is None else Kernels(peaks, means)
 
 
 def _peaks(  # noqa: PLR0917 -- compiled functions take no keywords

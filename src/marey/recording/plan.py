@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pyarrow
 
 from marey._version import __version__
+from marey.compiled import numba_version
 from marey.datasets.clip_set import check_on_disk
 from marey.errors import DatasetError, MareyError, NetworkError
 from marey.layer import Layer
@@ -26,8 +26,6 @@ from marey.video.stored_flow import StoredFlow
 
 FORMAT = 2  # 1: clips without `speeds`, a row group of statistics for each layer
 _PACKAGES = ("torch", "av", "opencv-contrib-python-headless")
-_QUICKENS = "numba"
-"""Sums in another order where it is installed, so that means differ by rounding."""
 
 CLIP_FIELDS = [
     ("clip", pyarrow.int32()),
@@ -213,8 +211,9 @@ def _versions() -> dict[str, str | None]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = None
-    if find_spec(_QUICKENS) is not None:
-        found[_QUICKENS] = version(_QUICKENS)
+    numba = numba_version()
+    if numba is not None:
+        found["numba"] = numba
     return found
 
 

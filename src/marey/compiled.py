@@ -1,0 +1,52 @@
+"""Functions compiled by Numba where it is installed; without it torch's operations do the same in more passes."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import torch
+
+Found = TypeVar("Found")
+
+_WORTH = 300_000
+"""Values from which on a second thread is woken for them: a millisecond of work."""
+
+
+@cache
+def compiled(function: Callable[..., None], *, any_order: bool = False) -> Callable[..., None] | None:
+    """`function`, which fills arrays, compiled; None where Numba is not installed. Other threads run meanwhile.
+
+    With `any_order` sums may be added up in any order. Compiled once for a machine, in a few seconds, and kept beside
+    the code.
+    """
+    if numba_version() is None:
+        return None
+    import numba
+
+    fast = {"contract", "nsz", "reassoc"} if any_order else {"contract"}
+    found: Any = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=fast)(function)
+    loops: Callable[..., None] = found
+    return loops
+
+
+def numba_version() -> str | None:
+    """The version that compiles; None where there is none."""
+    return None if find_spec("numba") is None else version("numba")
+
+
+def shared(part: Callable[[int, int], Found], length: int, values: int) -> list[Found]:
+    """What `part(start, stop)` gives over all of `length`, by as many threads as torch uses where `values` are many."""
+    threads = min(torch.get_num_threads(), length) if values >= _WORTH else 1
+    ends = [length * k // threads for k in range(threads + 1)]
+    others = [_helpers(threads - 1).submit(part, *one) for one in pairwise(ends[1:])]
+    first = part(*ends[:2])
+    return [first, *(other.result() for other in others)]
+
+
+@cache
+def _helpers(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="marey-loops")

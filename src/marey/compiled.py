@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from importlib.metadata import version
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -17,25 +15,38 @@ _WORTH = 300_000
 
 
 @cache
-def compiled(function: Callable[..., None], *, any_order: bool = False) -> Callable[..., None] | None:
-    """`function`, which fills arrays, compiled; None where Numba is not installed. Other threads run meanwhile.
+def compiled(function: Callable[..., Any], *, any_order: bool = False) -> Callable[..., Any] | None:
+    """`function`, which fills arrays, compiled; None where Numba cannot be loaded. Other threads run meanwhile.
 
     With `any_order` sums may be added up in any order. Compiled once for a machine, in a few seconds, and kept beside
-    the code.
+    the code or in the user's cache; where neither can be written, once for a process.
     """
-    if numba_version() is None:
+    numba = _numba()
+    if numba is None:
         return None
-    import numba
-
     fast = {"contract", "nsz", "reassoc"} if any_order else {"contract"}
-    found: Any = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=fast)(function)
-    loops: Callable[..., None] = found
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fast}
+    try:
+        found = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no place to keep it
+        found = numba.njit(**options)(function)
+    loops: Callable[..., Any] = found
     return loops
 
 
 def numba_version() -> str | None:
-    """The version that compiles; None where there is none."""
-    return None if find_spec("numba") is None else version("numba")
+    """The version that compiles; None where there is none, or none that goes with this NumPy."""
+    numba = _numba()
+    return None if numba is None else str(numba.__version__)
+
+
+@cache
+def _numba() -> Any:
+    try:
+        import numba
+    except ImportError:
+        return None
+    return numba
 
 
 def shared(part: Callable[[int, int], Found], length: int, values: int) -> list[Found]:

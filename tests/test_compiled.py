@@ -36,7 +36,7 @@ def test_a_numba_that_does_not_go_with_this_numpy_is_as_none() -> None:
 
 
 def test_where_nothing_can_be_kept_it_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    numba = pytest.importorskip("numba")
+    numba = pytest.importorskip("numba", exc_type=ImportError)
     njit = numba.njit
 
     def refusing(*, cache: bool = False, **options: Any) -> Any:

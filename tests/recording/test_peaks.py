@@ -71,6 +71,8 @@ def test_any_floating_type_is_kept_as_float32(dtype: torch.dtype) -> None:
     assert found.maximum.dtype == found.mean.dtype == torch.float32 and found.place.dtype == torch.int32
 
 
+NEEDS_NUMBA = pytest.mark.skipif(kernels() is None, reason="needs numba")
+
 Way = Literal["torch", "compiled"]
 
 
@@ -253,6 +255,7 @@ def test_a_normalization_in_half_precision_keeps_its_means_in_full(way: Way) -> 
     torch.testing.assert_close(found.together().mean[:, 3:], peaks(after, 2).mean, rtol=0.01, atol=0.005)
 
 
+@NEEDS_NUMBA
 @example(units=16, height=4, width=4, frames=1, modules=["conv", "pool", "relu"], seed=0, last=True)
 @example(units=16, height=4, width=4, frames=1, modules=["conv", "norm", "relu", "relu", "pool"], seed=0, last=True)
 @example(units=16, height=4, width=4, frames=2, modules=["conv", "turned", "relu", "norm", "relu"], seed=0, last=True)
@@ -270,8 +273,6 @@ def test_a_normalization_in_half_precision_keeps_its_means_in_full(way: Way) -> 
 def test_both_ways_find_the_same(
     units: int, height: int, width: int, frames: int, modules: list[str], seed: int, last: bool
 ) -> None:
-    if kernels() is None:
-        pytest.skip("needs numba")
     torch.manual_seed(seed)
     made: dict[str, Callable[[], nn.Module]] = {
         "conv": lambda: nn.Conv2d(units, units, 3, padding=1, groups=units),
@@ -313,11 +314,9 @@ def test_what_is_given_on_is_found_from_one_call() -> None:
     assert inputs == {"b": "a", "c": "relu"} and share == 1
 
 
+@NEEDS_NUMBA
 @pytest.mark.parametrize(("viewed", "quick"), [(False, True), (True, False)])
 def test_compiled_loops_are_for_networks_that_run_channels_last(viewed: bool, quick: bool) -> None:
-    if kernels() is None:
-        pytest.skip("needs numba")
-
     class Viewed(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from marey.compiled import numba_version
 from marey.errors import OutputError
 from marey.recording import Recording, plan, quick_peaks
 from marey.video.clips import Clip
 
-pytest.importorskip("numba")
 
-
+@pytest.mark.skipif(numba_version() is None, reason="needs numba")
 def test_it_is_the_same_up_to_rounding_but_not_taken_for_the_same(
     recording: Recording, clips: list[Clip], again: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,3 +69,20 @@ def test_what_goes_wrong_in_a_part_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
     with pytest.raises(ValueError, match="of the second"):
         shared(part, 10, 10**9)
+
+
+def test_a_forked_process_has_helpers_of_its_own() -> None:
+    script = (
+        "import os\n"
+        "from marey import compiled\n"
+        "import torch\n"
+        "torch.get_num_threads = lambda: 2\n"
+        "ask = lambda: compiled.shared(lambda start, stop: stop - start, 10, 10**9)\n"
+        "assert ask() == [5, 5]\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if ask() == [5, 5] else 1)\n"
+        "print(os.waitpid(child, 0)[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["0"]

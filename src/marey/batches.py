@@ -169,10 +169,8 @@ def _floors(jobs: Sequence[Job], recipe: Recipe) -> tuple[float, ...]:
     if recipe.target is not None or not any(job.goal.everywhere for job in jobs):
         return ()
     region = jobs[0].goal.region
-    rest = {stream.name: region.network.rest(1)[stream.name] for stream in region.streams}
-    empty = {name: frames for name, frames in rest.items() if frames is not None}
     with torch.no_grad(), region.arithmetic(region.network.module):
-        volumes = region.activations(empty)
+        volumes = region.activations(region.crop(region.network.rest()))
     here = {layer: volume[0].float() for layer, volume in volumes.items()}
     return tuple(
         float(job.goal.normalized.scored.value(here, {})) + 1 if job.goal.everywhere else -math.inf for job in jobs

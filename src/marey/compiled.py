@@ -1,12 +1,17 @@
 """Functions compiled by Numba where it is installed; without it torch's operations do the same in more passes."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
 
 Found = TypeVar("Found")
 
@@ -61,3 +66,6 @@ def shared(part: Callable[[int, int], Found], length: int, values: int) -> list[
 @cache
 def _helpers(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="marey-loops")
+
+
+os.register_at_fork(after_in_child=_helpers.cache_clear)  # a forked process has none of these threads

@@ -1,12 +1,14 @@
-"""The bound of frames and their priors in two readings of them, to be compiled; `measures` says what is computed.
+"""The bound of frames, their priors, and the gradient, in a loop each to be compiled; `measures` says what they are.
 
-Frames are (clip channel time place) or (clip channel time row column), float32 and contiguous.
+Frames are (clip channel pixel) or (clip channel time row column), float32 and contiguous. Limits are (low, high, bound,
+scale), the first two in units of the frames, the bound in those of what frames times `scale` stand for.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from marey.compiled import Floats
+
+Limits = tuple[float, float, float, float]
 
 _BLOCK = 512
 """Pixels at a time: few enough that all that is computed of them stays near the processor."""
@@ -15,14 +17,14 @@ _BLOCK = 512
 def bound_with_energy(  # noqa: PLR0917 -- compiled functions take no keywords
     frames: Floats,
     span: tuple[int, int],
-    limits: tuple[float, float, float, float],
+    limits: Limits,
     reach: Floats,
     slope: Floats,
     inside: Floats,
     shrink: Floats,
     gradient: Floats,
 ) -> Floats:
-    """Bring frames (clip channel pixel) within (low, high, bound, scale); the energy R_B, exponent 3, and its gradient.
+    """Bring frames (clip channel pixel) within the limits; the energy R_B, exponent 3, and its gradient.
 
     Those of the pixels in `span`; the sums of their energy (clip) are returned.
 
@@ -33,8 +35,12 @@ def bound_with_energy(  # noqa: PLR0917 -- compiled functions take no keywords
     """
     clips, channels, _ = frames.shape
     energy = np.empty(clips, np.float32)
-    low, high = np.float32(limits[0] / limits[3]), np.float32(limits[1] / limits[3])
-    bound, scale = np.float32(limits[2]), np.float32(limits[3])
+    low, high, bound, scale = (
+        np.float32(limits[0]),
+        np.float32(limits[1]),
+        np.float32(limits[2]),
+        np.float32(limits[3]),
+    )
     largest = np.float32((limits[2] / limits[3]) ** 2)
     squares, power = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32)
     for clip in range(clips):
@@ -122,7 +128,7 @@ def variation(frames: Floats, span: tuple[int, int], of_space: Floats, of_time: 
 def bound_back(  # noqa: PLR0917
     frames: Floats,
     span: tuple[int, int],
-    limits: tuple[float, float, float, float],
+    limits: Limits,
     shrink: Floats,
     of_inside: Floats,
     gradient: Floats,
@@ -134,8 +140,8 @@ def bound_back(  # noqa: PLR0917
     Those of the pixels in `span`. `share` (clip) is how much of the priors' `gradient` is wanted, beside `of_inside`.
     """
     clips, channels, _ = frames.shape
-    low, high = np.float32(limits[0] / limits[3]), np.float32(limits[1] / limits[3])
-    scale, inverse = np.float32(limits[3]), np.float32(1 / limits[2] ** 2)
+    low, high, scale = np.float32(limits[0]), np.float32(limits[1]), np.float32(limits[3])
+    inverse = np.float32(1 / limits[2] ** 2)
     along = np.empty(_BLOCK, np.float32)
     for clip in range(clips):
         part = share[clip]

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from marey import frame_loops
-from marey.compiled import compiled, shared
-from marey.frame_loops import Floats
+from marey.compiled import Floats, compiled, shared
 from marey.scratch import Scratch, few_at_a_time
 
 
@@ -172,8 +171,8 @@ def _loopable(frames: Tensor, asked: _Asked) -> bool:
     return plain and asked.limits is not None and asked.weights is not None and asked.exponent == 3
 
 
-def _limits(limits: Limits) -> tuple[float, float, float, float]:
-    return (float(limits.low), float(limits.high), float(limits.bound), float(limits.scale))
+def _limits(limits: Limits) -> frame_loops.Limits:
+    return (limits.low / limits.scale, limits.high / limits.scale, float(limits.bound), float(limits.scale))
 
 
 def _looped(ctx: Any, frames: Tensor, asked: _Asked, scratch: Scratch) -> tuple[Tensor, ...]:

@@ -90,16 +90,21 @@ def steered(strengths: Tensor, scores: Tensor, targets: Tensor, recipe: Recipe) 
 
     This climbs the dual of the constrained problem: the smallest priors among inputs whose score reaches the target.
     """
-    if not bool(torch.isfinite(targets).any()):
-        return strengths
-    lack = (targets - scores.detach().nan_to_num()).clamp(-1, 1)
-    moved = strengths * torch.exp(_STEERING * lack)
-    reach = (recipe.strength / _STEERED_RANGE, recipe.strength * _STEERED_RANGE)
-    return torch.where(torch.isfinite(targets), moved.clamp(*reach), strengths)
+    return _steered(strengths, scores, targets, recipe, rate=_STEERING, reach=(1 / _STEERED_RANGE, _STEERED_RANGE))
 
 
 def lifted(strengths: Tensor, scores: Tensor, floors: Tensor, recipe: Recipe) -> Tensor:
     """The strengths for the next step: larger below the floor, and above it smaller again, down to the recipe's."""
-    lack = (floors - scores.detach().nan_to_num()).clamp(-1, 1)
-    moved = strengths * torch.exp(_LIFTING * lack)
-    return torch.where(torch.isfinite(floors), moved.clamp(recipe.strength, recipe.strength * _LIFTED), strengths)
+    return _steered(strengths, scores, floors, recipe, rate=_LIFTING, reach=(1.0, _LIFTED))
+
+
+def _steered(
+    strengths: Tensor, scores: Tensor, wanted: Tensor, recipe: Recipe, *, rate: float, reach: tuple[float, float]
+) -> Tensor:
+    """Strengths rise where `wanted` is finite and not reached, and fall beyond it, within parts of the recipe's."""
+    some = torch.isfinite(wanted)
+    if not bool(some.any()):
+        return strengths
+    lack = (wanted - scores.detach().nan_to_num()).clamp(-1, 1)
+    moved = strengths * torch.exp(rate * lack)
+    return torch.where(some, moved.clamp(*(recipe.strength * part for part in reach)), strengths)

@@ -39,8 +39,6 @@ class _Reached(Exception):
 def _first_tensor(output: Any) -> Tensor | None:
     if isinstance(output, Tensor):
         return output
-    if type(output) is tuple and output and isinstance(output[0], Tensor):  # as modules are mostly called
-        return output[0]
     parts = list(output.values()) if isinstance(output, Mapping) else output
     if isinstance(parts, Sequence):
         for part in parts:

@@ -10,9 +10,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from marey.compiled import compiled
+from marey.compiled import Floats, compiled
 
-Floats = NDArray[np.float32]
 Places = NDArray[np.int32]
 
 

@@ -95,8 +95,7 @@ def shards_of(
     )
     with torch.no_grad(), quick_passes(network), closing(ahead):
         passes = _Passes(network, plan)
-        with observed_calls(passes.modules, passes.read):
-            yield from passes.shards(ahead, begun)
+        yield from passes.shards(ahead, begun)
 
 
 class _Passes:
@@ -169,7 +168,8 @@ class _Passes:
                 physical(cut[stream.name], stream, out=inputs[place])
             inputs[len(waiting) :] = inputs[len(waiting) - 1]
         self.answer = None
-        self.network.forward(self.inputs)
+        with observed_calls(self.modules, self.read):  # no longer, as whoever takes the shards may run the network too
+            self.network.forward(self.inputs)
         if silent := self.peaks.missing():
             raise NetworkError(f"layer '{min(silent)}' did not answer in this pass; leave it out of the recording.")
         sent = _Sent([gathered for gathered, _ in waiting], self.peaks.together(), self.answer)

@@ -212,7 +212,7 @@ def _versions() -> dict[str, str | None]:
         except PackageNotFoundError:
             found[package] = None
     numba = numba_version()
-    if numba is not None:
+    if numba is not None:  # else nothing, so that what was recorded without it is still the same
         found["numba"] = numba
     return found
 

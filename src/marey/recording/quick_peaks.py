@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from marey.compiled import Floats
 from marey.layer import volume
 from marey.network import Network
-from marey.recording.kernels import Floats, Kernels, Places, kernels
+from marey.recording.kernels import Kernels, Places, kernels
 from marey.recording.peaks import PassPeaks, Peaks, known_norm, norm_line, peaks, tiled_side
 from marey.taps import observed_calls
 
@@ -42,14 +43,14 @@ def tried(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> tuple[
     values that lie with their units beside each other.
     """
     inputs: dict[str, str] = {}
-    called: list[tuple[str, Tensor]] = []
+    last: tuple[str, Tensor] | None = None
     readable = every = 0
 
     def note(name: str, given: Tensor | None, output: Tensor) -> None:
-        nonlocal readable, every
-        if called and given is called[-1][1]:
-            inputs.setdefault(name, called[-1][0])
-        called[:] = [(name, output)]
+        nonlocal last, readable, every
+        if last is not None and given is last[1]:
+            inputs.setdefault(name, last[0])
+        last = (name, output)
         every += output.numel()
         readable += output.numel() if _values(output, 1) is not None else 0
 
@@ -103,7 +104,7 @@ class QuickPeaks:
         self._last: _Last | None = None
         self._lines = {name: line for name, module in modules.items() if (line := _line(module)) is not None}
         self._rectified: dict[str, str | None] = {}  # layers that a ReLU takes up, and the normalization between
-        self._lanes: dict[str, tuple[Floats, Floats]] = {}
+        self._lanes: dict[tuple[str, int], tuple[Floats, Floats]] = {}
         for name, before in inputs.items():
             if type(modules[name]) is nn.ReLU:
                 norm = before if before in self._lines and before in inputs else None
@@ -148,7 +149,8 @@ class QuickPeaks:
     def _later(self, name: str, module: nn.Module | None, before: str, given: Tensor, output: Tensor) -> _Later | None:
         """How a layer follows from the one before it, whose output it was given; None where it is to be read."""
         if name in self._lines and given.shape == output.shape:
-            return _Later(before, partial(_normed, line=self._lines[name]))
+            scale, shift = self._lines[name]
+            return _Later(before, partial(_normed, scale=scale, shift=shift))
         if type(module) is nn.ReLU:
             return _Later(before, _rectified) if self._foreseen(before) else None
         if type(module) is nn.MaxPool2d and (side := tiled_side(module, given)):
@@ -174,35 +176,26 @@ class QuickPeaks:
     def _each(self, name: str, values: Floats) -> _Found:
         lanes, side = _in_lanes(values)
         units = values.shape[2]
-        scale, shift = self._lanes.get(name, (None, None))
-        if scale is None or len(scale) != side * units:
+        if (name, side) not in self._lanes:
             norm = self._rectified.get(name)
-            line = _Line(np.ones(units, np.float32), np.zeros(units, np.float32)) if norm is None else self._lines[norm]
-            scale, shift = self._lanes[name] = (np.tile(line.scale, side), np.tile(line.shift, side))
+            line = (np.ones(units, np.float32), np.zeros(units, np.float32)) if norm is None else self._lines[norm]
+            self._lanes[name, side] = (np.tile(line[0], side), np.tile(line[1], side))
         found = np.empty((3, self._clips, units), np.float32)
         place = np.empty((self._clips, units), np.int32)
-        self._compiled.peaks(lanes, side, scale, shift, found[0], place, found[1], found[2])
+        self._compiled.peaks(lanes, side, *self._lanes[name, side], found[0], place, found[1], found[2])
         return _Found(found[0], found[1], place, found[2])
 
 
-@dataclass(frozen=True)
-class _Line:
-    """What a batch normalization does to every unit, none of which fall with their input."""
-
-    scale: Floats
-    shift: Floats
-
-
-def _line(module: nn.Module) -> _Line | None:
+def _line(module: nn.Module) -> tuple[Floats, Floats] | None:
+    """Scale and shift of a batch normalization none of whose units fall with their input."""
     if not known_norm(module):
         return None
     line = norm_line(module)
-    return _Line(line.scale.numpy(), line.shift.numpy()) if line.turned is None else None
+    return (line.scale.numpy(), line.shift.numpy()) if line.turned is None else None
 
 
-def _normed(before: _Found, *, line: _Line) -> _Found:
-    maximum, mean = before.maximum * line.scale + line.shift, before.mean * line.scale + line.shift
-    return _Found(maximum, mean, before.place, before.positive)
+def _normed(before: _Found, *, scale: Floats, shift: Floats) -> _Found:
+    return _Found(before.maximum * scale + shift, before.mean * scale + shift, before.place, before.positive)
 
 
 def _rectified(before: _Found) -> _Found:

@@ -8,49 +8,52 @@ import pytest
 import torch
 from torch import nn
 
-from marey.arithmetic import copy_for, faster_module, quick_passes
+from marey.arithmetic import copy_for, faster, quick_passes, quickened
+from marey.maximization import maximize
 from marey.network import Network
+from marey.quick_layers import QuickConv2d, quick_layers_run
+from marey.recipe import Recipe
+from marey.region import Region, region_of
 from marey.streams import rgb_frames
 
-
-def _is_half(module: nn.Module) -> bool:
-    return next(module.parameters()).dtype == torch.bfloat16
+needs_quick_layers = pytest.mark.skipif(not quick_layers_run(), reason="this torch lacks the operators")
 
 
-@pytest.mark.parametrize(("slow_half", "chosen"), [(True, "fp32"), (False, "bf16")])
-def test_the_quicker_of_the_two_is_chosen(
-    slow_half: bool, chosen: str, left_as_found: Callable[[nn.Module], AbstractContextManager[None]]
-) -> None:
-    module = nn.Conv3d(2, 2, 1)
-    with left_as_found(module):
-        found, name = faster_module(module, lambda m: time.sleep(0.03 if _is_half(m) == slow_half else 0.0))
-    assert name == chosen
-    assert _is_half(found) == (chosen == "bf16")
-    assert (found is module) == (chosen == "fp32")
+def test_the_faster_of_two_is_chosen_and_the_first_where_they_are_alike() -> None:
+    slow, quick = nn.ReLU(), nn.ReLU()
+    assert faster(lambda m: time.sleep(0.03 if m is slow else 0.0), slow, quick) is quick
+    assert faster(lambda m: time.sleep(0.03 if m is slow else 0.0), quick, slow) is quick
+    assert faster(lambda m: time.sleep(0.03), slow, quick) is slow
 
 
-def test_arithmetic_that_cannot_run_the_step_loses() -> None:
+def test_a_module_that_cannot_run_the_step_loses() -> None:
+    half = nn.Conv3d(2, 2, 1).bfloat16()
+
     def step(module: nn.Module) -> None:
-        if _is_half(module):
+        if module is half:
             raise RuntimeError("not implemented for 'BFloat16'")
 
-    assert faster_module(nn.Conv3d(2, 2, 1), step)[1] == "fp32"
-
-
-def test_a_module_that_cannot_be_copied_runs_as_it_is() -> None:
-    class Single(nn.Conv3d):
-        def __deepcopy__(self, memo: object) -> "Single":
-            raise TypeError("cannot pickle this")
-
-    module = Single(2, 2, 1)
-    assert faster_module(module, lambda m: None) == (module, "fp32")
+    module = nn.Conv3d(2, 2, 1)
+    assert faster(step, module, half) is module
 
 
 def test_errors_of_the_network_itself_are_left_to_the_run_that_follows() -> None:
     def step(module: nn.Module) -> None:
         raise RuntimeError("sizes do not fit")
 
-    assert faster_module(nn.Conv3d(2, 2, 1), step)[1] == "fp32"
+    module = nn.Conv3d(2, 2, 1)
+    assert faster(step, module, nn.Conv3d(2, 2, 1)) is module
+
+
+class _Single(nn.Conv2d):
+    def __deepcopy__(self, memo: object) -> "_Single":
+        raise TypeError("cannot pickle this")
+
+
+def test_a_module_that_cannot_be_copied_runs_as_it_is() -> None:
+    network = _network(nn.Sequential(_Single(3, 4, 3), nn.ReLU()))
+    (found,) = maximize(network, ["0:1@0,3,3"], recipe=Recipe(steps=32, slowness=(0.0,)))
+    assert found.made["precision"] == ["fp32"]
 
 
 def test_weights_that_are_used_without_a_call_are_copied_too() -> None:
@@ -139,3 +142,49 @@ def test_an_error_of_the_network_itself_is_raised() -> None:
 
     with pytest.raises(ValueError, match="a bug of the network"), quick_passes(_network(Broken())):
         pass
+
+
+def _region(module: nn.Module, unit: str) -> Region:
+    network = _network(module.requires_grad_(False))
+    return region_of(network, network.unit(unit))
+
+
+@needs_quick_layers
+def test_quick_layers_stand_for_a_network_of_which_they_give_the_gradients(
+    left_as_found: Callable[[nn.Module], AbstractContextManager[None]],
+) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
+    region = _region(module, "2:1@0,1,1")
+    with left_as_found(module):
+        quick = quickened(region)(module)
+    assert isinstance(quick.get_submodule("0"), QuickConv2d)
+    assert type(module.get_submodule("0")) is nn.Conv2d
+
+
+class _Sum(nn.Module):
+    """Code, and no module, uses once more what comes before the ReLU."""
+
+    def __init__(self, part: float) -> None:
+        super().__init__()
+        self.conv, self.relu, self.last, self.part = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), part
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(images)
+        found: torch.Tensor = self.last(self.relu(maps) + self.part * maps)
+        return found
+
+
+@needs_quick_layers
+@pytest.mark.parametrize(("part", "quick"), [(0.0, True), (0.05, False)])
+def test_what_code_uses_between_modules_is_found_out_and_left_as_it_is(part: float, quick: bool) -> None:
+    module = _Sum(part)
+    found = quickened(_region(module, "last:1@0,1,1"))(module)
+    assert (found is not module) == quick
+
+
+@needs_quick_layers
+def test_quick_layers_are_not_used_where_their_gradient_cannot_be_compared() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    module.get_parameter("0.weight").data.zero_()
+    module.get_parameter("0.bias").data.fill_(-1)
+    assert quickened(_region(module, "1:1@0,1,1"))(module) is module

@@ -17,8 +17,7 @@ ROWS = (
     {
         *("network", "layer", "taps", "arithmetic", "allocator", "threads", "waiting", "scratch", "spectrum"),
         "measures",
-        "compiled",
-        "frame_loops",
+        *("compiled", "frame_loops", "blocks", "quick_layers"),
         *("footprints", "receptive_field", "narrowing", "region", "video"),
     },
     {"objectives", "regularizers", "offsets", "parametrizations", "transforms", "networks", "datasets"},

@@ -1,17 +1,24 @@
 """How the network computes: its layout in memory, and its floating-point type, chosen by a measurement."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from marey.blocks import blocks_of
 from marey.network import Network
+from marey.quick_layers import quick_copy, quick_layers_run
+from marey.region import Region
 from marey.taps import arithmetic_copy, called, channels_last, frozen
 
-Step = Callable[[nn.Module], None]
+Step = Callable[[nn.Module], object]
+
+_ROUNDING = 1e-3
+"""How far values of quick layers may be from the others, in parts of them: both in fp32, summed in other orders."""
 
 _RUNS: WeakKeyDictionary[Network, bool] = WeakKeyDictionary()
 """Networks that were tried channels last, as far as they go, and whether they ran."""
@@ -56,22 +63,48 @@ def copy_for(step: Step, module: nn.Module, dtype: torch.dtype) -> nn.Module:
     return twin
 
 
-def faster_module(module: nn.Module, step: Step, *, repeats: int = 2) -> tuple[nn.Module, str]:
-    """`module` ("fp32") or its bf16 channels-last copy ("bf16"), whichever runs `step` faster here.
+def quickened(region: Region) -> Callable[[nn.Module], nn.Module]:
+    """What makes a copy of the region's network, or of its copy in another type, that runs quick layers.
 
-    Both run alternately, the quickest of `repeats` counts; a copy that cannot be made, or cannot run the step, loses.
+    It gives back what it is given on an accelerator, without the operators, and where quick layers do not do the same:
+    activations and gradients for noise are compared once.
     """
+    module = region.network.module
+    if region.network.device.type != "cpu" or not quick_layers_run() or not region.layers:
+        return lambda given: given
     try:
-        twin = copy_for(step, module, torch.bfloat16)
-        step(twin)
+        blocks = blocks_of(lambda: region.probed(module), module, kept=region.layers)
+        twin = quick_copy(module, blocks, module)
+        pairs = zip(region.probed(module), region.probed(twin), strict=True)
+        same = all(_alike(one, other) for one, other in pairs)
     except (RuntimeError, TypeError):
-        return module, "fp32"
-    best = {"fp32": float("inf"), "bf16": float("inf")}
-    for _ in range(repeats):
-        for name, candidate in (("fp32", module), ("bf16", twin)):
-            start = time.perf_counter()
-            step(candidate)
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return (twin, "bf16") if best["bf16"] < 0.95 * best["fp32"] else (module, "fp32")
+        same = False
+    if not same:
+        return lambda given: given
+    return lambda given: twin if given is module else quick_copy(given, blocks, module)
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors with something in them differ by rounding."""
+    size = float(one.norm())
+    return math.isfinite(size) and size > 0 and float((one - other).norm()) < _ROUNDING * size
+
+
+def faster(step: Step, one: nn.Module, other: nn.Module, *, repeats: int = 2) -> nn.Module:
+    """The one of two modules that runs `step` faster here; the first where they are about the same.
+
+    Both run alternately, the quickest of `repeats` counts; an other one that cannot run the step loses.
+    """
+    best = [math.inf, math.inf]
+    try:
+        step(other)
+        for _ in range(repeats):
+            for place, module in enumerate((one, other)):
+                start = time.perf_counter()
+                step(module)
+                if torch.cuda.is_available():
+                    torch.cuda.synchronize()
+                best[place] = min(best[place], time.perf_counter() - start)
+    except (RuntimeError, TypeError):
+        return one
+    return other if best[1] < 0.95 * best[0] else one

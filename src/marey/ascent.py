@@ -61,16 +61,23 @@ class Ascent:
 
 
 def ascend(
-    batch: Batch, module: nn.Module, recipe: Recipe, *, on_step: Callable[[int, Tensor], None] | None = None
+    batch: Batch,
+    module: nn.Module,
+    recipe: Recipe,
+    *,
+    quick: nn.Module | None = None,
+    on_step: Callable[[int, Tensor], None] | None = None,
 ) -> Ascent:
     """Climb from noise; `on_step(step, scores)` follows. Ctrl-C ends the climb and keeps what there is.
 
-    An input whose gradient is not finite is put back to its last good state, with Adam's memory of it cleared.
+    `quick`, where given, computes what `module` does, and stands for it while no unit has to be revived. An input whose
+    gradient is not finite is put back to its last good state, with Adam's memory of it cleared.
     """
-    climb = _Climb(batch, module, recipe)
+    quick = module if quick is None else quick
+    climb = _Climb(batch, module, quick, recipe)
     interrupted = False
     try:
-        with batch.region.arithmetic(module):
+        with batch.region.arithmetic(module), batch.region.arithmetic(quick):
             for step in range(recipe.steps):
                 if 0 < step == recipe.steps // 2:
                     climb.find_lost()
@@ -90,8 +97,8 @@ def ascend(
 class _Climb:
     """Inputs on their way up: the free numbers that Adam moves, the weights that are steered, and who has settled."""
 
-    def __init__(self, batch: Batch, module: nn.Module, recipe: Recipe) -> None:
-        self.batch, self.module, self.recipe = batch, module, recipe
+    def __init__(self, batch: Batch, module: nn.Module, quick: nn.Module, recipe: Recipe) -> None:
+        self.batch, self.module, self.quick, self.recipe = batch, module, quick, recipe
         self.streams = batch.region.streams
         self.device = batch.region.network.device
         weight = next(module.parameters(), None)
@@ -141,8 +148,12 @@ class _Climb:
             value.grad = None
 
         priors, spatial, windows = self._drawn()
-        with revived(self.module, self.dead | (self.silent & (step < recipe.steps // 2))):
-            scores, own, self.silent = scores_of(self.batch, windows, self.module)
+        lost = self.dead | (self.silent & (step < recipe.steps // 2))
+        if bool(lost.any()):
+            with revived(self.module, lost):
+                scores, own, self.silent = scores_of(self.batch, windows, self.module)
+        else:
+            scores, own, self.silent = scores_of(self.batch, windows, self.quick)
         loss = priors - self.strengths * (scores + own)
         eased = loss - (1 - REVIVAL_SLOPE) * self.dead * priors  # as weak as the gradient that a dead unit passes on
         torch.autograd.backward(eased.nan_to_num().sum(), inputs=list(self.free.values()))

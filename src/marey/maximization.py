@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from marey._version import __version__
-from marey.arithmetic import copy_for, faster_module, quick_passes
+from marey.arithmetic import copy_for, faster, quick_passes, quickened
 from marey.ascent import ascend
 from marey.batches import Batch, Job, batch_of, halves, jobs_in_batches, scores_of
 from marey.compiled import numba_version
@@ -77,7 +77,7 @@ class _Run:
     network: Network
     recipe: Recipe
     progress: Callable[[Progress], None] | None
-    arithmetic: dict[Hashable, tuple[nn.Module, str]] = field(default_factory=dict)
+    arithmetic: dict[Hashable, "_Arithmetic"] = field(default_factory=dict)
 
     def all(self, batches: Sequence[Sequence[Job]]) -> list[_Made]:
         """The inputs of all batches; after Ctrl-C of those up to there."""
@@ -128,8 +128,8 @@ class _Run:
         form = batch.region.form
         if form not in self.arithmetic:
             self.arithmetic[form] = _arithmetic(self.network, batch, self.recipe)
-        module, precision = self.arithmetic[form]
-        climb = ascend(batch, module, self.recipe, on_step=on_step)
+        chosen = self.arithmetic[form]
+        climb = ascend(batch, chosen.module, self.recipe, quick=chosen.quick, on_step=on_step)
         verdicts = verdicts_of(self.network, batch, jobs, climb, recipe=self.recipe)
         made = [
             _Made(
@@ -137,17 +137,28 @@ class _Run:
                 frames={name: video[place] for name, video in climb.frames.items()},
                 history=climb.history[:, place],
                 verdict=verdict,
-                precision=precision,
+                precision=chosen.precision,
             )
             for place, (job, verdict) in enumerate(zip(jobs, verdicts, strict=True))
         ]
         return made, climb.interrupted
 
 
-def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> tuple[nn.Module, str]:
-    """The module whose arithmetic the recipe asks for, or which is faster here, and the name of that arithmetic."""
+@dataclass(frozen=True)
+class _Arithmetic:
+    """module: in the type that was chosen; quick: its copy with quick layers, or else the same."""
+
+    module: nn.Module
+    quick: nn.Module
+    precision: str
+
+
+def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> _Arithmetic:
+    """The arithmetic that the recipe asks for, or that is faster here."""
+    quick = quickened(batch.region)
+    full = _Arithmetic(network.module, quick(network.module), "fp32")
     if recipe.precision == "fp32" or (recipe.precision == "auto" and recipe.steps < 32):
-        return network.module, "fp32"
+        return full
 
     def step(module: nn.Module) -> None:
         windows = {
@@ -158,9 +169,14 @@ def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> tuple[nn.Modu
             scores, _, _ = scores_of(batch, windows, module)
             torch.autograd.backward(scores.sum(), inputs=list(windows.values()))
 
-    if recipe.precision == "bf16":
-        return copy_for(step, network.module, torch.bfloat16), "bf16"
-    return faster_module(network.module, step)
+    try:
+        half = copy_for(step, network.module, torch.bfloat16)
+        both = _Arithmetic(half, quick(half), "bf16")
+    except (RuntimeError, TypeError):
+        if recipe.precision == "bf16":
+            raise
+        return full
+    return both if recipe.precision == "bf16" or faster(step, full.quick, both.quick) is both.quick else full
 
 
 def _result(network: Network, goal: Goal, made: Sequence[_Made], recipe: Recipe) -> PreferredInput:

@@ -1,0 +1,116 @@
+"""Quick layers give what torch's own give, forward and backward, and share the weights."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from marey.blocks import blocks_of
+from marey.quick_layers import QuickConv2d, QuickConv3d, quick_copy, quick_layers_run
+
+pytestmark = pytest.mark.skipif(not quick_layers_run(), reason="this torch lacks the operators")
+
+
+def _copies(module: nn.Module, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> tuple[nn.Module, nn.Module]:
+    """A module in evaluation mode and its quick copy."""
+    module = module.eval().requires_grad_(False)
+    blocks = blocks_of(lambda: module(torch.rand(tuple(shape))), module, kept=())
+    other = module if dtype == torch.float32 else _half(module)
+    return module, quick_copy(other, blocks, module)
+
+
+def _half(module: nn.Module) -> nn.Module:
+    twin = nn.Sequential(*[type(part)(*_made(part)) if _made(part) else type(part)() for part in module.children()])
+    twin.load_state_dict(module.state_dict())
+    return twin.bfloat16().eval().requires_grad_(False)
+
+
+def _made(part: nn.Module) -> tuple[int, ...]:
+    if isinstance(part, nn.Conv2d):
+        return (part.in_channels, part.out_channels, part.kernel_size[0])
+    return (part.num_features,) if isinstance(part, nn.BatchNorm2d) else ()
+
+
+def _answers(module: nn.Module, given: Tensor) -> tuple[Tensor, Tensor]:
+    given = given.clone().requires_grad_()
+    output = module(given)
+    weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(1)).to(output)
+    (gradient,) = torch.autograd.grad(output, given, weights)
+    return output.detach(), gradient
+
+
+_PLANE = [
+    {},
+    {"padding": 1},
+    {"padding": (2, 0), "dilation": (2, 1)},
+    {"padding": 3},
+    {"stride": 2, "padding": 1},
+    {"groups": 2, "padding": 1},
+    {"bias": False},
+    {"padding": "same"},
+    {"padding": 1, "padding_mode": "reflect"},
+]
+
+
+@pytest.mark.parametrize("more", _PLANE, ids=str)
+@pytest.mark.parametrize("depth", [2, 3])
+def test_answers_and_gradients_are_those_of_the_module(more: dict[str, object], depth: int) -> None:
+    torch.manual_seed(0)
+    if depth == 3 and more.get("padding") == (2, 0):
+        more = {"padding": (2, 0, 1), "dilation": (2, 1, 1)}
+    convolution, norm = (nn.Conv2d, nn.BatchNorm2d) if depth == 2 else (nn.Conv3d, nn.BatchNorm3d)
+    module = nn.Sequential(
+        convolution(4, 6, 3, **more),  # type: ignore[arg-type]
+        norm(6),
+        nn.ReLU(),
+        convolution(6, 4, (3, 2) if depth == 2 else (1, 3, 2)),  # type: ignore[arg-type]
+        nn.ReLU(),
+        convolution(4, 2, 1),
+    )
+    normalization = module.get_submodule("1")
+    for value in (*normalization.parameters(), *normalization.buffers()):
+        if value.is_floating_point():
+            value.data.uniform_(0.5, 2)
+    shape = (2, 4, 9, 10) if depth == 2 else (2, 4, 7, 9, 10)
+    module, quick = _copies(module, shape)
+    given = torch.randn(shape)
+    for one, other in zip(_answers(module, given), _answers(quick, given), strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+    left = isinstance(more.get("padding"), str) or "padding_mode" in more
+    kind = QuickConv2d if depth == 2 else QuickConv3d
+    assert isinstance(quick.get_submodule("0"), kind) != left
+    assert isinstance(quick.get_submodule("2"), nn.Identity) != left
+    assert isinstance(quick.get_submodule("3"), kind)
+
+
+def test_weights_are_ordered_anew_for_another_shape_and_padding() -> None:
+    module, quick = _copies(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (1, 3, 9, 9))
+    for padding in (0, 1, 0):
+        for side in (9, 12):
+            given = torch.randn(2, 3, side, side)
+            for one in (module, quick):
+                one.get_submodule("0").padding = (padding, padding)  # type: ignore[assignment]
+            for plain, found in zip(_answers(module, given), _answers(quick, given), strict=True):
+                torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_a_copy_in_bf16_has_folded_weights_that_are_rounded_once() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3))
+    module.get_submodule("1").running_var.data.uniform_(0.2, 3)  # type: ignore[union-attr, operator]
+    try:
+        module, quick = _copies(module, (1, 3, 9, 9), torch.bfloat16)
+        given = torch.randn(2, 3, 9, 9).bfloat16()
+        found = _answers(quick, given)
+    except RuntimeError as error:
+        pytest.skip(f"no bf16 here: {error}")
+    for one, other in zip(_answers(module, given.float()), found, strict=True):
+        assert float((one - other.float()).norm() / one.norm()) < 0.02
+
+
+def test_weights_are_shared_and_the_module_is_left_as_it_was() -> None:
+    module, quick = _copies(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (1, 3, 9, 9))
+    assert quick.get_parameter("0.weight") is module.get_parameter("0.weight")
+    assert [type(part) for part in module.children()] == [nn.Conv2d, nn.ReLU]
+    assert quick.get_submodule("0").quick.weight.data_ptr() == module.get_parameter("0.weight").data_ptr()  # type: ignore[union-attr, operator]

@@ -17,6 +17,12 @@ def test_normalization_and_relu_belong_to_the_convolution_before_them() -> None:
     assert _blocks(module) == [Block("0", "1", "2"), Block("3", None, "4"), Block("5")]
 
 
+def test_so_does_a_pooling_after_the_relu_and_none_after_anything_else() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1), nn.MaxPool2d(2))
+    assert _blocks(module) == [Block("0", None, "1", "2"), Block("3")]
+    assert _blocks(module, "1") == [Block("0", None, "1"), Block("3")]
+
+
 def test_a_layer_that_is_asked_for_ends_its_block() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
     assert _blocks(module, "0") == [Block("0")]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from marey.blocks import blocks_of
+from marey.compiled import numba_version
 from marey.quick_layers import QuickConv2d, QuickConv3d, quick_copy, quick_layers_run
 
 pytestmark = pytest.mark.skipif(not quick_layers_run(), reason="this torch lacks the operators")
@@ -82,6 +83,55 @@ def test_answers_and_gradients_are_those_of_the_module(more: dict[str, object], 
     assert isinstance(quick.get_submodule("0"), kind) != left
     assert isinstance(quick.get_submodule("2"), nn.Identity) != left
     assert isinstance(quick.get_submodule("3"), kind)
+
+
+_POOLS = [
+    (nn.MaxPool2d(2), True),
+    (nn.MaxPool2d(3), True),
+    (nn.MaxPool2d((2, 2), (2, 2)), True),
+    (nn.MaxPool2d(1), True),
+    (nn.MaxPool2d(2, 1), False),
+    (nn.MaxPool2d(3, 2), False),
+    (nn.MaxPool2d((2, 3)), False),
+    (nn.MaxPool2d(2, padding=1), False),
+    (nn.MaxPool2d(2, dilation=2), False),
+    (nn.MaxPool2d(2, ceil_mode=True), False),
+]
+
+
+@pytest.mark.skipif(numba_version() is None, reason="compiled loops need Numba")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(("side", "values"), [(12, 10**9), (13, 10**9), (14, 1)])
+@pytest.mark.parametrize(("pool", "part"), _POOLS, ids=str)
+def test_pooling_after_a_relu_is_part_of_the_block(
+    pool: nn.Module, part: bool, side: int, values: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marey.compiled._WORTH", values)
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(3, 5, 3)
+    convolution.bias.data.sub_(0.3)  # type: ignore[union-attr]
+    module = nn.Sequential(convolution, nn.ReLU(), pool).eval().requires_grad_(False)
+    blocks = blocks_of(lambda: module(torch.rand(1, 3, side, side)), module, kept=())
+    module = module.to(dtype)
+    quick = quick_copy(module, blocks, module)
+    assert isinstance(quick.get_submodule("2"), nn.Identity) == part
+    given = torch.randn(3, 3, side, side).to(dtype)
+    for one, other in zip(_answers(module, given), _answers(quick, given), strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-5 if dtype == torch.float32 else 1e-2, atol=1e-2)
+
+
+@pytest.mark.skipif(numba_version() is None, reason="compiled loops need Numba")
+def test_windows_with_nothing_above_0_pass_no_gradient_on() -> None:
+    convolution = nn.Conv2d(1, 1, 1)
+    convolution.weight.data.fill_(1)
+    convolution.bias.data.fill_(0)  # type: ignore[union-attr]
+    _, quick = _copies(nn.Sequential(convolution, nn.ReLU(), nn.MaxPool2d(2)), (1, 1, 4, 4))
+    given = torch.tensor([[-1.0, -2, 0, 0], [-3, -4, 0, 0], [1, 2, 5, 5], [3, -4, 5, 5]]).view(1, 1, 4, 4)
+    given.requires_grad_()
+    output = quick(given)
+    assert output.flatten().tolist() == [0, 0, 3, 5]
+    (gradient,) = torch.autograd.grad(output.sum(), given)
+    assert gradient.flatten().tolist() == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0]
 
 
 def test_weights_are_ordered_anew_for_another_shape_and_padding() -> None:

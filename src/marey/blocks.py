@@ -1,4 +1,4 @@
-"""Which batch normalization and ReLU come right after which convolution, seen in one pass of a network."""
+"""Which batch normalization, ReLU and pooling come right after which convolution, seen in one pass of a network."""
 
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -19,6 +19,7 @@ class Block:
     convolution: str
     normalization: str | None = None
     relu: str | None = None
+    pool: str | None = None
 
 
 def blocks_of(run: Callable[[], object], module: nn.Module, *, kept: Collection[str]) -> list[Block]:
@@ -59,7 +60,9 @@ def blocks_of(run: Callable[[], object], module: nn.Module, *, kept: Collection[
     for name in makers:
         if type(parts[name]) in CONVOLUTIONS:
             normalization = next_of(name, _NORMALIZATIONS)
-            blocks.append(Block(name, normalization, next_of(normalization or name, (nn.ReLU,))))
+            relu = next_of(normalization or name, (nn.ReLU,))
+            pool = None if relu is None else next_of(relu, (nn.MaxPool2d,))
+            blocks.append(Block(name, normalization, relu, pool))
     return blocks
 
 

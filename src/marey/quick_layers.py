@@ -1,20 +1,28 @@
 """Convolutions whose weights stay as they are, as maximizations run them on a processor.
 
 torch brings the weights of a convolution into the order that the processor wants in every pass, forward and backward.
-Here that is done once, and the batch normalization and ReLU after a convolution are part of it, so that maps in between
-are neither written nor read. Values differ by rounding, but where a network makes NaN: this ReLU gives 0 for it.
+Here that is done once, and the batch normalization, ReLU and, with compiled loops, max pooling after a convolution are
+part of it, so that fewer maps are written and read. Values differ by rounding, but where a network makes NaN: this ReLU
+gives 0 for it.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from marey.blocks import Block
+from marey.compiled import compiled, shared
+from marey.pool_loops import pool, spread
+
+_SIDE = 15
+"""Of windows, at most: which of its places holds the largest value is kept in a byte."""
 
 _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -37,8 +45,8 @@ def quick_copy(module: nn.Module, blocks: Sequence[Block], weights: nn.Module) -
         if not isinstance(part, nn.Conv2d | nn.Conv3d) or part.padding_mode != "zeros" or isinstance(part.padding, str):
             continue
         part.__class__ = QuickConv2d if isinstance(part, nn.Conv2d) else QuickConv3d
-        part.__dict__["quick"] = _Weights(block, weights, part.weight.dtype)
-        for name in (block.normalization, block.relu):
+        part.__dict__["quick"] = quick = _Weights(block, weights, part.weight.dtype)
+        for name in (block.normalization, block.relu, None if quick.pool is None else block.pool):
             if name is not None:
                 twin.get_submodule(name).__class__ = nn.Identity
     return twin
@@ -103,6 +111,7 @@ class _Weights:
         self.weight = weight.detach().to(dtype)
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.relu = block.relu is not None
+        self.pool = None if block.pool is None else _pool_of(module.get_submodule(block.pool))
         self._ordered: dict[bool, tuple[object, Tensor]] = {}
 
     def answer(self, given: Tensor, sliding: _Sliding) -> Tensor:
@@ -139,18 +148,73 @@ class _Weights:
         return found
 
 
+@dataclass(frozen=True)
+class _Pool:
+    """Max pooling over windows side by side, of maps that no value is below 0, by compiled loops."""
+
+    side: int
+    pool: Callable[..., Any]
+    spread: Callable[..., Any]
+
+    def answer(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """The pooled maps, and which place of its window each value comes from."""
+        clips, channels, rows, columns = maps.shape
+        shape = (clips, channels, rows // self.side, columns // self.side)
+        pooled = torch.empty(shape, dtype=maps.dtype, memory_format=torch.channels_last)
+        which = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
+        arrays = _array(maps), self.side, _array(pooled), _array(which)
+        shared(lambda *span: self.pool(*arrays, span), clips * shape[2], maps.numel())
+        return pooled, which
+
+    def gradient(self, gradient: Tensor, which: Tensor, shape: torch.Size) -> Tensor:
+        """Of the maps, of this shape, before the ReLU."""
+        maps = torch.empty(shape, dtype=gradient.dtype, memory_format=torch.channels_last)
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        arrays = _array(gradient), _array(which), self.side, _array(maps)
+        shared(lambda *span: self.spread(*arrays, span), len(gradient) * gradient.shape[2], maps.numel())
+        return maps
+
+
+def _array(maps: Tensor) -> NDArray[Any]:
+    """Maps (clip channel row column) that lie channels last, as the loops take them."""
+    maps = maps.permute(0, 2, 3, 1)
+    found: NDArray[Any] = (maps.view(torch.int16) if maps.dtype == torch.bfloat16 else maps).numpy()
+    return found
+
+
+def _pool_of(part: nn.Module) -> _Pool | None:
+    """What does the same as a pooling module; None where it does more, or nothing compiles loops."""
+    forward, backward = compiled(pool), compiled(spread)
+    assert isinstance(part, nn.MaxPool2d)
+    sides = {*_pair(part.kernel_size), *_pair(part.stride)}
+    plain = not any(_pair(part.padding)) and {*_pair(part.dilation)} == {1} and not part.ceil_mode
+    if forward is None or backward is None or len(sides) > 1 or max(sides) > _SIDE or not plain or part.return_indices:
+        return None
+    return _Pool(sides.pop(), forward, backward)
+
+
+def _pair(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value, value)
+
+
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, given: Tensor, quick: _Weights, sliding: _Sliding) -> Tensor:
         made = quick.answer(given, sliding)
+        if quick.pool is not None:
+            ctx.made_shape = made.shape
+            made, which = quick.pool.answer(made)
+            ctx.save_for_backward(which)
+        elif quick.relu:
+            ctx.save_for_backward(made)
         ctx.quick, ctx.sliding, ctx.shape = quick, sliding, given.shape
-        ctx.save_for_backward(*([made] if quick.relu else []))
         return made
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        if ctx.saved_tensors:
-            (made,) = ctx.saved_tensors
-            gradient = torch.ops.aten.threshold_backward(gradient, made, 0)
+        if ctx.quick.pool is not None:
+            gradient = ctx.quick.pool.gradient(gradient, *ctx.saved_tensors, ctx.made_shape)
+        elif ctx.quick.relu:
+            gradient = torch.ops.aten.threshold_backward(gradient, *ctx.saved_tensors, 0)
         return ctx.quick.gradient(gradient, ctx.shape, ctx.sliding), None, None

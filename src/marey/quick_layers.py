@@ -7,6 +7,7 @@ gives 0 for it.
 """
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -40,12 +41,13 @@ def quick_copy(module: nn.Module, blocks: Sequence[Block], weights: nn.Module) -
     """
     kept: dict[int, Any] = {id(value): value for value in (*module.parameters(), *module.buffers())}
     twin = copy.deepcopy(module, kept)
+    room = _Room()
     for block in blocks:
         part = twin.get_submodule(block.convolution)
         if not isinstance(part, nn.Conv2d | nn.Conv3d) or part.padding_mode != "zeros" or isinstance(part.padding, str):
             continue
         part.__class__ = QuickConv2d if isinstance(part, nn.Conv2d) else QuickConv3d
-        part.__dict__["quick"] = quick = _Weights(block, weights, part.weight.dtype)
+        part.__dict__["quick"] = quick = _Weights(block, weights, part.weight.dtype, room)
         for name in (block.normalization, block.relu, None if quick.pool is None else block.pool):
             if name is not None:
                 twin.get_submodule(name).__class__ = nn.Identity
@@ -100,7 +102,7 @@ def _answer(part: nn.Conv2d | nn.Conv3d, quick: "_Weights", given: Tensor) -> Te
 class _Weights:
     """Those of a block: as they are, and in the order that the processor wants for the shape seen last."""
 
-    def __init__(self, block: Block, module: nn.Module, dtype: torch.dtype) -> None:
+    def __init__(self, block: Block, module: nn.Module, dtype: torch.dtype, room: "_Room") -> None:
         source: Any = module.get_submodule(block.convolution)
         weight, bias = source.weight, source.bias
         if block.normalization is not None:
@@ -111,6 +113,7 @@ class _Weights:
         self.weight = weight.detach().to(dtype)
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.relu = block.relu is not None
+        self.room = room
         self.pool = None if block.pool is None else _pool_of(module.get_submodule(block.pool))
         self._ordered: dict[bool, tuple[object, Tensor]] = {}
 
@@ -148,6 +151,21 @@ class _Weights:
         return found
 
 
+class _Room:
+    """Memory for the maps of one layer at a time, which is used again for those of others."""
+
+    def __init__(self) -> None:
+        self._held = torch.empty(0, dtype=torch.uint8)
+
+    def maps(self, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        """Channels last; what was here before is lost."""
+        size = math.prod(shape) * dtype.itemsize
+        if len(self._held) < size:
+            self._held = torch.empty(size, dtype=torch.uint8)
+        clips, channels, *places = shape
+        return self._held[:size].view(dtype).view(clips, *places, channels).movedim(-1, 1)
+
+
 @dataclass(frozen=True)
 class _Pool:
     """Max pooling over windows side by side, of maps that no value is below 0, by compiled loops."""
@@ -166,9 +184,8 @@ class _Pool:
         shared(lambda *span: self.pool(*arrays, span), clips * shape[2], maps.numel())
         return pooled, which
 
-    def gradient(self, gradient: Tensor, which: Tensor, shape: torch.Size) -> Tensor:
-        """Of the maps, of this shape, before the ReLU."""
-        maps = torch.empty(shape, dtype=gradient.dtype, memory_format=torch.channels_last)
+    def gradient(self, gradient: Tensor, which: Tensor, maps: Tensor) -> Tensor:
+        """That of the maps before the ReLU, written into `maps`."""
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         arrays = _array(gradient), _array(which), self.side, _array(maps)
         shared(lambda *span: self.spread(*arrays, span), len(gradient) * gradient.shape[2], maps.numel())
@@ -214,7 +231,9 @@ class _Convolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         if ctx.quick.pool is not None:
-            gradient = ctx.quick.pool.gradient(gradient, *ctx.saved_tensors, ctx.made_shape)
+            maps = ctx.quick.room.maps(ctx.made_shape, gradient.dtype)
+            gradient = ctx.quick.pool.gradient(gradient, *ctx.saved_tensors, maps)
         elif ctx.quick.relu:
-            gradient = torch.ops.aten.threshold_backward(gradient, *ctx.saved_tensors, 0)
+            maps = ctx.quick.room.maps(gradient.shape, gradient.dtype)
+            gradient = torch.ops.aten.threshold_backward(gradient, *ctx.saved_tensors, 0, grad_input=maps)
         return ctx.quick.gradient(gradient, ctx.shape, ctx.sliding), None, None

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from marey.errors import NetworkError
 
@@ -216,13 +217,33 @@ def narrowed(module: nn.Module, windows: Mapping[str, Sequence[tuple[int, int]]]
             part = tuple(slice(start, stop) for start, stop in window)
 
             def hook(_module: nn.Module, inputs: Any, part: tuple[slice, ...] = part) -> Any:
-                return (inputs[0][(..., *part)], *inputs[1:])
+                return (_Cut.apply(inputs[0], part), *inputs[1:])  # type: ignore[no-untyped-call]
 
             handles.append(module.get_submodule(name).register_forward_pre_hook(hook))
         yield module
     finally:
         for handle in handles:
             handle.remove()
+
+
+class _Cut(torch.autograd.Function):
+    """A part of the last axes of maps, with one copy in the gradient instead of one for every axis."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, part: tuple[slice, ...]) -> Tensor:
+        ctx.shape, ctx.part = maps.shape, part
+        ctx.format = _FORMATS.get(maps.dim())
+        ctx.last = ctx.format is not None and maps.is_contiguous(memory_format=ctx.format)
+        return maps[(..., *part)].clone(memory_format=ctx.format if ctx.last else torch.contiguous_format)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        kept = ctx.format if ctx.last else torch.contiguous_format
+        whole = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=kept).zero_()
+        part: tuple[Any, ...] = (..., *ctx.part)
+        whole[part] = gradient
+        return whole, None
 
 
 def units_last(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> frozenset[str]:

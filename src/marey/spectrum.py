@@ -25,15 +25,15 @@ _ALIGNED = 8
 
 
 class Matrices(NamedTuple):
-    """Factors on the arranged spectrum, and what it is multiplied with.
+    """Factors on the arranged spectrum, and what it is multiplied with, one axis after the other.
 
-    Over time for the real and the imaginary parts of what comes out, over the width for those of what goes in.
+    Parts are the real and the imaginary one.
     """
 
     factors: Tensor  # time 1 height half
-    time: tuple[Tensor, Tensor]  # (color time) (channel frequency part)
-    width: tuple[Tensor, Tensor]  # half (part column)
-    height: Tensor  # row (frequency part)
+    time: Tensor  # (color time part) (channel frequency part)
+    height: Tensor  # (row part) (part frequency)
+    width: Tensor  # (part half) column
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Spectrum:
     frames, height, width
         of the block.
 
-    Spectra are held `arranged`, clip channel time 2 height half. The sums over time and width are those of complex
-    numbers, the one over the height gives what is real of its own. Each is a product of matrices whose order in memory
+    Spectra are held `arranged`, clip channel time 2 height half. The sums over time and height are those of complex
+    numbers, the one over the width gives what is real of its own. Each is a product of matrices whose order in memory
     is right at once. Weights of cosines and sines instead of waves would take half of the products, but Adam climbs
     more slowly on them: what is oblique or moves is one wave, and several of those.
     """
@@ -76,15 +76,11 @@ class Spectrum:
         if (dtype, device) not in self._kept:
             times, rows, columns = self._held
             factors = self._filled(self.scale[times][:, rows][:, :, columns][:, None])
-            sums = (*self._over_time, *self._over_width, self._over_height)
+            sums = (self._over_time, self._over_height, self._over_width)
             self._kept[dtype, device] = (factors.to(device), *(value.to(device, dtype) for value in sums))
-        factors, real, imaginary, of_real, of_imaginary, height = self._kept[dtype, device]
-        return Matrices(
-            factors,
-            (real[:, box[0]].flatten(0, 1), imaginary[:, box[0]].flatten(0, 1)),
-            (of_real[..., box[2]].flatten(1), of_imaginary[..., box[2]].flatten(1)),
-            height[box[1]],
-        )
+        factors, time, height, width = self._kept[dtype, device]
+        cut = time[:, box[0]].flatten(0, 2), height[box[1]].flatten(0, 1), width[:, box[2]].contiguous()
+        return Matrices(factors, *cut)
 
     @cached_property
     def _kept(self) -> dict[tuple[torch.dtype, torch.device], tuple[Tensor, ...]]:
@@ -106,28 +102,29 @@ class Spectrum:
         return pad(held, (0, -held.shape[-1] % _ALIGNED))
 
     @property
-    def _over_time(self) -> tuple[Tensor, Tensor]:
-        """Two (color time (channel frequency part)); one color where none are mixed."""
-        cosine, sine = _waves(self.frames, self._held[0])
+    def _over_time(self) -> Tensor:
+        """(color time part (channel frequency part)); one color where none are mixed."""
         mix = (torch.eye(1) if self.mix is None else self.mix).double()
-        parts = (torch.stack((cosine, -sine), -1), torch.stack((sine, cosine), -1))
-        real, imaginary = (torch.einsum("dc,tfp->dtcfp", mix, part).flatten(2) for part in parts)
-        return real, imaginary
-
-    @property
-    def _over_width(self) -> tuple[Tensor, Tensor]:
-        """Two (half part column): frequencies that are not held are conjugates."""
-        half = self._held[2]
-        cosine, sine = _waves(self.width, half)
-        twice = 1 + ((half > 0) & (2 * half < self.width)).double()
-        cosine, sine = (self._filled(wave * twice).t() for wave in (cosine, sine))
-        return torch.stack((cosine, sine), 1), torch.stack((-sine, cosine), 1)
+        return torch.einsum("dc,tqfp->dtqcfp", mix, _turns(self.frames, self._held[0])).flatten(3)
 
     @property
     def _over_height(self) -> Tensor:
-        """(row (frequency part))."""
-        cosine, sine = _waves(self.height, self._held[1])
-        return torch.stack((cosine, -sine), -1).flatten(1)
+        """(row part (part frequency))."""
+        return _turns(self.height, self._held[1]).transpose(2, 3).flatten(2)
+
+    @property
+    def _over_width(self) -> Tensor:
+        """((part half) column): frequencies that are not held are conjugates."""
+        half = self._held[2]
+        cosine, sine = _waves(self.width, half)
+        twice = 1 + ((half > 0) & (2 * half < self.width)).double()
+        return torch.cat([self._filled(wave * twice).t() for wave in (cosine, -sine)])
+
+
+def _turns(size: int, frequencies: Tensor) -> Tensor:
+    """The real and the imaginary part of waves times complex numbers (place part frequency part), in fp64."""
+    cosine, sine = _waves(size, frequencies)
+    return torch.stack((torch.stack((cosine, -sine), -1), torch.stack((sine, cosine), -1)), 1)
 
 
 def _waves(size: int, frequencies: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,40 +138,34 @@ class _Window(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, held: Tensor, spectrum: Spectrum, box: Box, dtype: torch.dtype) -> Tensor:
-        factors, time, width, height = ctx.matrices = spectrum.matrices(box, dtype, held.device)
+        factors, time, height, width = ctx.matrices = spectrum.matrices(box, dtype, held.device)
         scratch = ctx.scratch = spectrum.scratch
         ctx.shape = held.shape
         clips, channels, block, parts, rows, half = held.shape
-        times = channels * block * parts * len(time[0]) // time[0].shape[1]  # of all colors
-        columns = width[0].shape[1] // parts
-        frames = held.new_empty(clips, channels, times // channels, len(height), columns)
+        times = block * len(time) // time.shape[1]
+        frames = held.new_empty(clips, channels, times, len(height) // parts, width.shape[1])
         for part in few_at_a_time(held):
             scaled = torch.mul(held[part], factors, out=scratch.empty(held[part].shape, held, "scaled"))
-            weights = scratch.copied(scaled, dtype).view(-1, time[0].shape[1], rows * half)
-            real, imaginary = (
-                scratch.product(matrix.expand(len(weights), -1, -1), weights, purpose).view(-1, half)
-                for matrix, purpose in zip(time, ("real", "imaginary"), strict=True)
-            )
-            lines = scratch.product(real, width[0]).addmm_(imaginary, width[1]).view(-1, rows * parts, columns)
-            pictures = scratch.product(height.expand(len(lines), -1, -1), lines)  # (clip channel time) row column
+            weights = scratch.copied(scaled, dtype).view(-1, time.shape[1], rows * half)
+            weights = scratch.product(time.expand(len(weights), -1, -1), weights, "in time")
+            weights = weights.view(-1, parts * rows, half)  # (clip color time) (part frequency) half
+            weights = scratch.product(height.expand(len(weights), -1, -1), weights, "in height")
+            pictures = scratch.product(weights.view(-1, parts * half), width, "in width")
             frames[part].copy_(pictures.view_as(frames[part]))
         return frames
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        factors, time, width, height = ctx.matrices
+        factors, *turned = ctx.matrices
+        time, height, width = (matrix.t().contiguous() for matrix in turned)  # else each of many products would do that
         scratch, (*_, rows, half) = ctx.scratch, ctx.shape
         held = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device)
-        height = height.t().contiguous()  # else each of many products would turn it round
         for part in few_at_a_time(held):
-            pictures = scratch.copied(gradient[part], height.dtype).view(-1, *gradient.shape[3:])
-            lines = scratch.product(height.expand(len(pictures), -1, -1), pictures).view(-1, width[0].shape[1])
-            real, imaginary = (
-                scratch.product(lines, matrix.t(), purpose).view(-1, len(time[0]), rows * half)
-                for matrix, purpose in zip(width, ("real", "imaginary"), strict=True)
-            )
-            weights = scratch.product(time[0].t().expand(len(real), -1, -1), real)
-            weights.baddbmm_(time[1].t().expand(len(real), -1, -1), imaginary)
+            pictures = scratch.copied(gradient[part], height.dtype).view(-1, gradient.shape[-1])
+            weights = scratch.product(pictures, width, "in width").view(-1, height.shape[1], half)
+            weights = scratch.product(height.expand(len(weights), -1, -1), weights, "in height")
+            weights = weights.view(-1, time.shape[1], rows * half)
+            weights = scratch.product(time.expand(len(weights), -1, -1), weights, "in time")
             held[part].copy_(weights.view(held[part].shape)).mul_(factors)
         return held, None, None, None

@@ -231,18 +231,19 @@ class _Cut(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, part: tuple[slice, ...]) -> Tensor:
-        ctx.shape, ctx.part = maps.shape, part
-        ctx.format = _FORMATS.get(maps.dim())
-        ctx.last = ctx.format is not None and maps.is_contiguous(memory_format=ctx.format)
-        return maps[(..., *part)].clone(memory_format=ctx.format if ctx.last else torch.contiguous_format)
+        ctx.shape, ctx.part = maps.shape, (..., *part)
+        last = _FORMATS.get(maps.dim())
+        ctx.format = torch.contiguous_format
+        if last is not None and maps.is_contiguous(memory_format=last):
+            ctx.format = last
+        cut: Tensor = maps[ctx.part]
+        return cut.clone(memory_format=ctx.format)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        kept = ctx.format if ctx.last else torch.contiguous_format
-        whole = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=kept).zero_()
-        part: tuple[Any, ...] = (..., *ctx.part)
-        whole[part] = gradient
+        whole = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=ctx.format).zero_()
+        whole[ctx.part] = gradient
         return whole, None
 
 

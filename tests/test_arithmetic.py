@@ -15,6 +15,7 @@ from marey.quick_layers import QuickConv2d, quick_layers_run
 from marey.recipe import Recipe
 from marey.region import Region, region_of
 from marey.streams import rgb_frames
+from marey.taps import arithmetic_copy
 
 needs_quick_layers = pytest.mark.skipif(not quick_layers_run(), reason="this torch lacks the operators")
 
@@ -156,7 +157,7 @@ def test_quick_layers_stand_for_a_network_of_which_they_give_the_gradients(
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
     region = _region(module, "2:1@0,1,1")
     with left_as_found(module):
-        quick = quickened(region)(module)
+        quick = quickened(region, 10**6)(module)
     assert isinstance(quick.get_submodule("0"), QuickConv2d)
     assert type(module.get_submodule("0")) is nn.Conv2d
 
@@ -178,7 +179,7 @@ class _Sum(nn.Module):
 @pytest.mark.parametrize(("part", "quick"), [(0.0, True), (0.05, False)])
 def test_what_code_uses_between_modules_is_found_out_and_left_as_it_is(part: float, quick: bool) -> None:
     module = _Sum(part)
-    found = quickened(_region(module, "last:1@0,1,1"))(module)
+    found = quickened(_region(module, "last:1@0,1,1"), 10**6)(module)
     assert (found is not module) == quick
 
 
@@ -187,4 +188,13 @@ def test_quick_layers_are_not_used_where_their_gradient_cannot_be_compared() -> 
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     module.get_parameter("0.weight").data.zero_()
     module.get_parameter("0.bias").data.fill_(-1)
-    assert quickened(_region(module, "1:1@0,1,1"))(module) is module
+    assert quickened(_region(module, "1:1@0,1,1"), 10**6)(module) is module
+
+
+@needs_quick_layers
+def test_few_pixels_are_left_to_torch_in_fp32_and_not_in_bf16() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    region = _region(module, "1:1@0,1,1")
+    assert quickened(region, 1)(module) is module
+    half = arithmetic_copy(module, torch.bfloat16)
+    assert quickened(region, 1)(half) is not half

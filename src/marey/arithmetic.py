@@ -17,6 +17,9 @@ from marey.taps import arithmetic_copy, called, channels_last, frozen
 
 Step = Callable[[nn.Module], object]
 
+_FEW = 6000
+"""Pixels of all inputs up to which fp32 convolutions of torch are faster: a call of a quick one takes 20 us more."""
+
 _ROUNDING = 1e-3
 """How far values of quick layers may be from the others, in parts of them: both in fp32, summed in other orders."""
 
@@ -63,11 +66,12 @@ def copy_for(step: Step, module: nn.Module, dtype: torch.dtype) -> nn.Module:
     return twin
 
 
-def quickened(region: Region) -> Callable[[nn.Module], nn.Module]:
+def quickened(region: Region, inputs: int) -> Callable[[nn.Module], nn.Module]:
     """What makes a copy of the region's network, or of its copy in another type, that runs quick layers.
 
     It gives back what it is given on an accelerator, without the operators, and where quick layers do not do the same:
-    activations and gradients for noise are compared once.
+    activations and gradients for noise are compared once. So it does with the network itself where so many inputs have
+    so few pixels that calling quick layers takes longer than they save.
     """
     module = region.network.module
     if region.network.device.type != "cpu" or not quick_layers_run() or not region.layers:
@@ -81,7 +85,14 @@ def quickened(region: Region) -> Callable[[nn.Module], nn.Module]:
         same = False
     if not same:
         return lambda given: given
-    return lambda given: twin if given is module else quick_copy(given, blocks, module)
+    few = inputs * sum(stream.height * stream.width for stream in region.streams) < _FEW
+
+    def copied(given: nn.Module) -> nn.Module:
+        if given is module:
+            return module if few else twin
+        return quick_copy(given, blocks, module)
+
+    return copied
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

@@ -235,5 +235,5 @@ class _Convolution(torch.autograd.Function):
             gradient = ctx.quick.pool.gradient(gradient, *ctx.saved_tensors, maps)
         elif ctx.quick.relu:
             maps = ctx.quick.room.maps(gradient.shape, gradient.dtype)
-            gradient = torch.ops.aten.threshold_backward(gradient, *ctx.saved_tensors, 0, grad_input=maps)
+            gradient = torch.ops.aten.threshold_backward.grad_input(gradient, *ctx.saved_tensors, 0, grad_input=maps)
         return ctx.quick.gradient(gradient, ctx.shape, ctx.sliding), None, None

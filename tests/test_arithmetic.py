@@ -198,3 +198,16 @@ def test_few_pixels_are_left_to_torch_in_fp32_and_not_in_bf16() -> None:
     assert quickened(region, 1)(module) is module
     half = arithmetic_copy(module, torch.bfloat16)
     assert quickened(region, 1)(half) is not half
+
+
+@needs_quick_layers
+def test_a_type_that_the_operators_do_not_have_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    quick = quickened(_region(module, "1:1@0,1,1"), 10**6)
+    half = arithmetic_copy(module, torch.bfloat16)
+
+    def refused(*_: object) -> None:
+        raise RuntimeError("bf16 path needs the cpu support avx512bw, avx512vl and avx512dq")
+
+    monkeypatch.setattr(torch._C._nn, "mkldnn_reorder_conv2d_weight", refused)
+    assert quick(half) is half

@@ -18,7 +18,8 @@ from marey.maximization import Progress, maximize
 from marey.network import Network
 from marey.objectives import direction, unit
 from marey.preferred_input import PreferredInput
-from marey.recipe import Recipe
+from marey.quick_layers import quick_copy, quick_layers_run
+from marey.recipe import Precision, Recipe
 from marey.regularizers import variation
 from marey.streams import Stream, rgb_frames
 from marey.verdicts import NOISY, neighbor_correlation
@@ -450,3 +451,38 @@ def test_an_accelerator_gives_nearly_the_same(network: Network) -> None:
     (there,) = maximize(network, "run", recipe=QUICK)
     assert there.scores == pytest.approx(here.scores, rel=0.05)
     assert all(frames.device.type == "cpu" for frames in there.frames.values())
+
+
+class _Blocks(nn.Sequential):
+    """Convolutions with what follows them, on single frames."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            *(nn.Conv2d(3, 8, 5, padding=2), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(8, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 6, 3)),
+        )
+
+
+@pytest.mark.skipif(not quick_layers_run(), reason="this torch lacks the operators")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_quick_layers_make_the_same_inputs_in_fewer_passes(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch, left_as_found: LeftAsFound
+) -> None:
+    torch.manual_seed(0)
+    network = Network(_Blocks(), [rgb_frames(1, size=80, layout="(n t) c h w")])
+    recipe = replace(QUICK, steps=12, precision=precision)
+    made: list[nn.Module] = []
+
+    def spied(*given: Any) -> nn.Module:
+        made.append(quick_copy(*given))
+        return made[-1]
+
+    monkeypatch.setattr("marey.arithmetic.quick_copy", spied)
+    with left_as_found(network.module):
+        (quick,) = maximize(network, ["6:1"], recipe=recipe)
+    assert {type(part).__name__ for part in made[-1].children()} >= {"QuickConv2d", "Identity"}
+    monkeypatch.setattr("marey.arithmetic.quick_layers_run", lambda: False)
+    (plain,) = maximize(network, ["6:1"], recipe=recipe)
+    assert len(made) == (1 if precision == "fp32" else 2)
+    assert quick.scores[0] == pytest.approx(plain.scores[0], rel=0.02)
+    assert quick.scores[0] > 0

@@ -90,7 +90,12 @@ def quickened(region: Region, inputs: int) -> Callable[[nn.Module], nn.Module]:
     def copied(given: nn.Module) -> nn.Module:
         if given is module:
             return module if few else twin
-        return quick_copy(given, blocks, module)
+        copy = quick_copy(given, blocks, module)
+        try:
+            region.probed(copy)
+        except RuntimeError:  # not every processor has these operators in other types
+            return given
+        return copy
 
     return copied
 

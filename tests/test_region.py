@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from marey.blocks import blocks_of
 from marey.network import Network
+from marey.quick_layers import quick_copy, quick_layers_run
 from marey.region import region_of, whole
 from marey.streams import Stream, rgb_frames
 from marey.taps import frozen
@@ -161,6 +163,31 @@ def test_the_crop_has_the_activation_and_the_gradient_of_the_full_frame(
         assert not bool(outside.any()), f"{name} is seen outside the region"
 
 
+@pytest.mark.skipif(not quick_layers_run(), reason="this torch lacks the operators")
+@pytest.mark.parametrize(("which", "layer", "position", "mode"), CASES)
+def test_quick_layers_give_the_same_in_every_region(
+    which: str, layer: str, position: tuple[int, int, int], mode: str | None
+) -> None:
+    network = _network(which)
+    region = region_of(network, Unit(layer, 0, position))
+    with frozen(network.module):
+        plain = region.probed(network.module)
+        blocks = blocks_of(lambda: region.probed(network.module), network.module, kept=region.layers)
+        quick = region.probed(quick_copy(network.module, blocks, network.module))
+        for one, other in zip(plain, quick, strict=True):
+            torch.testing.assert_close(other, one, atol=1e-4, rtol=1e-4)
+    assert [block.convolution for block in blocks] == [
+        name
+        for name, part in network.module.named_modules()
+        if isinstance(part, nn.Conv2d | nn.Conv3d) and _at_or_before(network, name, layer)
+    ]
+
+
+def _at_or_before(network: Network, name: str, layer: str) -> bool:
+    order = list(network.layers)
+    return order.index(name) <= order.index(layer)
+
+
 def test_a_region_is_no_larger_than_the_receptive_field() -> None:
     network = _network("vgg")
     region = region_of(network, Unit("3", 0, (0, 20, 20)))
@@ -174,7 +201,7 @@ def test_where_a_neuron_sees_everything_deep_maps_are_still_small() -> None:
     region = region_of(network, Unit("16", 0, (0, 3, 3)))
     assert [stream.shape for stream in region.streams] == [(3, 1, 48, 48)]
     assert region.corners == {"rgb": (0, 0, 0)}
-    with torch.no_grad(), region.arithmetic(network.module):
+    with torch.no_grad(), region.arithmetic(network.module, network.module):  # twice is once
         maps = region.activations({"rgb": torch.rand(1, 3, 1, 48, 48)})["16"]
     assert maps.shape[-2:] == (3, 3) and region.position == (0, 1, 1)
     windows = dict(region.windows)

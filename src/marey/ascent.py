@@ -77,7 +77,7 @@ def ascend(
     climb = _Climb(batch, module, quick, recipe)
     interrupted = False
     try:
-        with batch.region.arithmetic(module), batch.region.arithmetic(quick):
+        with batch.region.arithmetic(module, quick):
             for step in range(recipe.steps):
                 if 0 < step == recipe.steps // 2:
                     climb.find_lost()

@@ -7,8 +7,8 @@ given what the neuron needs of the one before it.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -90,9 +90,14 @@ class Region:
             parts[stream.name] = full[:, :, t : t + stream.frames, y : y + stream.height, x : x + stream.width]
         return parts
 
-    def arithmetic(self, module: nn.Module) -> AbstractContextManager[nn.Module]:
-        """The context in which `module` computes on the crop."""
-        return unpadded(module) if self.mode == "unpadded" else narrowed(module, dict(self.windows))
+    @contextmanager
+    def arithmetic(self, *modules: nn.Module) -> Iterator[None]:
+        """The context in which modules compute on the crop; one that is named twice enters it once."""
+        with ExitStack() as stack:
+            for module in dict.fromkeys(modules):
+                alone = unpadded(module) if self.mode == "unpadded" else narrowed(module, dict(self.windows))
+                stack.enter_context(alone)
+            yield
 
     def probed(self, module: nn.Module) -> list[Tensor]:
         """What `module` makes of noise: the layers' outputs, and the gradients of a random sum of them by stream."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from marey.taps import observed_calls
 
-CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 _NORMALIZATIONS = (nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -58,7 +58,7 @@ def blocks_of(run: Callable[[], object], module: nn.Module, *, kept: Collection[
         run()
     blocks = []
     for name in makers:
-        if type(parts[name]) in CONVOLUTIONS:
+        if type(parts[name]) in _CONVOLUTIONS:
             normalization = next_of(name, _NORMALIZATIONS)
             relu = next_of(normalization or name, (nn.ReLU,))
             pool = None if relu is None else next_of(relu, (nn.MaxPool2d,))

@@ -114,7 +114,9 @@ class _Weights:
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.relu = block.relu is not None
         self.room = room
-        self.pool = None if block.pool is None else _pool_of(module.get_submodule(block.pool))
+        self.pool = None
+        if block.pool is not None and dtype in (torch.float32, torch.bfloat16):
+            self.pool = _pool_of(module.get_submodule(block.pool))
         self._ordered: dict[bool, tuple[object, Tensor]] = {}
 
     def answer(self, given: Tensor, sliding: _Sliding) -> Tensor:

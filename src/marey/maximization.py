@@ -170,7 +170,8 @@ def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> _Arithmetic:
             torch.autograd.backward(scores.sum(), inputs=list(windows.values()))
 
     try:
-        half = copy_for(step, network.module, torch.bfloat16)
+        alone = batch.region.probed if batch.region.layers else step  # one input shows what all of them use
+        half = copy_for(alone, network.module, torch.bfloat16)
         both = _Arithmetic(half, quick(half), "bf16")
     except (RuntimeError, TypeError):
         if recipe.precision == "bf16":

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from marey.blocks import Block, blocks_of
+from marey.blocks import blocks_of
 from marey.compiled import numba_version
 from marey.quick_layers import QuickConv2d, QuickConv3d, quick_copy, quick_layers_run
+from marey.taps import arithmetic_copy
 
 pytestmark = pytest.mark.skipif(not quick_layers_run(), reason="this torch lacks the operators")
 
@@ -17,30 +19,13 @@ def _copies(module: nn.Module, shape: Sequence[int], dtype: torch.dtype = torch.
     """A module in evaluation mode and its quick copy."""
     module = module.eval().requires_grad_(False)
     blocks = blocks_of(lambda: module(torch.rand(tuple(shape))), module, kept=())
-    other = module if dtype == torch.float32 else _half(module)
+    other = module if dtype == torch.float32 else arithmetic_copy(module, dtype)
     return module, quick_copy(other, blocks, module)
 
 
 def _needs_type(dtype: torch.dtype) -> None:
-    """Skip where the processor has the operators not in this type: some have them in fp32 only."""
-    convolution = nn.Conv2d(1, 1, 1).requires_grad_(False).to(dtype)
-    quick = quick_copy(nn.Sequential(convolution), [Block("0")], nn.Sequential(convolution))
-    try:
-        quick(torch.zeros(1, 1, 2, 2, dtype=dtype))
-    except RuntimeError as error:
-        pytest.skip(f"not on this processor: {error}")
-
-
-def _half(module: nn.Module) -> nn.Module:
-    twin = nn.Sequential(*[type(part)(*_made(part)) if _made(part) else type(part)() for part in module.children()])
-    twin.load_state_dict(module.state_dict())
-    return twin.bfloat16().eval().requires_grad_(False)
-
-
-def _made(part: nn.Module) -> tuple[int, ...]:
-    if isinstance(part, nn.Conv2d):
-        return (part.in_channels, part.out_channels, part.kernel_size[0])
-    return (part.num_features,) if isinstance(part, nn.BatchNorm2d) else ()
+    if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this processor has the operators in fp32 only")
 
 
 def _answers(module: nn.Module, given: Tensor) -> tuple[Tensor, Tensor]:
@@ -160,10 +145,13 @@ def test_a_copy_in_bf16_has_folded_weights_that_are_rounded_once() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3))
     module.get_submodule("1").running_var.data.uniform_(0.2, 3)  # type: ignore[union-attr, operator]
+    module.get_parameter("1.bias").data.fill_(8)  # so that no ReLU is off in one type and on in the other
     _needs_type(torch.bfloat16)
     module, quick = _copies(module, (1, 3, 9, 9), torch.bfloat16)
     given = torch.randn(2, 3, 9, 9).bfloat16()
     found = _answers(quick, given)
+    weight, _ = fuse_conv_bn_eval(module.get_submodule("0"), module.get_submodule("1")).parameters()
+    assert torch.equal(quick.get_submodule("0").quick.weight, weight.bfloat16())  # type: ignore[union-attr, arg-type]
     for one, other in zip(_answers(module, given.float()), found, strict=True):
         assert float((one - other.float()).norm() / one.norm()) < 0.02
 

@@ -149,11 +149,9 @@ class _Climb:
 
         priors, spatial, windows = self._drawn()
         lost = self.dead | (self.silent & (step < recipe.steps // 2))
-        if bool(lost.any()):
-            with revived(self.module, lost):
-                scores, own, self.silent = scores_of(self.batch, windows, self.module)
-        else:
-            scores, own, self.silent = scores_of(self.batch, windows, self.quick)
+        module = self.module if bool(lost.any()) else self.quick
+        with revived(module, lost):
+            scores, own, self.silent = scores_of(self.batch, windows, module)
         loss = priors - self.strengths * (scores + own)
         eased = loss - (1 - REVIVAL_SLOPE) * self.dead * priors  # as weak as the gradient that a dead unit passes on
         torch.autograd.backward(eased.nan_to_num().sum(), inputs=list(self.free.values()))

@@ -21,11 +21,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from marey.blocks import Block
 from marey.compiled import compiled, shared
 from marey.pool_loops import pool, spread
+from marey.taps import FORMATS
 
 _SIDE = 15
 """Of windows, at most: which of its places holds the largest value is kept in a byte."""
-
-_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def quick_layers_run() -> bool:
@@ -137,7 +136,7 @@ class _Weights:
         return found
 
     def _run(self, given: Tensor, sliding: _Sliding, *, turned: bool) -> Tensor:
-        given = given.contiguous(memory_format=_FORMATS[given.dim()])
+        given = given.contiguous(memory_format=FORMATS[given.dim()])
         padding, stride, dilation, groups = sliding
         case = (given.shape, padding)
         known, ordered = self._ordered.get(turned, (None, self.weight))

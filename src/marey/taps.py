@@ -26,7 +26,7 @@ _PADDED = (
 _UNITS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm)
 _UNITS_SECOND = (*_PADDED, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
-_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 """How maps with so many axes lie in memory with the channel of a place beside each other."""
 
 REVIVAL_SLOPE = 0.5
@@ -149,14 +149,14 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
 def lay_channels_last(module: nn.Module) -> None:
     """Lay weights with height and width channels last for good; the maps that convolutions give then lie so, too."""
     for weight in module.parameters():
-        if weight.dim() in _FORMATS:
-            weight.data = weight.data.contiguous(memory_format=_FORMATS[weight.dim()])
+        if weight.dim() in FORMATS:
+            weight.data = weight.data.contiguous(memory_format=FORMATS[weight.dim()])
 
 
 @contextmanager
 def channels_last(module: nn.Module) -> Iterator[nn.Module]:
     """While inside, weights lie as `lay_channels_last` lays them."""
-    before = [(weight, weight.data) for weight in module.parameters() if weight.dim() in _FORMATS]
+    before = [(weight, weight.data) for weight in module.parameters() if weight.dim() in FORMATS]
     try:
         lay_channels_last(module)
         yield module
@@ -232,7 +232,7 @@ class _Cut(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, part: tuple[slice, ...]) -> Tensor:
         ctx.shape, ctx.part = maps.shape, (..., *part)
-        last = _FORMATS.get(maps.dim())
+        last = FORMATS.get(maps.dim())
         ctx.format = torch.contiguous_format
         if last is not None and maps.is_contiguous(memory_format=last):
             ctx.format = last
@@ -257,7 +257,7 @@ def units_last(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> f
     found: dict[str, bool] = {}
 
     def note(name: str, output: Tensor) -> None:
-        if output.dim() not in _FORMATS:
+        if output.dim() not in FORMATS:
             return
         if isinstance(modules[name], _UNITS_LAST):
             lies_last[output.shape] = True
@@ -301,7 +301,7 @@ def arithmetic_copy(module: nn.Module, dtype: torch.dtype, *, parts: Collection[
     for value in (*module.parameters(), *module.buffers()):
         if value.is_floating_point():
             if id(value) in needed:
-                kept = _FORMATS.get(value.dim(), torch.contiguous_format)
+                kept = FORMATS.get(value.dim(), torch.contiguous_format)
                 twin = torch.empty_like(value, dtype=dtype, memory_format=kept, requires_grad=False)
                 twin.copy_(value.detach())
             else:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from marey.arithmetic import copy_for, faster, quick_passes, quickened
+from marey.compiled import numba_version
 from marey.maximization import maximize
 from marey.network import Network
 from marey.quick_layers import QuickConv2d, quick_layers_run
@@ -183,6 +184,29 @@ def test_what_code_uses_between_modules_is_found_out_and_left_as_it_is(part: flo
     module = _Sum(part)
     found = quickened(_region(module, "last:1@0,1,1"), 10**6)(module)
     assert (found is not module) == quick
+
+
+class _Asserting(nn.Sequential):
+    """Code that knows how large maps are before they are pooled."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        convolution, relu, pool = self.children()
+        maps = relu(convolution(images))
+        assert maps.shape[-1] == images.shape[-1] - 2
+        found: torch.Tensor = pool(maps)
+        return found
+
+
+def test_code_that_refuses_other_shapes_between_modules_runs_as_it_is() -> None:
+    module = _Asserting()
+    module.get_parameter("0.bias").data.fill_(1)  # so that it fires
+    region = _region(module, "2:1")
+    assert (quickened(region, 10**6)(module) is module) == (numba_version() is not None or not quick_layers_run())
+    (found,) = maximize(_network(module), ["2:1"], recipe=Recipe(steps=4, slowness=(0.0,)))
+    assert found.scores[0] > 0
 
 
 @needs_quick_layers

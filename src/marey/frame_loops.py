@@ -29,7 +29,7 @@ def bound_with_energy(  # noqa: PLR0917 -- compiled functions take no keywords
     Those of the pixels in `span`; the sums of their energy (clip) are returned.
 
     reach, slope
-        (clip): the square of the prior's bound; 3 times the energy's weight over pixels and `reach`.
+        (clip): the prior's bound; 3 times the energy's weight over pixels and the square of `reach`.
     inside, shrink, gradient
         written: like `frames`; (clip pixel), the factor of every pixel; like `frames`.
     """
@@ -44,7 +44,7 @@ def bound_with_energy(  # noqa: PLR0917 -- compiled functions take no keywords
     largest = np.float32((limits[2] / limits[3]) ** 2)
     squares, power = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32)
     for clip in range(clips):
-        total = np.float64(0)
+        total, inverse = np.float64(0), np.float32(1) / reach[clip]
         for first in range(span[0], span[1], _BLOCK):
             count = min(_BLOCK, span[1] - first)
             squares[:count] = 0
@@ -60,11 +60,11 @@ def bound_with_energy(  # noqa: PLR0917 -- compiled functions take no keywords
             here = np.float32(0)
             for place in range(count):
                 square = squares[place]
-                factor = bound / np.sqrt(square) if square > largest else scale
+                length = np.sqrt(square)
+                factor = bound / length if square > largest else scale
                 factors[place] = factor
-                relative = square * factor * factor / reach[clip]
-                root = np.sqrt(relative)
-                here += relative * root
+                root = length * factor * inverse
+                here += root * root * root
                 power[place] = slope[clip] * root
             total += here
             for channel in range(channels):
@@ -87,41 +87,44 @@ def variation(frames: Floats, span: tuple[int, int], of_space: Floats, of_time: 
     `gradient` that of `of_space` / 2 times the one and `of_time` / 2 times the other (clip) is added.
     """
     clips, _, times, rows, columns = frames.shape
+    pixels = rows * columns
+    apart = np.ones(pixels, np.float32)  # whether a pixel has a neighbor to the right
+    apart[columns - 1 :: columns] = 0
+    steps = np.zeros(pixels + 1, np.float32)  # of every pixel from the one before it
     found = np.empty((2, clips), np.float32)
     for clip in range(clips):
-        across_and_down, on = np.float64(0), np.float64(0)
+        in_space, in_time = np.float64(0), np.float64(0)
         by_space, by_time = of_space[clip], of_time[clip]
-        for picture in range(span[0], span[1]):
-            channel, moment = picture // times, picture % times
-            for row in range(rows):
-                here = frames[clip, channel, moment, row]
-                above = frames[clip, channel, moment, max(row - 1, 0)]
-                below = frames[clip, channel, moment, min(row + 1, rows - 1)]
-                before = frames[clip, channel, max(moment - 1, 0), row]
-                after = frames[clip, channel, min(moment + 1, times - 1), row]
-                slopes = gradient[clip, channel, moment, row]
-                in_space, in_time = np.float32(0), np.float32(0)
-                for column in range(columns):
-                    value = here[column]
-                    up, back = value - above[column], value - before[column]
-                    in_space += up * up
-                    in_time += back * back
-                    slopes[column] += by_space * (up + (value - below[column])) + by_time * (
-                        back + (value - after[column])
-                    )
-                for column in range(1, columns):
-                    left = here[column] - here[column - 1]
-                    in_space += left * left
-                if columns > 1:
-                    slopes[0] += by_space * (here[0] - here[1])
-                    for column in range(1, columns - 1):
-                        slopes[column] += by_space * (
-                            (here[column] - here[column - 1]) + (here[column] - here[column + 1])
-                        )
-                    slopes[columns - 1] += by_space * (here[columns - 1] - here[columns - 2])
-                across_and_down += in_space
-                on += in_time
-        found[0, clip], found[1, clip] = across_and_down, on
+        for number in range(span[0], span[1]):
+            channel, moment = number // times, number % times
+            here = frames[clip, channel, moment].reshape(pixels)
+            before = frames[clip, channel, max(moment - 1, 0)].reshape(pixels)
+            after = frames[clip, channel, min(moment + 1, times - 1)].reshape(pixels)
+            slopes = gradient[clip, channel, moment].reshape(pixels)
+            # the first row, all between, and the last one: long loops, which processors run several places at a time
+            for start, stop in ((0, columns), (columns, pixels - columns), (max(pixels - columns, columns), pixels)):
+                count, up, down = stop - start, max(start - columns, 0), min(start + columns, pixels - columns)
+                middle, above, below = here[start:stop], here[up : up + count], here[down : down + count]
+                earlier, later, slope = before[start:stop], after[start:stop], slopes[start:stop]
+                of_rows, of_times = np.float32(0), np.float32(0)
+                for place in range(count):
+                    value = middle[place]
+                    from_above, from_before = value - above[place], value - earlier[place]
+                    of_rows += from_above * from_above
+                    of_times += from_before * from_before
+                    in_plane = from_above + (value - below[place])
+                    slope[place] += by_space * in_plane + by_time * (from_before + (value - later[place]))
+                in_space += of_rows
+                in_time += of_times
+            one, other, wanted = here[:-1], here[1:], apart[: pixels - 1]
+            of_columns = np.float32(0)
+            for place in range(pixels - 1):
+                steps[place + 1] = (other[place] - one[place]) * wanted[place]
+                of_columns += steps[place + 1] * steps[place + 1]
+            in_space += of_columns
+            for place in range(pixels):
+                slopes[place] += by_space * (steps[place] - steps[place + 1])
+        found[0, clip], found[1, clip] = in_space, in_time
     return found
 
 

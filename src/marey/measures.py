@@ -181,11 +181,11 @@ def _looped(ctx: Any, frames: Tensor, asked: _Asked, scratch: Scratch) -> tuple[
     clips, pixels = len(frames), frames[0, 0].numel()
     inside, gradient = (scratch.empty(frames.shape, frames, name) for name in ("inside", "gradient"))
     shrink = scratch.empty((clips, pixels), frames, "shrink")
-    reach = torch.as_tensor(asked.bound, dtype=frames.dtype).square().expand(clips).contiguous()
+    reach = torch.as_tensor(asked.bound, dtype=frames.dtype).expand(clips).contiguous()
     weights = asked.weights.detach().to(frames.dtype)
     of_energy, of_space, of_time = (weights / pixels).unbind()
     given, bounded, slopes, factors = (one.detach().numpy() for one in (frames, inside, gradient, shrink))
-    by_pixel = (reach.numpy(), (asked.exponent * of_energy / reach).numpy())
+    by_pixel = (reach.numpy(), (asked.exponent * of_energy / reach.square()).numpy())
     by_neighbor = ((2 * of_space).numpy(), (2 * of_time).numpy())
     flat, limits = (clips, frames.shape[1], pixels), _limits(asked.limits)
 

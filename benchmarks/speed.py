@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from speed_loops import PRECISIONS, Case, HookLoop, Lucent, Precision, bare_step, network_at_224
+from speed_loops import PRECISIONS, Case, HandLoop, HookLoop, Lucent, Precision, bare_step, network_at_224
 
 from marey.maximization import Progress, maximize
 from marey.network import Network
@@ -86,8 +86,8 @@ def timed(step: Callable[[], object]) -> float:
 class Measured:
     """Seconds per step of each loop; `near` holds the ratio of each step of marey to the bare step after it.
 
-    `work` is that ratio in processor time, which other processes on the machine change little, and `usual` that to the
-    bare step in the usual layout.
+    `work` is that ratio in processor time, which other processes on the machine change little, `usual` that to the
+    bare step in the usual layout, and `hand` that to the loop by hand.
     """
 
     marey: list[float] = field(default_factory=list)
@@ -95,6 +95,7 @@ class Measured:
     near: list[float] = field(default_factory=list)
     work: list[float] = field(default_factory=list)
     usual: list[float] = field(default_factory=list)
+    hand: list[float] = field(default_factory=list)
     hooks: list[float] = field(default_factory=list)
     lucent: list[float] = field(default_factory=list)
 
@@ -105,6 +106,7 @@ def measure(
     """All loops in turn, each step of marey followed by a bare one."""
     bare = bare_step(network, case, precision)
     usual = bare_step(network, case, precision, usual_layout=True) if precision == "fp32" else None
+    hand = HandLoop(network, case, precision)
     hooks = HookLoop(network, case.layer) if peers else None
     found = Measured()
     steps = max(WARM + 3, case.steps // 3) if quick else case.steps
@@ -114,6 +116,7 @@ def measure(
     timed(bare)
     if usual is not None:
         timed(usual)
+    timed(hand.step)
     if hooks is not None:
         hooks.step()
 
@@ -128,7 +131,8 @@ def measure(
             found.work.append((worked - last[1]) / bare_work)
             if usual is not None:
                 found.usual.append(found.marey[-1] / timed(usual))
-                timed(bare)  # what ran before it is then the same for every step of marey
+            found.hand.append(found.marey[-1] / timed(hand.step))
+            timed(bare)  # what ran before it is then the same for every step of marey
         if hooks is not None and progress.done in turns:
             found.hooks.append(timed(hooks.step))
             if lucent is not None:
@@ -156,6 +160,7 @@ def row(case: Case, precision: str, found: Measured) -> str:
         f"{near:.2f}" + ("" if near <= BARE_TARGET else " (above 1.08)"),
         f"{statistics.median(found.work):.2f}",
         f"{statistics.median(found.usual):.2f}" if found.usual else "",
+        f"{statistics.median(found.hand):.2f}",
         "" if hooks is None else f"{1000 * hooks:.0f}",
         "" if hooks is None else _times(hooks / seconds, case),
         "" if lucent is None else f"{1000 * lucent:.0f}",
@@ -246,7 +251,7 @@ def time_table(cases: Sequence[Case], arithmetic: str, *, quick: bool, peers: bo
     network = network_at_224()
     print(f"torch {torch.__version__}, {THREADS} threads, two-stream VGG-16, 224 px, 5 frames; ms per input and step\n")
     columns = ["layer", "inputs at once", "arithmetic", "marey", "bare", "marey / bare", "in processor time"]
-    columns += ["marey / bare in the usual layout"]
+    columns += ["marey / bare in the usual layout", "marey / by hand"]
     columns += ["hooks", "times as fast", "lucent", "times"]
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns), flush=True)

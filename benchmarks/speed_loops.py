@@ -54,54 +54,132 @@ def network_at_224() -> Network:
     return network
 
 
+@dataclass(frozen=True)
+class Bare:
+    """The network up to a layer, on the crop that its units see, written out by hand; weights want no gradients."""
+
+    towers: dict[str, nn.Module]
+    inputs: dict[str, tuple[int, ...]]
+    dtype: torch.dtype
+    layout: torch.memory_format
+    scores: Callable[[dict[str, Tensor]], Tensor]
+
+    @classmethod
+    def of(cls, network: Network, case: Case, precision: Precision, *, usual_layout: bool = False) -> "Bare":
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        last = torch.contiguous_format if usual_layout else torch.channels_last
+        stream, layer = case.layer.split(".")
+        fused = stream == "fusion"
+        channels = torch.arange(case.batch) // len(case.slowness)
+        clips = torch.arange(case.batch)
+
+        def convolutions(name: str) -> list[nn.Module]:
+            found = []
+            for label, part in network.module.get_submodule(name).named_children():
+                part = copy.deepcopy(part).requires_grad_(False).to(dtype)
+                if isinstance(part, nn.Conv2d):
+                    part.padding = (1, 1) if fused else (0, 0)
+                    part.weight.data = part.weight.data.contiguous(memory_format=last)
+                found.append(part)
+                if label == layer:
+                    break
+            return found
+
+        towers = {name: nn.Sequential(*convolutions(name)) for name in (("rgb", "flow") if fused else (stream,))}
+        depth = {"rgb": 3, "flow": 20}
+        shapes = {name: (case.batch * case.frames, depth[name], case.side, case.side) for name in towers}
+        fusion = network.module.get_submodule(case.layer)
+        weight, bias = (value.detach().to(dtype) for value in (fusion.weight, fusion.bias))
+        if fused and not usual_layout:
+            weight = weight.contiguous(memory_format=torch.channels_last_3d)
+        middle = case.side // 32
+
+        def scores(inputs: dict[str, Tensor]) -> Tensor:
+            maps = [tower(inputs[name]) for name, tower in towers.items()]
+            if not fused:
+                return maps[0][clips, channels, 0, 0].float()
+            joined = torch.cat([one.unflatten(0, (case.batch, case.frames)).transpose(1, 2) for one in maps], dim=1)
+            volume = functional.conv3d(joined, weight, bias, padding=1)
+            return volume[clips, channels, case.frames // 2, middle, middle].float()
+
+        return cls(dict(towers), shapes, dtype, last, scores)
+
+
 def bare_step(
     network: Network, case: Case, precision: Precision, *, usual_layout: bool = False
 ) -> Callable[[], object]:
-    """One forward and backward pass of the work alone; the weights are a copy that wants no gradients."""
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    last = torch.contiguous_format if usual_layout else torch.channels_last
-    stream, layer = case.layer.split(".")
-    fused = stream == "fusion"
-    channels = torch.arange(case.batch)
+    """One forward and backward pass of the network alone, to an input that is as it wants it."""
+    bare = Bare.of(network, case, precision, usual_layout=usual_layout)
+    inputs = {
+        name: torch.randn(shape).to(bare.dtype).contiguous(memory_format=bare.layout).requires_grad_()
+        for name, shape in bare.inputs.items()
+    }
+    return lambda: torch.autograd.grad(bare.scores(inputs).sum(), list(inputs.values()))
 
-    def convolutions(name: str) -> list[nn.Module]:
-        found = []
-        for label, part in network.module.get_submodule(name).named_children():
-            part = copy.deepcopy(part).requires_grad_(False).to(dtype)
-            if isinstance(part, nn.Conv2d):
-                part.padding = (1, 1) if fused else (0, 0)
-                part.weight.data = part.weight.data.contiguous(memory_format=last)
-            found.append(part)
-            if label == layer:
-                break
-        return found
 
-    towers = {name: nn.Sequential(*convolutions(name)) for name in (("rgb", "flow") if fused else (stream,))}
-    depth = {"rgb": 3, "flow": 20}
-    inputs = [
-        torch.randn(case.batch * case.frames, depth[name], case.side, case.side)
-        .to(dtype)
-        .contiguous(memory_format=last)
-        .requires_grad_()
-        for name in towers
-    ]
-    if not fused:
-        (tower,) = towers.values()
-        return lambda: torch.autograd.grad(tower(inputs[0])[channels, channels, 0, 0].float().sum(), inputs)
+class HandLoop:
+    """All that a step of marey's recipe computes, as one would write it in PyTorch for these very units.
 
-    fusion = network.module.get_submodule(case.layer)
-    weight, bias = (value.detach().to(dtype) for value in (fusion.weight, fusion.bias))
-    if not usual_layout:
-        weight = weight.contiguous(memory_format=torch.channels_last_3d)
-    middle = case.side // 32
+    Fourier coefficients on a canvas that is larger by the stride, a random window of it, the bound, the priors by
+    autograd, the network as in `bare_step`, Adam. Nothing is steered, watched, kept or checked.
+    """
 
-    def step() -> object:
-        maps = [tower(value) for tower, value in zip(towers.values(), inputs, strict=True)]
-        joined = torch.cat([one.unflatten(0, (case.batch, case.frames)).transpose(1, 2) for one in maps], dim=1)
-        volume = functional.conv3d(joined, weight, bias, padding=1)
-        return torch.autograd.grad(volume[channels, channels, case.frames // 2, middle, middle].float().sum(), inputs)
+    def __init__(self, network: Network, case: Case, precision: Precision) -> None:
+        self.case, self.bare = case, Bare.of(network, case, precision)
+        self.streams = {name: network.stream(name) for name in self.bare.inputs}
+        self.shift = {"conv3_3": 4, "conv4_3": 8, "conv5": 16}[case.layer.split(".")[1]]
+        self.chi = torch.tensor(case.slowness * (case.batch // len(case.slowness))).view(-1, 1, 1, 1, 1)
+        self.scale, self.free = {}, {}
+        for name in self.streams:
+            times = self._times(name) + (name == "flow")
+            side = case.side + self.shift
+            fy, fx, ft = torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side), torch.fft.fftfreq(times).abs()
+            space = (fy.square() + fx.square()).sqrt().clamp_min(1 / side)
+            scale = ft.clamp_min(1 / max(times, 2))[:, None, None] ** -0.5 / space
+            self.scale[name] = (scale / scale.square().mean().sqrt())[..., None]
+            depth = 2 if name == "flow" else 3
+            self.free[name] = (0.1 * torch.randn(case.batch, depth, *scale.shape, 2)).requires_grad_()
+        self.colors = torch.tensor(((0.26, 0.09, 0.02), (0.27, 0.0, -0.05), (0.27, -0.09, 0.03))) / 0.27
+        self.optimizer = torch.optim.Adam(list(self.free.values()), lr=0.045, fused=True)
 
-    return step
+    def _times(self, name: str) -> int:
+        return self.case.frames * (10 if name == "flow" else 1)
+
+    def step(self) -> None:
+        y, x, t = (int(torch.randint(0, most + 1, ())) for most in (self.shift, self.shift, 1))
+        side, inputs = self.case.side, {}
+        loss = torch.zeros(())
+        for name, free in self.free.items():
+            flow, times = name == "flow", self._times(name)
+            start = t if flow else 0
+            size = side + self.shift
+            spectrum = torch.view_as_complex(free * self.scale[name])
+            canvas = torch.fft.irfftn(spectrum, s=(times + flow, size, size), dim=(2, 3, 4), norm="ortho")
+            frames = canvas[:, :, start : start + times, y : y + side, x : x + side]
+            if not flow:
+                frames = torch.einsum("dc,nc...->nd...", self.colors, frames).clamp(-1, 1)
+            length = frames.square().sum(1, keepdim=True).sqrt()
+            frames = frames / length.clamp_min(1)  # in units of the bound
+            length = length.clamp_max(1)
+            loss = loss + length.pow(3).mean((1, 2, 3, 4)).sum()
+            for axis in (3, 4):
+                loss = loss + 3 * frames.diff(dim=axis).square().mean((1, 2, 3, 4)).sum()
+            if times > 1:
+                loss = loss + 3 * (self.chi * frames.diff(dim=2).square()).mean((1, 2, 3, 4)).sum()
+            stream = self.streams[name]
+            mean = torch.tensor(stream.mean or (0.0,) * frames.shape[1]).view(-1, 1, 1, 1)
+            std = torch.tensor(stream.std or (1.0,) * frames.shape[1]).view(-1, 1, 1, 1)
+            bound = 5.0 if flow else 0.5
+            shown = (bound * frames + (0.0 if flow else 0.5) - mean) / std
+            if flow:  # stacks of ten fields, u and v of each side by side
+                shown = shown.unflatten(2, (self.case.frames, 10)).permute(0, 2, 3, 1, 4, 5).flatten(2, 3)
+            else:
+                shown = shown.transpose(1, 2)
+            inputs[name] = shown.flatten(0, 1).to(self.bare.dtype).contiguous(memory_format=self.bare.layout)
+        loss = loss - 2 * self.bare.scores(inputs).sum()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
 
 
 class HookLoop:

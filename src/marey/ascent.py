@@ -297,11 +297,9 @@ class _Climb:
         Where that was follows from Adam's memory, so that no copy has to be kept. Held as pixels, which are brought
         within their bound after every step, an input comes back to that up to the bound.
         """
-        finite = torch.isfinite(loss)
-        for value in self.free.values():
-            if value.grad is not None:
-                # a sum carries any NaN, and is 50 times faster
-                finite = finite & torch.isfinite(value.grad.flatten(1).sum(1))
+        # a sum carries whatever is not finite in it, and is 50 times faster than to ask of each value
+        total = sum((value.grad.flatten(1).sum(1) for value in self.free.values() if value.grad is not None), loss)
+        finite = torch.isfinite(total)
         if bool(finite.all()):
             return
         bad = (~finite).nonzero().flatten()

@@ -107,8 +107,10 @@ class Network:
             return parameter.dtype
         return torch.float32
 
-    def rest(self, clips: int = 1, *, seen: Collection[str] | None = None) -> dict[str, Tensor | None]:
-        """Inputs that show nothing: gray, and no motion.
+    def rest(
+        self, clips: int = 1, *, seen: Collection[str] | None = None, besides: Collection[str] = ()
+    ) -> dict[str, Tensor | None]:
+        """Inputs that show nothing, gray and no motion, of all streams `besides` those named.
 
         With `seen`, the streams outside it are None where the module can do without (`skips_absent_streams`).
         """
@@ -118,6 +120,7 @@ class Network:
             if skip and seen is not None and stream.name not in seen
             else torch.full((clips, *stream.shape), stream.rest, device=self.device)
             for stream in self.streams
+            if stream.name not in besides
         }
 
     def forward(self, inputs: Mapping[str, Tensor | None], *, module: nn.Module | None = None) -> object:

@@ -112,7 +112,7 @@ class Region:
     def activations(self, parts: Mapping[str, Tensor], *, module: nn.Module | None = None) -> dict[str, Tensor]:
         """The layers' outputs (clip channel time height width) for crops; enter `arithmetic` first."""
         clips = next(iter(parts.values())).shape[0]
-        inputs = self.network.rest(clips, seen=self.corners) | dict(parts)
+        inputs = dict(parts) | self.network.rest(clips, seen=self.corners, besides=parts)
         return self.network.activations(inputs, self.layers, module=module)
 
 

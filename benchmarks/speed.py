@@ -26,6 +26,7 @@ lies above the process with only the network in it.
 """
 
 import argparse
+import gc
 import resource
 import statistics
 import subprocess
@@ -266,6 +267,7 @@ def time_table(cases: Sequence[Case], arithmetic: str, *, quick: bool, peers: bo
                     absent = str(error)
             found = measure(network, case, precision, quick=quick, lucent=lucent, peers=peers)
             print(row(case, precision, found), flush=True)
+            gc.collect()  # hooks and loops refer to each other, and hold a copy of the network each
     if absent:
         print(f"\nThe columns of lucent are empty: {absent}")
 

@@ -58,7 +58,6 @@ def network_at_224() -> Network:
 class Bare:
     """The network up to a layer, on the crop that its units see, written out by hand; weights want no gradients."""
 
-    towers: dict[str, nn.Module]
     inputs: dict[str, tuple[int, ...]]
     dtype: torch.dtype
     layout: torch.memory_format
@@ -102,7 +101,7 @@ class Bare:
             volume = functional.conv3d(joined, weight, bias, padding=1)
             return volume[clips, channels, case.frames // 2, middle, middle].float()
 
-        return cls(dict(towers), shapes, dtype, last, scores)
+        return cls(shapes, dtype, last, scores)
 
 
 def bare_step(
@@ -127,7 +126,8 @@ class HandLoop:
     def __init__(self, network: Network, case: Case, precision: Precision) -> None:
         self.case, self.bare = case, Bare.of(network, case, precision)
         self.streams = {name: network.stream(name) for name in self.bare.inputs}
-        self.shift = {"conv3_3": 4, "conv4_3": 8, "conv5": 16}[case.layer.split(".")[1]]
+        fields = network.layer(case.layer).receptive_field.streams.values()
+        self.shift = max(axis.stride for axes in fields for axis in axes[1:])
         self.chi = torch.tensor(case.slowness * (case.batch // len(case.slowness))).view(-1, 1, 1, 1, 1)
         self.scale, self.free = {}, {}
         for name in self.streams:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from marey.batches import Batch, scores_of
 from marey.measures import Limits, priors_of, projected, projected_with_priors
 from marey.offsets import limits_of, shown
-from marey.parametrizations import Parametrization, coarse, fourier, pixels
+from marey.parametrizations import FINE, Parametrization, parametrization
 from marey.priors import levelled, lifted, prior_weights, steered
 from marey.recipe import Recipe
 from marey.scratch import Scratch
@@ -30,16 +29,9 @@ _REACHED = 0.1
 _LOST, _FOUND = 0.1, 0.5
 """Scores at half time: below the first an input is lost where another of its sweep is above the second."""
 
-_REACH, _FINE = 2 / 3, 32
-"""Finest frequency down and across that inputs hold, in parts of the finest that pixels can show: waves of 3 px. Where
-the sides are no longer than the second, all are held: units that see so little are about fine detail."""
-
 _STEP, _FINE_STEP = 0.045, 0.1
 """Adam's first step, in units of the bound, where the recipe names none: larger for units that see little, which may
 want motion that is the same everywhere. Larger inputs come out overdone with it, and other networks know fewer."""
-
-_SMALL = 64
-"""Sides up to which products with matrices transform faster in fp32 too."""
 
 
 @dataclass
@@ -234,8 +226,8 @@ class _Climb:
         before = {name: offset.detach() for name, offset in self._decoded().items()} if self.free else None
         for salt, stream in enumerate(self.streams):
             name = stream.name
-            held = self.held[name] = _parametrization(
-                self.recipe, stream, self.batch.jitter.canvas(stream), factor, self.dtype
+            held = self.held[name] = parametrization(
+                self.recipe.parametrization, stream.kind, self.batch.jitter.canvas(stream), factor, self.dtype
             )
             if before is None:
                 start = held.arranged(self.recipe.noise * _noise(held.free_shape, self.batch.seeds, salt))
@@ -333,23 +325,12 @@ def _step_size(recipe: Recipe, streams: Sequence[Stream]) -> float:
     """Adam's first step for inputs with these streams."""
     if recipe.step_size is not None:
         return recipe.step_size
-    return _FINE_STEP if max(max(stream.height, stream.width) for stream in streams) <= _FINE else _STEP
+    return _FINE_STEP if max(max(stream.height, stream.width) for stream in streams) <= FINE else _STEP
 
 
 def _fall(part: float) -> float:
     """The step size after a part (0..1) of all steps, in parts of the first one: half a cosine down to a fiftieth."""
     return 0.51 + 0.49 * math.cos(math.pi * part)
-
-
-def _parametrization(
-    recipe: Recipe, stream: Stream, canvas: tuple[int, int, int, int], factor: int, dtype: torch.dtype
-) -> Parametrization:
-    make: Callable[[tuple[int, int, int, int]], Parametrization] = pixels
-    if recipe.parametrization == "fourier":
-        few = dtype == torch.bfloat16 or max(canvas[2:]) <= _SMALL
-        reach = 1.0 if max(canvas[2:]) <= _FINE else _REACH
-        make = partial(fourier, kind=stream.kind, reach=reach, by="products" if few else "transform")
-    return make(canvas) if factor == 1 else coarse(make, canvas, factor)
 
 
 def _noise(shape: tuple[int, ...], seeds: Sequence[int], salt: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import torch
@@ -15,6 +16,15 @@ Name = Literal["pixels", "fourier"]
 
 _COLOR = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 """Square root of the covariance of colors in natural images (Olah et al., Feature Visualization, Distill 2017)."""
+
+FINE = 32
+"""Pixels down or across up to which an input is about fine detail: all frequencies are held, and steps are larger."""
+
+_REACH = 2 / 3
+"""Finest frequency down and across that larger inputs hold, in parts of what pixels can show: waves of 3 px."""
+
+_SMALL = 64
+"""Sides up to which products with matrices transform faster in fp32 too."""
 
 
 class Window(Protocol):
@@ -153,3 +163,15 @@ def coarse(
         small.free_shape,
         small.arranged,
     )
+
+
+def parametrization(
+    name: Name, kind: Kind, shape: tuple[int, int, int, int], factor: int, dtype: torch.dtype
+) -> Parametrization:
+    """How frames of such a stream are held, at 1 / `factor` of their size, for a network that computes in `dtype`."""
+    make: Callable[[tuple[int, int, int, int]], Parametrization] = pixels
+    if name == "fourier":
+        few = dtype == torch.bfloat16 or max(shape[2:]) <= _SMALL
+        reach = 1.0 if max(shape[2:]) <= FINE else _REACH
+        make = partial(fourier, kind=kind, reach=reach, by="products" if few else "transform")
+    return make(shape) if factor == 1 else coarse(make, shape, factor)

@@ -11,9 +11,9 @@ marey
     the shipped recipe (jitter, Fourier parametrization, priors, Adam), without an early stop: at one slowness, or one
     unit at the shipped sweep of four, which is the smallest batch of a unit that sees motion.
 bare
-    forward to the layer and backward to the input on the same crop, in the same arithmetic, layout in memory (channels
-    last) and batch: no priors, no jitter, no optimizer, written out by hand. In fp32 also in the usual layout, which is
-    what such a loop has that does not ask for another.
+    forward to the layer and backward to the input on the same crop, in the same arithmetic and batch: no priors, no
+    jitter, no optimizer, written out by hand, with the network's modules as they are. And again channels last, which
+    such a loop has to ask for, and marey does by itself.
 hooks
     what hook libraries do: forward hooks on all modules, the whole network at full size, weights that keep gradients,
     one unit at a time, Adam on the pixels, fp32.
@@ -87,15 +87,15 @@ def timed(step: Callable[[], object]) -> float:
 class Measured:
     """Seconds per step of each loop; `near` holds the ratio of each step of marey to the bare step after it.
 
-    `work` is that ratio in processor time, which other processes on the machine change little, `usual` that to the
-    bare step in the usual layout, and `hand` that to the loop by hand.
+    `work` is that ratio in processor time, which other processes on the machine change little, `last` that to the bare
+    step channels last, and `hand` that to the loop by hand.
     """
 
     marey: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
     near: list[float] = field(default_factory=list)
     work: list[float] = field(default_factory=list)
-    usual: list[float] = field(default_factory=list)
+    last: list[float] = field(default_factory=list)
     hand: list[float] = field(default_factory=list)
     hooks: list[float] = field(default_factory=list)
     lucent: list[float] = field(default_factory=list)
@@ -106,7 +106,7 @@ def measure(
 ) -> Measured:
     """All loops in turn, each step of marey followed by a bare one."""
     bare = bare_step(network, case, precision)
-    usual = bare_step(network, case, precision, usual_layout=True) if precision == "fp32" else None
+    channels_last = bare_step(network, case, precision, channels_last=True)
     hand = HandLoop(network, case, precision)
     hooks = HookLoop(network, case.layer) if peers else None
     found = Measured()
@@ -115,8 +115,7 @@ def measure(
     turns = {round(WARM + (steps - WARM) * (k + 0.5) / others) for k in range(others)}
     last = [0.0, 0.0]
     timed(bare)
-    if usual is not None:
-        timed(usual)
+    timed(channels_last)
     timed(hand.step)
     if hooks is not None:
         hooks.step()
@@ -130,8 +129,7 @@ def measure(
             found.bare.append(beside)
             found.near.append(found.marey[-1] / beside)
             found.work.append((worked - last[1]) / bare_work)
-            if usual is not None:
-                found.usual.append(found.marey[-1] / timed(usual))
+            found.last.append(found.marey[-1] / timed(channels_last))
             found.hand.append(found.marey[-1] / timed(hand.step))
             timed(bare)  # what ran before it is then the same for every step of marey
         if hooks is not None and progress.done in turns:
@@ -160,7 +158,7 @@ def row(case: Case, precision: str, found: Measured) -> str:
         f"{1000 * bare:.1f}",
         f"{near:.2f}" + ("" if near <= BARE_TARGET else " (above 1.08)"),
         f"{statistics.median(found.work):.2f}",
-        f"{statistics.median(found.usual):.2f}" if found.usual else "",
+        f"{statistics.median(found.last):.2f}",
         f"{statistics.median(found.hand):.2f}",
         "" if hooks is None else f"{1000 * hooks:.0f}",
         "" if hooks is None else _times(hooks / seconds, case),
@@ -252,7 +250,7 @@ def time_table(cases: Sequence[Case], arithmetic: str, *, quick: bool, peers: bo
     network = network_at_224()
     print(f"torch {torch.__version__}, {THREADS} threads, two-stream VGG-16, 224 px, 5 frames; ms per input and step\n")
     columns = ["layer", "inputs at once", "arithmetic", "marey", "bare", "marey / bare", "in processor time"]
-    columns += ["marey / bare in the usual layout", "marey / by hand"]
+    columns += ["marey / bare channels last", "marey / by hand"]
     columns += ["hooks", "times as fast", "lucent", "times"]
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns), flush=True)

@@ -64,9 +64,9 @@ class Bare:
     scores: Callable[[dict[str, Tensor]], Tensor]
 
     @classmethod
-    def of(cls, network: Network, case: Case, precision: Precision, *, usual_layout: bool = False) -> "Bare":
+    def of(cls, network: Network, case: Case, precision: Precision, *, channels_last: bool = False) -> "Bare":
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        last = torch.contiguous_format if usual_layout else torch.channels_last
+        last = torch.channels_last if channels_last else torch.contiguous_format
         stream, layer = case.layer.split(".")
         fused = stream == "fusion"
         channels = torch.arange(case.batch) // len(case.slowness)
@@ -89,7 +89,7 @@ class Bare:
         shapes = {name: (case.batch * case.frames, depth[name], case.side, case.side) for name in towers}
         fusion = network.module.get_submodule(case.layer)
         weight, bias = (value.detach().to(dtype) for value in (fusion.weight, fusion.bias))
-        if fused and not usual_layout:
+        if fused and channels_last:
             weight = weight.contiguous(memory_format=torch.channels_last_3d)
         middle = case.side // 32
 
@@ -105,10 +105,10 @@ class Bare:
 
 
 def bare_step(
-    network: Network, case: Case, precision: Precision, *, usual_layout: bool = False
+    network: Network, case: Case, precision: Precision, *, channels_last: bool = False
 ) -> Callable[[], object]:
     """One forward and backward pass of the network alone, to an input that is as it wants it."""
-    bare = Bare.of(network, case, precision, usual_layout=usual_layout)
+    bare = Bare.of(network, case, precision, channels_last=channels_last)
     inputs = {
         name: torch.randn(shape).to(bare.dtype).contiguous(memory_format=bare.layout).requires_grad_()
         for name, shape in bare.inputs.items()
@@ -120,11 +120,11 @@ class HandLoop:
     """All that a step of marey's recipe computes, as one would write it in PyTorch for these very units.
 
     Fourier coefficients on a canvas that is larger by the stride, a random window of it, the bound, the priors by
-    autograd, the network as in `bare_step`, Adam. Nothing is steered, watched, kept or checked.
+    autograd, the network as in `bare_step` channels last, Adam. Nothing is steered, watched, kept or checked.
     """
 
     def __init__(self, network: Network, case: Case, precision: Precision) -> None:
-        self.case, self.bare = case, Bare.of(network, case, precision)
+        self.case, self.bare = case, Bare.of(network, case, precision, channels_last=True)
         self.streams = {name: network.stream(name) for name in self.bare.inputs}
         fields = network.layer(case.layer).receptive_field.streams.values()
         self.shift = max(axis.stride for axes in fields for axis in axes[1:])

@@ -14,13 +14,21 @@ def test_normalization_and_relu_belong_to_the_convolution_before_them() -> None:
     module = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1)
     )
-    assert _blocks(module) == [Block("0", "1", "2"), Block("3", None, "4"), Block("5")]
+    assert _blocks(module) == [Block("0", "1", "2"), Block("3", None, "4", before="0"), Block("5", before="3")]
 
 
 def test_so_does_a_pooling_after_the_relu_and_none_after_anything_else() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1), nn.MaxPool2d(2))
-    assert _blocks(module) == [Block("0", None, "1", "2"), Block("3")]
+    assert _blocks(module) == [Block("0", None, "1", "2"), Block("3", before="0")]
     assert _blocks(module, "1") == [Block("0", None, "1"), Block("3")]
+
+
+def test_a_block_whose_outcome_something_else_takes_too_comes_before_none() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Sigmoid(), nn.Conv2d(4, 4, 1))
+    assert _blocks(module) == [Block("0", None, "1"), Block("3")]
+    module = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Conv2d(4, 4, 1))
+    assert _blocks(module) == [Block("0.0", None, "0.1"), Block("1", before="0.0")]
+    assert _blocks(module, "0") == [Block("0.0", None, "0.1"), Block("1")]
 
 
 def test_a_layer_that_is_asked_for_ends_its_block() -> None:

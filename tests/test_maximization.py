@@ -473,8 +473,8 @@ def test_quick_layers_make_the_same_inputs_in_fewer_passes(
     recipe = replace(QUICK, steps=12, precision=precision)
     made: list[nn.Module] = []
 
-    def spied(*given: Any) -> nn.Module:
-        made.append(quick_copy(*given))
+    def spied(*given: Any, **more: Any) -> nn.Module:
+        made.append(quick_copy(*given, **more))
         return made[-1]
 
     monkeypatch.setattr("marey.arithmetic.quick_copy", spied)

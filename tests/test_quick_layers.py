@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from marey.blocks import blocks_of
 from marey.compiled import numba_version
 from marey.quick_layers import QuickConv2d, QuickConv3d, quick_copy, quick_layers_run
-from marey.taps import arithmetic_copy
+from marey.taps import arithmetic_copy, unpadded
 
 pytestmark = pytest.mark.skipif(not quick_layers_run(), reason="this torch lacks the operators")
 
@@ -130,6 +130,46 @@ def test_windows_with_nothing_above_0_pass_no_gradient_on() -> None:
     assert gradient.flatten().tolist() == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0]
 
 
+@pytest.mark.parametrize("chained", [True, False])
+def test_blocks_one_after_the_other_are_a_chain(chained: bool) -> None:
+    torch.manual_seed(0)
+    parts = [nn.Conv2d(3, 6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3)]
+    module = nn.Sequential(*parts, nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(4, 2, 1)).eval().requires_grad_(False)
+    blocks = blocks_of(lambda: module(torch.rand(1, 3, 20, 20)), module, kept=())
+    quick = quick_copy(module, blocks, module, chained=chained)
+    given = torch.randn(2, 3, 20, 20)
+    for one, other in zip(_answers(module, given), _answers(quick, given), strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+    chains = [len(part.chain) for part in quick.modules() if isinstance(part, QuickConv2d)]
+    if not chained:
+        assert chains == [1, 1, 1, 1]
+    elif numba_version() is None:  # pooling is left to torch, and ends a chain
+        assert chains == [1, 2, 0, 1]
+    else:
+        assert chains == [3, 0, 0, 1]
+
+
+def test_inside_an_unpadded_network_no_convolution_of_a_chain_is_padded() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3, padding=1), nn.ReLU())
+    module, quick = _copies(module, (1, 3, 9, 9))
+    given = torch.randn(1, 3, 9, 9)
+    with unpadded(module), unpadded(quick):
+        for one, other in zip(_answers(module, given), _answers(quick, given), strict=True):
+            assert other.shape == one.shape
+            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("clips", "side", "ordered"), [(1, 8, False), (2, 8, True), (1, 9, True)])
+def test_few_pixels_of_a_single_clip_are_left_to_torch(clips: int, side: int, ordered: bool) -> None:
+    torch.manual_seed(0)
+    module, quick = _copies(nn.Sequential(nn.Conv2d(5, 4, 3), nn.ReLU()), (1, 5, side, side))
+    given = torch.randn(clips, 5, side, side)
+    for one, other in zip(_answers(module, given), _answers(quick, given), strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+    assert bool(quick.get_submodule("0").chain[0].weights._ordered) == ordered  # type: ignore[union-attr, index]
+
+
 def test_weights_are_ordered_anew_for_another_shape_and_padding() -> None:
     module, quick = _copies(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (1, 3, 9, 9))
     for padding in (0, 1, 0):
@@ -151,7 +191,7 @@ def test_a_copy_in_bf16_has_folded_weights_that_are_rounded_once() -> None:
     given = torch.randn(2, 3, 9, 9).bfloat16()
     found = _answers(quick, given)
     weight, _ = fuse_conv_bn_eval(module.get_submodule("0"), module.get_submodule("1")).parameters()
-    assert torch.equal(quick.get_submodule("0").quick.weight, weight.bfloat16())  # type: ignore[union-attr, arg-type]
+    assert torch.equal(quick.get_submodule("0").chain[0].weights.weight, weight.bfloat16())  # type: ignore[union-attr, arg-type]
     for one, other in zip(_answers(module, given.float()), found, strict=True):
         assert float((one - other.float()).norm() / one.norm()) < 0.02
 
@@ -160,4 +200,4 @@ def test_weights_are_shared_and_the_module_is_left_as_it_was() -> None:
     module, quick = _copies(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (1, 3, 9, 9))
     assert quick.get_parameter("0.weight") is module.get_parameter("0.weight")
     assert [type(part) for part in module.children()] == [nn.Conv2d, nn.ReLU]
-    assert quick.get_submodule("0").quick.weight.data_ptr() == module.get_parameter("0.weight").data_ptr()  # type: ignore[union-attr, operator]
+    assert quick.get_submodule("0").chain[0].weights.weight.data_ptr() == module.get_parameter("0.weight").data_ptr()  # type: ignore[union-attr, operator]

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,9 +17,6 @@ from marey.region import Region
 from marey.taps import arithmetic_copy, called, channels_last, frozen
 
 Step = Callable[[nn.Module], object]
-
-_FEW = 6000
-"""Pixels of all inputs up to which fp32 convolutions of torch are faster: a call of a quick one takes 20 us more."""
 
 _ROUNDING = 1e-3
 """How far values of quick layers may be from the others, in parts of them: both in fp32, summed in other orders."""
@@ -66,38 +64,48 @@ def copy_for(step: Step, module: nn.Module, dtype: torch.dtype) -> nn.Module:
     return twin
 
 
-def quickened(region: Region, inputs: int) -> Callable[[nn.Module], nn.Module]:
+def quickened(region: Region) -> Callable[[nn.Module], nn.Module]:
     """What makes a copy of the region's network, or of its copy in another type, that runs quick layers.
 
     It gives back what it is given on an accelerator, without the operators, and where quick layers do not do the same:
-    activations and gradients for noise are compared once. So it does with the network itself where so many inputs have
-    so few pixels that calling quick layers takes longer than they save.
+    activations and gradients for noise are compared once, with chains of blocks and then with blocks alone.
     """
     module = region.network.module
     if region.network.device.type != "cpu" or not quick_layers_run() or not region.layers:
         return lambda given: given
+    plain: list[Tensor] = []
     try:
-        plain: list[Tensor] = []
         blocks = blocks_of(lambda: plain.extend(region.probed(module)), module, kept=region.layers)
-        twin = quick_copy(module, blocks, module)
+    except RuntimeError:  # a stream that changes nothing
+        return lambda given: given
+    for chained in (True, False):
+        make = partial(quick_copy, blocks=blocks, weights=module, chained=chained)
+        twin = _twin(make, plain, region)
+        if twin is not None:
+            return partial(_quick, make=make, twin=twin, region=region)
+    return lambda given: given
+
+
+def _quick(given: nn.Module, *, make: Callable[[nn.Module], nn.Module], twin: nn.Module, region: Region) -> nn.Module:
+    """The quick copy of the region's network, or of its copy in another type, which runs as it is where that fails."""
+    if given is region.network.module:
+        return twin
+    copy = make(given)
+    try:
+        region.probed(copy)
+    except RuntimeError:  # not every processor has these operators in other types
+        return given
+    return copy
+
+
+def _twin(make: Callable[[nn.Module], nn.Module], plain: Sequence[Tensor], region: Region) -> nn.Module | None:
+    """The copy that is made of the region's network; None where it makes of noise what the network itself does not."""
+    try:
+        twin = make(region.network.module)
         same = all(_alike(one, other) for one, other in zip(plain, region.probed(twin), strict=True))
     except Exception:  # noqa: BLE001 -- whatever the code around modules makes of other shapes, it runs as it is
-        same = False
-    if not same:
-        return lambda given: given
-    few = inputs * sum(stream.height * stream.width for stream in region.streams) < _FEW
-
-    def copied(given: nn.Module) -> nn.Module:
-        if given is module:
-            return module if few else twin
-        copy = quick_copy(given, blocks, module)
-        try:
-            region.probed(copy)
-        except RuntimeError:  # not every processor has these operators in other types
-            return given
-        return copy
-
-    return copied
+        return None
+    return twin if same else None
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

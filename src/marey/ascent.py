@@ -107,6 +107,8 @@ class _Climb:
 
         self.strengths = torch.full((len(batch),), recipe.strength, device=self.device)
         self.targets = torch.tensor(batch.targets, device=self.device)
+        self.aimed = torch.isfinite(self.targets)
+        self.aims = bool(self.aimed.any())
         self.floors = torch.tensor(batch.floors, device=self.device) if batch.floors else None
         self.kappas = torch.full_like(self.strengths, recipe.kappa)
         self.levels = torch.zeros_like(self.strengths)  # how far each input varied from its reference so far
@@ -141,22 +143,25 @@ class _Climb:
 
         priors, spatial, windows = self._drawn()
         lost = self.dead | (self.silent & (step < recipe.steps // 2))
-        module = self.module if bool(lost.any()) else self.quick
+        some = bool(lost.any())
+        module = self.module if some else self.quick
         with revived(module, lost):
             scores, own, self.silent = scores_of(self.batch, windows, module)
-        loss = priors - self.strengths * (scores + own)
-        eased = loss - (1 - REVIVAL_SLOPE) * self.dead * priors  # as weak as the gradient that a dead unit passes on
+        loss = eased = priors - self.strengths * (scores if own is None else scores + own)
+        if some:  # as weak as the gradient that a dead unit passes on
+            eased = loss - (1 - REVIVAL_SLOPE) * self.dead * priors
         torch.autograd.backward(eased.nan_to_num().sum(), inputs=list(self.free.values()))
 
         self._hold_finite(loss.detach())
         self.optimizer.step()
         if recipe.parametrization == "pixels":
             self._bound_pixels()
-        if self.floors is None:
-            strengths = steered(self.strengths, scores, self.targets, recipe)
-        else:
+        if self.floors is not None:
             strengths = lifted(self.strengths, scores, self.floors, recipe)
-        self.strengths = torch.where(self.ended, self.strengths, strengths)
+            self.strengths = torch.where(self.ended, self.strengths, strengths)
+        elif self.aims:
+            strengths = steered(self.strengths, scores, self.targets, recipe)
+            self.strengths = torch.where(self.ended, self.strengths, strengths)
         if recipe.equal_space and step >= recipe.steps // 8:
             found = levelled(self.levels, spatial, self.batch, recipe)
             if found is not None:
@@ -166,7 +171,7 @@ class _Climb:
         self.scores = scores.detach()
         self.dead = self.scores == 0
         self.history.append(self.scores.masked_fill(self.ended, float("nan")).cpu())
-        self.losses.append(torch.where(torch.isfinite(self.targets), priors, loss).detach())
+        self.losses.append((torch.where(self.aimed, priors, loss) if self.aims else loss).detach())
 
     def find_lost(self) -> None:
         """Put inputs that are still nearly silent where another of their sweep is that is not: the nearest in slowness.
@@ -291,10 +296,9 @@ class _Climb:
         """
         # a sum carries whatever is not finite in it, and is 50 times faster than to ask of each value
         total = sum((value.grad.flatten(1).sum(1) for value in self.free.values() if value.grad is not None), loss)
-        finite = torch.isfinite(total)
-        if bool(finite.all()):
+        if math.isfinite(float(total.sum())):
             return
-        bad = (~finite).nonzero().flatten()
+        bad = (~torch.isfinite(total)).nonzero().flatten()
         self.unstable.update(bad.tolist())
         with torch.no_grad():
             for value in self.free.values():

@@ -79,17 +79,17 @@ class Batch:
         )
 
 
-def scores_of(batch: Batch, windows: dict[str, Tensor], module: nn.Module | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalized score and the objective's own priors of every input, and whether one of its units is silent.
+def scores_of(
+    batch: Batch, windows: dict[str, Tensor], module: nn.Module | None
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Normalized score and the objective's own priors, where any has some, and whether one of its units is silent.
 
     Enter the region's arithmetic first.
     """
     layers = batch.region.layers
     volumes = batch.region.activations(windows, module=module) if layers else {}
-    scores, _ = values_of(batch.scored, volumes, windows, single=batch.neurons)
-    priors = torch.zeros_like(scores)
-    if batch.own_priors is not None:
-        priors, _ = values_of(batch.own_priors, volumes, windows)
+    scores = values_of(batch.scored, volumes, windows, single=batch.neurons)
+    priors = None if batch.own_priors is None else values_of(batch.own_priors, volumes, windows)
     silent = scores.detach() == 0
     for clip, objective in enumerate(batch.scored):
         if len(objective.terms) > 1:

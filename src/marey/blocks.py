@@ -1,4 +1,7 @@
-"""Which batch normalization, ReLU and pooling come right after which convolution, seen in one pass of a network."""
+"""Which batch normalization, ReLU and pooling come right after which convolution, seen in one pass of a network.
+
+And which convolution comes right after those.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -14,12 +17,17 @@ _NORMALIZATIONS = (nn.BatchNorm2d, nn.BatchNorm3d)
 
 @dataclass(frozen=True)
 class Block:
-    """Names of a convolution and of what follows it: nothing else takes what comes out in between."""
+    """Names of a convolution and of what follows it: nothing else takes what comes out in between.
+
+    before
+        the convolution of the block whose outcome goes into this one, and nowhere else.
+    """
 
     convolution: str
     normalization: str | None = None
     relu: str | None = None
     pool: str | None = None
+    before: str | None = None
 
 
 def blocks_of(run: Callable[[], object], module: nn.Module, *, kept: Collection[str]) -> list[Block]:
@@ -57,12 +65,16 @@ def blocks_of(run: Callable[[], object], module: nn.Module, *, kept: Collection[
     with observed_calls(parts, note):
         run()
     blocks = []
+    before: dict[str, str] = {}
     for name in makers:
         if type(parts[name]) in _CONVOLUTIONS:
             normalization = next_of(name, _NORMALIZATIONS)
             relu = next_of(normalization or name, (nn.ReLU,))
             pool = None if relu is None else next_of(relu, (nn.MaxPool2d,))
-            blocks.append(Block(name, normalization, relu, pool))
+            blocks.append(Block(name, normalization, relu, pool, before.get(name)))
+            following = next_of(pool or relu or normalization or name, _CONVOLUTIONS)
+            if following is not None:
+                before[following] = name
     return blocks
 
 

@@ -155,7 +155,7 @@ class _Arithmetic:
 
 def _arithmetic(network: Network, batch: Batch, recipe: Recipe) -> _Arithmetic:
     """The arithmetic that the recipe asks for, or that is faster here."""
-    quick = quickened(batch.region, len(batch))
+    quick = quickened(batch.region)
     full = _Arithmetic(network.module, quick(network.module), "fp32")
     if recipe.precision == "fp32" or (recipe.precision == "auto" and recipe.steps < 32):
         return full

@@ -1,5 +1,6 @@
 """The hard bound of frames and their priors, with gradients written out: far fewer passes than autograd's."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -178,16 +179,17 @@ def _limits(limits: Limits) -> frame_loops.Limits:
 def _looped(ctx: Any, frames: Tensor, asked: _Asked, scratch: Scratch) -> tuple[Tensor, ...]:
     """`_Passes.forward` in two readings of the frames."""
     assert asked.limits is not None and asked.weights is not None
-    clips, pixels = len(frames), frames[0, 0].numel()
+    clips, channels, *places = frames.shape
+    pixels = math.prod(places)
     inside, gradient = (scratch.empty(frames.shape, frames, name) for name in ("inside", "gradient"))
     shrink = scratch.empty((clips, pixels), frames, "shrink")
-    reach = torch.as_tensor(asked.bound, dtype=frames.dtype).expand(clips).contiguous()
-    weights = asked.weights.detach().to(frames.dtype)
-    of_energy, of_space, of_time = (weights / pixels).unbind()
+    reach = np.broadcast_to(np.asarray(asked.bound, np.float32), clips)
+    weights = asked.weights.detach().numpy().astype(np.float32)
+    of_energy, of_space, of_time = weights / np.float32(pixels)
     given, bounded, slopes, factors = (one.detach().numpy() for one in (frames, inside, gradient, shrink))
-    by_pixel = (reach.numpy(), (asked.exponent * of_energy / reach.square()).numpy())
-    by_neighbor = ((2 * of_space).numpy(), (2 * of_time).numpy())
-    flat, limits = (clips, frames.shape[1], pixels), _limits(asked.limits)
+    by_pixel = (reach, np.float32(asked.exponent) * of_energy / reach**2)
+    by_neighbor = (2 * of_space, 2 * of_time)
+    flat, limits = (clips, channels, pixels), _limits(asked.limits)
 
     def bound(start: int, stop: int) -> Floats:
         kept = (bounded.reshape(flat), factors, slopes.reshape(flat))
@@ -199,13 +201,14 @@ def _looped(ctx: Any, frames: Tensor, asked: _Asked, scratch: Scratch) -> tuple[
         return found
 
     energy = sum(shared(bound, pixels, frames.numel()))
-    apart = sum(shared(vary, frames.shape[1] * frames.shape[2], frames.numel()))
-    measures = torch.from_numpy(np.concatenate((np.atleast_2d(energy), apart))) / pixels
+    apart = sum(shared(vary, channels * places[0], frames.numel()))
+    found = np.concatenate((np.atleast_2d(energy), apart)) / np.float32(pixels)
+    measures, total = torch.from_numpy(found), torch.from_numpy((weights * found).sum(0))
     ctx.asked, ctx.scratch = asked, scratch
     ctx.save_for_backward(frames, shrink, gradient)
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(measures)
-    return inside, (weights * measures).sum(0), measures
+    return inside, total, measures
 
 
 def _looped_back(ctx: Any, of_inside: Tensor | None, of_total: Tensor | None) -> Tensor:

@@ -207,10 +207,8 @@ def values_of(
     inputs: Mapping[str, Tensor],
     *,
     single: "Neurons | None" = None,
-) -> tuple[Tensor, Tensor]:
+) -> Tensor:
     """The value of every objective on its own clip of `volumes` and `inputs` (clip channel time height width).
-
-    Beside it, whether one of its terms is zero, as that of a unit that does not fire.
 
     `neurons` of one layer, the common case, are read by a single index; anything else clip by clip. Who reads often
     finds them once and gives them as `single`.
@@ -218,17 +216,15 @@ def values_of(
     found = neurons(objectives) if single is None else single
     if found is not None:
         volume = volumes[found.layer]
-        values = volume[found.index.to(volume.device).unbind(1)].float() * found.weights.to(volume.device)
-        return values, values.detach() == 0
-    parts = [
-        objectives[clip].parts(
+        return volume[found.index.to(volume.device).unbind(1)].float() * found.weights.to(volume.device)
+    values = [
+        objectives[clip].value(
             {layer: volume[clip].float() for layer, volume in volumes.items()},
             {name: window[clip] for name, window in inputs.items()},
         )
         for clip in range(len(objectives))
     ]
-    values = torch.stack([part.sum() for part in parts])
-    return values, torch.stack([(part.detach() == 0).any() for part in parts])
+    return torch.stack(values)
 
 
 @overload

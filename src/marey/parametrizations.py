@@ -24,7 +24,7 @@ _REACH = 2 / 3
 """Finest frequency down and across that larger inputs hold, in parts of what pixels can show: waves of 3 px."""
 
 _SMALL = 64
-"""Sides up to which products with matrices transform faster in fp32 too."""
+"""Sides up to which products with matrices, in fp32, are the fastest transform; above, those in bf16 are."""
 
 
 class Window(Protocol):
@@ -122,7 +122,7 @@ def fourier(
         return torch.einsum("dc,nc...->nd...", mix.to(free.device), mixed) if kind == "rgb" else mixed
 
     def multiplied(free: Tensor, box: Box, dtype: torch.dtype) -> Tensor:
-        return spectra.window(free, inside(box), dtype)
+        return spectra.window(free, inside(box), torch.float32 if max(height, width) <= _SMALL else dtype)
 
     def encode(picture: Tensor) -> Tensor:
         mixed = torch.einsum("dc,nc...->nd...", unmix.to(picture.device), picture) if kind == "rgb" else picture

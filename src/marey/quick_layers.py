@@ -2,14 +2,15 @@
 
 torch brings the weights of a convolution into the order that the processor wants in every pass, forward and backward.
 Here that is done once, and the batch normalization, ReLU and, with compiled loops, max pooling after a convolution are
-part of it, so that fewer maps are written and read. Values differ by rounding, but where a network makes NaN: this ReLU
-gives 0 for it.
+part of it, so that fewer maps are written and read. Convolutions one after the other are a chain, which autograd sees
+as one. Values differ by rounding, but where a network makes NaN: this ReLU gives 0 for it.
 """
 
 import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -23,6 +24,9 @@ from marey.compiled import compiled, shared
 from marey.pool_loops import pool, spread
 from marey.taps import FORMATS
 
+_FEW = 64
+"""Pixels of a single clip up to which torch's own fp32 convolutions are faster."""
+
 _SIDE = 15
 """Of windows, at most: which of its places holds the largest value is kept in a byte."""
 
@@ -32,70 +36,90 @@ def quick_layers_run() -> bool:
     return torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 
 
-def quick_copy(module: nn.Module, blocks: Sequence[Block], weights: nn.Module) -> nn.Module:
-    """A copy of `module` that shares its weights and computes every block at once.
+def quick_copy(module: nn.Module, blocks: Sequence[Block], weights: nn.Module, *, chained: bool = True) -> nn.Module:
+    """A copy of `module` that shares its weights and computes every block at once, and where `chained` every chain.
 
     Those of blocks come from `weights`: `module` itself, or what it is a copy of in another type, so that they are
-    rounded once.
+    rounded once. The first convolution of a chain gives what its last block does, the others what they are given.
     """
     kept: dict[int, Any] = {id(value): value for value in (*module.parameters(), *module.buffers())}
     twin = copy.deepcopy(module, kept)
     room = _Room()
+    chains: dict[str | None, list[_Link]] = {}  # that may go on, by their last convolution
     for block in blocks:
         part = twin.get_submodule(block.convolution)
         if not isinstance(part, nn.Conv2d | nn.Conv3d) or part.padding_mode != "zeros" or isinstance(part.padding, str):
             continue
         part.__class__ = QuickConv2d if isinstance(part, nn.Conv2d) else QuickConv3d
-        part.__dict__["quick"] = quick = _Weights(block, weights, part.weight.dtype, room)
-        for name in (block.normalization, block.relu, None if quick.pool is None else block.pool):
+        link = _Link(part, _Weights(block, weights, part.weight.dtype, room))
+        pooled = link.weights.pool is not None
+        for name in (block.normalization, block.relu, block.pool if pooled else None):
             if name is not None:
                 twin.get_submodule(name).__class__ = nn.Identity
+        chain = chains.get(block.before, [])
+        part.__dict__["chain"] = [] if chain else chain
+        chain.append(link)
+        if chained and (pooled or block.pool is None):
+            chains[block.convolution] = chain
     return twin
 
 
 class QuickConv2d(nn.Conv2d):
-    """A convolution of maps (clip channel height width) and what follows it in its block."""
+    """A convolution of maps (clip channel height width) and what follows it in its chain."""
 
-    quick: "_Weights"
+    chain: "list[_Link]"
 
     def forward(self, input: Tensor) -> Tensor:
-        """The block's answer."""
-        return _answer(self, self.quick, input)
+        """The chain's answer; of a convolution within one, the input."""
+        return _answer(self.chain, input)
 
 
 class QuickConv3d(nn.Conv3d):
-    """A convolution of volumes (clip channel time height width) and what follows it in its block."""
+    """A convolution of volumes (clip channel time height width) and what follows it in its chain."""
 
-    quick: "_Weights"
+    chain: "list[_Link]"
 
     def forward(self, input: Tensor) -> Tensor:
-        """The block's answer."""
-        return _answer(self, self.quick, input)
+        """The chain's answer; of a convolution within one, the input."""
+        return _answer(self.chain, input)
+
+
+class _Link(NamedTuple):
+    """A block of a chain: the module that says how its convolution moves, and its weights."""
+
+    part: nn.Conv2d | nn.Conv3d
+    weights: "_Weights"
 
 
 class _Sliding(NamedTuple):
     """How a convolution moves over its input, along each of its axes."""
 
-    padding: list[int]
-    stride: list[int]
-    dilation: list[int]
+    padding: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
     groups: int
 
+    @cache  # noqa: B019 -- plain numbers, few of them
     def turned(self, kernel: Sequence[int]) -> "_Sliding | None":
         """Of the convolution with the turned kernel that gives this one's gradient; None where there is none."""
-        padding = [
+        padding = tuple(
             step * (size - 1) - edge for step, size, edge in zip(self.dilation, kernel, self.padding, strict=True)
-        ]
+        )
         if self.groups > 1 or max(self.stride) > 1 or min(padding) < 0:
             return None
         return _Sliding(padding, self.stride, self.dilation, 1)
 
 
-def _answer(part: nn.Conv2d | nn.Conv3d, quick: "_Weights", given: Tensor) -> Tensor:
-    assert not isinstance(part.padding, str)
-    sliding = _Sliding(list(part.padding), list(part.stride), list(part.dilation), part.groups)
-    found: Tensor = _Convolution.apply(given, quick, sliding)  # type: ignore[no-untyped-call]
+def _answer(chain: Sequence[_Link], given: Tensor) -> Tensor:
+    if not chain:
+        return given
+    found: Tensor = _Chain.apply(given, [(weights, _sliding(part)) for part, weights in chain])  # type: ignore[no-untyped-call]
     return found
+
+
+def _sliding(part: nn.Conv2d | nn.Conv3d) -> _Sliding:
+    assert not isinstance(part.padding, str)
+    return _Sliding(part.padding, part.stride, part.dilation, part.groups)
 
 
 class _Weights:
@@ -119,19 +143,21 @@ class _Weights:
         self._ordered: dict[bool, tuple[object, Tensor]] = {}
 
     def answer(self, given: Tensor, sliding: _Sliding) -> Tensor:
-        """Of the block to `given`."""
+        """Of the block to `given`, without its pooling."""
+        if _few(given.shape, given.dtype):
+            maps = torch.convolution(given, self.weight, self.bias, *_in_torch(sliding))
+            return maps.relu_() if self.relu else maps
         return self._run(given, sliding, turned=False)
 
     def gradient(self, gradient: Tensor, shape: torch.Size, sliding: _Sliding) -> Tensor:
         """With respect to the input, of this shape, of what has `gradient` with respect to the answer without ReLU."""
         turned = sliding.turned(self.weight.shape[2:])
-        if turned is not None:
+        if turned is not None and not _few(shape, gradient.dtype, or_channels=True):
             return self._run(gradient, turned, turned=True)
-        padding, stride, dilation, groups = sliding
-        none = [0] * len(padding)
-        given = gradient.new_empty(shape)  # of which only the shape is asked
-        found: Tensor = torch.ops.aten.convolution_backward(
-            gradient, given, self.weight, None, stride, padding, dilation, False, none, groups, [True, False, False]
+        layout = FORMATS[len(shape)]
+        given = torch.empty(shape, dtype=gradient.dtype, memory_format=layout)  # of which only the shape is asked
+        found: Tensor = torch.ops.aten.convolution_backward.default(
+            gradient, given, self.weight, None, *_in_torch(sliding), [True, False, False]
         )[0]
         return found
 
@@ -146,10 +172,22 @@ class _Weights:
             ordered = order(weight.contiguous().to_mkldnn(), padding, stride, dilation, groups, list(given.shape))
             self._ordered[turned] = (case, ordered)
         bias, then = (None, "none") if turned else (self.bias, "relu" if self.relu else "none")
-        found: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        found: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
             given, ordered, bias, padding, stride, dilation, groups, then, [], ""
         )
         return found
+
+
+def _few(shape: torch.Size, dtype: torch.dtype, *, or_channels: bool = False) -> bool:
+    """Whether torch's own convolution of an input of this shape is faster."""
+    single = dtype == torch.float32 and shape[0] == 1
+    return single and (math.prod(shape[2:]) <= _FEW or (or_channels and shape[1] <= 4))
+
+
+def _in_torch(sliding: _Sliding) -> tuple[Any, ...]:
+    """What `torch.convolution` takes after the bias."""
+    padding, stride, dilation, groups = sliding
+    return stride, padding, dilation, False, (0,) * len(padding), groups
 
 
 class _Room:
@@ -157,14 +195,20 @@ class _Room:
 
     def __init__(self) -> None:
         self._held = torch.empty(0, dtype=torch.uint8)
+        self._maps: dict[tuple[torch.Size, torch.dtype], Tensor] = {}
 
     def maps(self, shape: torch.Size, dtype: torch.dtype) -> Tensor:
         """Channels last; what was here before is lost."""
+        found = self._maps.get((shape, dtype))
+        if found is not None:
+            return found
         size = math.prod(shape) * dtype.itemsize
         if len(self._held) < size:
             self._held = torch.empty(size, dtype=torch.uint8)
+            self._maps.clear()
         clips, channels, *places = shape
-        return self._held[:size].view(dtype).view(clips, *places, channels).movedim(-1, 1)
+        maps = self._maps[shape, dtype] = self._held[:size].view(dtype).view(clips, *places, channels).movedim(-1, 1)
+        return maps
 
 
 @dataclass(frozen=True)
@@ -215,26 +259,33 @@ def _pair(value: int | tuple[int, ...]) -> tuple[int, ...]:
     return value if isinstance(value, tuple) else (value, value)
 
 
-class _Convolution(torch.autograd.Function):
+class _Chain(torch.autograd.Function):
+    """The blocks of a chain, one after the other."""
+
     @staticmethod
-    def forward(ctx: Any, given: Tensor, quick: _Weights, sliding: _Sliding) -> Tensor:
-        made = quick.answer(given, sliding)
-        if quick.pool is not None:
-            ctx.made_shape = made.shape
-            made, which = quick.pool.answer(made)
-            ctx.save_for_backward(which)
-        elif quick.relu:
-            ctx.save_for_backward(made)
-        ctx.quick, ctx.sliding, ctx.shape = quick, sliding, given.shape
-        return made
+    def forward(ctx: Any, given: Tensor, chain: Sequence[tuple[_Weights, _Sliding]]) -> Tensor:
+        ctx.chain, ctx.shapes, kept = chain, [], []
+        for quick, sliding in chain:
+            made = quick.answer(given, sliding)
+            ctx.shapes.append((given.shape, made.shape))
+            if quick.pool is None:
+                given = made
+                kept.append(made if quick.relu else None)
+            else:
+                given, which = quick.pool.answer(made)
+                kept.append(which)
+        ctx.save_for_backward(*kept)
+        return given
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        if ctx.quick.pool is not None:
-            maps = ctx.quick.room.maps(ctx.made_shape, gradient.dtype)
-            gradient = ctx.quick.pool.gradient(gradient, *ctx.saved_tensors, maps)
-        elif ctx.quick.relu:
-            maps = ctx.quick.room.maps(gradient.shape, gradient.dtype)
-            gradient = torch.ops.aten.threshold_backward.grad_input(gradient, *ctx.saved_tensors, 0, grad_input=maps)
-        return ctx.quick.gradient(gradient, ctx.shape, ctx.sliding), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        steps = zip(ctx.chain, ctx.shapes, ctx.saved_tensors, strict=True)
+        for (quick, sliding), (given, made), kept in reversed(list(steps)):
+            maps = quick.room.maps(made, gradient.dtype)
+            if quick.pool is not None:
+                gradient = quick.pool.gradient(gradient, kept, maps)
+            elif quick.relu:
+                gradient = torch.ops.aten.threshold_backward.grad_input(gradient, kept, 0, grad_input=maps)
+            gradient = quick.gradient(gradient, given, sliding)
+        return gradient, None

@@ -25,8 +25,10 @@ class Scratch:
             found = self._kept[key] = torch.empty(tuple(shape), dtype=kind, device=like.device)
         return found
 
-    def copied(self, given: Tensor, dtype: torch.dtype) -> Tensor:
-        """`given` in `dtype`, contiguous."""
+    def rounded(self, given: Tensor, dtype: torch.dtype) -> Tensor:
+        """`given` in `dtype`, contiguous; itself where it is."""
+        if given.dtype == dtype and given.is_contiguous():
+            return given
         return self.empty(given.shape, given, "copy", dtype).copy_(given)
 
     def product(self, a: Tensor, b: Tensor, purpose: str = "product") -> Tensor:

@@ -1,6 +1,7 @@
 """The peaks of a layer are those of a slow search, whatever the layout of its output."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -11,13 +12,16 @@ from hypothesis import strategies as st
 from torch import nn
 
 from marey.arithmetic import quick_passes
+from marey.blocks import Block, blocks_of
 from marey.layer import volume
 from marey.network import Network
 from marey.recording.kernels import kernels
 from marey.recording.peaks import PassPeaks, Peaks, peaks
 from marey.recording.quick_peaks import QuickPeaks, pass_peaks, tried
 from marey.streams import Stream
-from marey.taps import observed, observed_calls
+from marey.taps import observed, observed_calls, passed_on
+
+LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
 
 
 def slow(output: torch.Tensor, clips: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -91,17 +95,21 @@ def begun(
     clips: int,
     modules: Mapping[str, nn.Module] = MappingProxyType({}),
     inputs: Mapping[str, str] = MappingProxyType({}),
+    blocks: Sequence[Block] = (),
 ) -> PassPeaks | QuickPeaks:
     compiled = kernels()
     if way == "torch" or compiled is None:
         return PassPeaks(layers, clips)
-    return QuickPeaks({name: modules.get(name, nn.Identity()) for name in layers}, clips, compiled, inputs)
+    return QuickPeaks({name: modules.get(name, nn.Identity()) for name in layers}, clips, compiled, inputs, blocks)
 
 
 def answers_of(
-    network: nn.Sequential, shown: torch.Tensor, clips: int, way: Way, *, last: bool = True
+    network: nn.Sequential, shown: torch.Tensor, clips: int, way: Way, *, last: bool = True, writes: bool = False
 ) -> tuple[Peaks, dict[str, torch.Tensor]]:
-    """The peaks of all layers in one pass, and the outputs that they are of; channels last for the compiled way."""
+    """The peaks of all layers in one pass, and the outputs that they are of; channels last for the compiled way.
+
+    With `writes` these are the outputs of a pass in which compiled loops compute what can be computed as it is read.
+    """
     outputs: dict[str, torch.Tensor] = {}
     modules = dict(network.named_children())
     if way == "compiled" and last:
@@ -110,12 +118,16 @@ def answers_of(
     with torch.no_grad(), observed(modules, outputs.__setitem__):
         network(shown)
     with torch.no_grad():
-        found = begun(way, list(outputs), clips, modules, tried(lambda: network(shown[:clips]), modules)[0])
+        inputs, _ = tried(lambda: network(shown[:clips]), modules)
+        blocks = blocks_of(lambda: network(shown[:clips]), network, kept=()) if writes else ()
+        found = begun(way, list(outputs), clips, modules, inputs, blocks)
 
     def read(name: str, given: torch.Tensor | None, output: torch.Tensor) -> None:
         found.read(name, output, module=modules[name], given=given)
+        if writes:
+            outputs[name] = output
 
-    with torch.no_grad(), observed_calls(modules, read):
+    with torch.no_grad(), passed_on(found.passed), observed_calls(modules, read):
         network(shown)
     assert found.missing() == set()
     return found.together(), outputs
@@ -291,11 +303,82 @@ def test_both_ways_find_the_same(
             nn.init.normal_(module.bias)
             nn.init.uniform_(module.weight, -1 if name == "turned" else 0.2, 1)
     shown = torch.randn(2 * frames, units, height, width)
-    plain, _ = answers_of(network, shown, 2, "torch")
-    quick, _ = answers_of(network, shown, 2, "compiled", last=last)
-    torch.testing.assert_close(quick.mean, plain.mean, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(quick.maximum, plain.maximum, rtol=1e-5, atol=1e-6)
-    assert quick.place.equal(plain.place)
+    plain, outputs = answers_of(network, shown, 2, "torch")
+    for writes in (False, True):
+        quick, written = answers_of(network, shown, 2, "compiled", last=last, writes=writes)
+        torch.testing.assert_close(quick.mean, plain.mean, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(quick.maximum, plain.maximum, rtol=1e-5, atol=1e-6)
+        end = list(outputs)[-1]
+        torch.testing.assert_close(written[end], outputs[end], rtol=1e-4, atol=1e-5)
+        if not writes:  # else what comes first in later layers may lie elsewhere by rounding
+            assert quick.place.equal(plain.place)
+
+
+def _network(module: nn.Module) -> Network:
+    return Network(module.eval(), [Stream("rgb", "rgb", times=(0,), height=8, width=8, layout="(n t) c h w")])
+
+
+@NEEDS_NUMBA
+def test_what_only_a_relu_takes_up_is_written_as_it_is_read(left_as_found: LeftAsFound) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        *(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 1))
+    )
+    network = _network(module)
+    modules = dict(module.named_children())
+    inputs = {"rgb": torch.rand(2, 3, 1, 8, 8)}
+    with torch.no_grad(), quick_passes(network), left_as_found(module):
+        found = pass_peaks(network, modules, list(modules), 2)
+        assert [modules[name] for name in "124"] == list(found.passed)
+        plain = network.forward(inputs)
+        with passed_on(found.passed), observed_calls(modules, lambda name, _, output: found.read(name, output)):
+            torch.testing.assert_close(network.forward(inputs), plain, rtol=1e-5, atol=1e-6)
+        some = pass_peaks(network, modules, ["0", "1", "3"], 2)  # what a ReLU leaves is not asked for
+        assert not some.passed
+
+
+class _Again(nn.Module):
+    """Code uses once more what a convolution gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.last = nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 1)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(values)
+        found: torch.Tensor = self.last(self.relu(maps)) + maps
+        return found
+
+
+class _Whole(nn.Sequential):
+    """A part, recorded itself, that ends with a convolution before a ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Sequential(nn.Conv2d(3, 16, 3)), nn.ReLU(), nn.Conv2d(16, 16, 1))
+
+
+class _Outside(nn.Module):
+    """The same as `_Again`, but a module takes up the sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part, self.last = _Again(), nn.Conv2d(16, 4, 1)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.last(self.part(values))
+        return found
+
+
+@NEEDS_NUMBA
+@pytest.mark.parametrize("made", [_Outside, _Whole], ids=lambda made: made.__name__)
+def test_what_else_is_made_of_a_convolution_keeps_it_as_it_is(made: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    network = _network(made())
+    modules = {name: part for name, part in network.module.named_modules() if name}
+    with torch.no_grad(), quick_passes(network):
+        found = pass_peaks(network, modules, list(modules), 2)
+    assert isinstance(found, QuickPeaks)
+    assert not found.passed
 
 
 def test_what_is_given_on_is_found_from_one_call() -> None:

@@ -35,6 +35,7 @@ def _peaks(  # noqa: PLR0917 -- compiled functions take no keywords
     side: int,
     scale: Floats,
     shift: Floats,
+    rectify: bool,
     maximum: Floats,
     place: Places,
     mean: Floats,
@@ -42,6 +43,7 @@ def _peaks(  # noqa: PLR0917 -- compiled functions take no keywords
 ) -> None:
     """Maximum, the first place where it is, mean, and the mean of max(0, value * scale + shift).
 
+    With `rectify` this is then written in place of every value, what is no number as such.
     `side` places lie beside each other as if they were one with more units (clip place / side, side * unit), so that a
     processor's registers are full where units are few. Where a value is no number, no result is but the place.
     """
@@ -78,6 +80,12 @@ def _peaks(  # noqa: PLR0917 -- compiled functions take no keywords
                 above[lane] += (max(a * by + to, none) + max(b * by + to, none)) + (
                     max(c * by + to, none) + max(d * by + to, none)
                 )
+            if rectify:
+                for beside in range(4):
+                    here = values[clip, row + beside]
+                    for lane in range(lanes):
+                        a = here[lane] * scale[lane] + shift[lane]
+                        here[lane] = none if a < none else a
         for row in range(fours, rows):
             last = values[clip, row]
             for lane in range(lanes):
@@ -86,7 +94,10 @@ def _peaks(  # noqa: PLR0917 -- compiled functions take no keywords
                 largest[lane] = a if larger else largest[lane]
                 where[lane] = np.int32(row) if larger else where[lane]
                 total[lane] += a
-                above[lane] += max(a * scale[lane] + shift[lane], none)
+                a = a * scale[lane] + shift[lane]
+                above[lane] += max(a, none)
+                if rectify:
+                    last[lane] = none if a < none else a
         for unit in range(units):
             best, place_of_best = largest[unit], where[unit] * side
             whole, upper = np.float64(total[unit]), np.float64(above[unit])

@@ -18,7 +18,7 @@ from marey.recording.peaks import Peaks
 from marey.recording.plan import Plan
 from marey.recording.quick_peaks import pass_peaks
 from marey.recording.shard import ClipRow, Shard
-from marey.taps import observed_calls
+from marey.taps import observed_calls, passed_on
 from marey.video.ahead import ClipWindows, windows_ahead
 from marey.video.clips import Clip, span_frames
 from marey.video.flow_cache import FlowCache
@@ -154,7 +154,7 @@ class _Passes:
     def read(self, name: str, given: Tensor | None, output: Tensor) -> None:
         """Take in what a layer answers in a pass."""
         if name == self.scores and self.answer is None:
-            self.answer = volume(output, self.plan.settings.batch).flatten(1).float()
+            self.answer = volume(output, self.plan.settings.batch).flatten(1).float().clone()
         if name in self.recorded:
             output = self.network.units_second(name, output)
             self.peaks.read(name, output, module=self.modules[name], given=given)
@@ -168,7 +168,8 @@ class _Passes:
                 physical(cut[stream.name], stream, out=inputs[place])
             inputs[len(waiting) :] = inputs[len(waiting) - 1]
         self.answer = None
-        with observed_calls(self.modules, self.read):  # no longer, as whoever takes the shards may run the network too
+        # no longer than that, as whoever takes the shards may run the network too
+        with passed_on(self.peaks.passed), observed_calls(self.modules, self.read):
             self.network.forward(self.inputs)
         if silent := self.peaks.missing():
             raise NetworkError(f"layer '{min(silent)}' did not answer in this pass; leave it out of the recording.")

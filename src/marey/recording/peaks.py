@@ -51,6 +51,9 @@ class Line:
 class PassPeaks:
     """The peaks of all layers in the passes of a network that stays as it is, taken as the layers answer."""
 
+    passed: tuple[nn.Module, ...] = ()
+    """Modules that need not compute anything in these passes."""
+
     def __init__(self, layers: Sequence[str], clips: int) -> None:
         """`layers` in the order in which their units are to lie; every pass shows as many `clips`."""
         self._clips = clips

@@ -10,12 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from marey.compiled import Floats
+from marey.blocks import Block, blocks_of
+from marey.compiled import Floats, shared
 from marey.layer import volume
 from marey.network import Network
 from marey.recording.kernels import Kernels, Places, kernels
 from marey.recording.peaks import PassPeaks, Peaks, known_norm, norm_line, peaks, tiled_side
-from marey.taps import observed_calls
+from marey.taps import observed, observed_calls, passed_on
+
+_ROUNDING = 1e-3
+"""How far outputs may be from torch's, in parts of them: both in fp32, of sums in other orders."""
 
 _LANES = 128
 """Units that are read side by side, at most, where places are taken together."""
@@ -26,14 +30,68 @@ def pass_peaks(
 ) -> "PassPeaks | QuickPeaks":
     """What takes in the answers of `layers` in passes of so many `clips`; enter `quick_passes` first.
 
-    Compiled loops where they can be had and most values lie as they read them: one pass is tried.
+    `modules` are all that are watched. Compiled loops where they can be had and most values lie as they read them: a
+    pass with one clip is tried, and another one with what they compute for modules.
     """
     compiled = kernels()
     if network.device.type != "cpu" or compiled is None or not layers:
         return PassPeaks(layers, clips)
     recorded = {name: modules[name] for name in layers}
-    inputs, share = tried(lambda: network.forward(network.rest()), recorded)
-    return QuickPeaks(recorded, clips, compiled, inputs) if share > 0.5 else PassPeaks(layers, clips)
+    shown = _noise(network)
+    plain: dict[str, Tensor] = {}
+    found: list[tuple[dict[str, str], float]] = []
+
+    def note(name: str, output: Tensor) -> None:
+        plain.setdefault(name, output)
+
+    def run() -> None:
+        with observed(recorded, note):
+            network.forward(shown)
+
+    kept = [name for name, module in modules.items() if name not in recorded or next(module.children(), None)]
+    blocks = blocks_of(lambda: found.append(tried(run, recorded)), network.module, kept=kept)
+    inputs, share = found[0]
+    if share <= 0.5:
+        return PassPeaks(layers, clips)
+    quick = QuickPeaks(recorded, 1, compiled, inputs, blocks)
+    if not _does_the_same(quick, network, recorded, shown, plain):
+        quick = QuickPeaks(recorded, clips, compiled, inputs)
+    quick.clips = clips
+    return quick
+
+
+def _noise(network: Network) -> dict[str, Tensor]:
+    """A clip of all streams."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        one.name: one.low + (one.high - one.low) * torch.rand((1, *one.shape), generator=generator)
+        for one in network.streams
+    }
+
+
+def _does_the_same(
+    quick: "QuickPeaks",
+    network: Network,
+    modules: Mapping[str, nn.Module],
+    shown: Mapping[str, Tensor],
+    plain: Mapping[str, Tensor],
+) -> bool:
+    """Whether layers, but for those that `quick` writes over, give what they do where it computes nothing for them."""
+    outputs: dict[str, Tensor] = {}
+
+    def read(name: str, given: Tensor | None, output: Tensor) -> None:
+        quick.read(name, network.units_second(name, output), module=modules[name], given=given)
+        outputs.setdefault(name, output)
+
+    with passed_on(quick.passed), observed_calls(modules, read):
+        network.forward(shown)
+    quick.together()
+    return all(_alike(output, outputs.get(name)) for name, output in plain.items() if name not in quick.written)
+
+
+def _alike(one: Tensor, other: Tensor | None) -> bool:
+    """Whether two outputs differ by rounding."""
+    return other is not None and float((one.float() - other.float()).norm()) <= _ROUNDING * float(one.float().norm())
 
 
 def tried(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> tuple[dict[str, str], float]:
@@ -89,15 +147,26 @@ class _Later:
 class QuickPeaks:
     """As `PassPeaks`, which says what follows from what; a ReLU's mean is taken when its input is read.
 
+    Where nothing but a ReLU, and maybe a normalization before it, takes up what a convolution gives, as `blocks` say,
+    what comes of it is written in its place as it is read, and these modules are `passed`.
+
     Sums are of a few thousand values of float32 each at most. Outputs that do not lie with their units beside each
     other are read as `peaks` does it.
     """
 
     def __init__(
-        self, modules: Mapping[str, nn.Module], clips: int, compiled: Kernels, inputs: Mapping[str, str]
+        self,
+        modules: Mapping[str, nn.Module],
+        clips: int,
+        compiled: Kernels,
+        inputs: Mapping[str, str],
+        blocks: Sequence[Block] = (),
     ) -> None:
-        """`modules` by layer, in the order in which their units are to lie; `inputs` as `tried` finds them."""
-        self._clips = clips
+        """`modules` by layer, in the order in which their units are to lie; `inputs` as `tried` finds them.
+
+        The number of clips may change from pass to pass.
+        """
+        self.clips = clips
         self._compiled = compiled
         self._layers = tuple(modules)
         self._found: dict[str, _Found | _Later] = {}
@@ -109,18 +178,34 @@ class QuickPeaks:
             if type(modules[name]) is nn.ReLU:
                 norm = before if before in self._lines and before in inputs else None
                 self._rectified.setdefault(before if norm is None else inputs[norm], norm)
+        whole = [
+            one
+            for one in blocks
+            if one.relu in modules and self._rectified.get(one.convolution, "") == one.normalization
+        ]
+        self._rectifies = frozenset(block.convolution for block in whole)
+        after = [name for block in whole for name in (block.normalization, block.relu) if name is not None]
+        self.passed = tuple(modules[name] for name in after)
+        self.written = self._rectifies | {block.normalization for block in whole}  # whose output is that of the ReLU
 
     def read(self, name: str, output: Tensor, *, module: nn.Module | None = None, given: Tensor | None = None) -> None:
         """Take in what a layer answers, unless it did before in this pass; `given` is the input of its module."""
-        if name not in self._layers or name in self._found:
+        if name not in self._layers:
+            return
+        if name in self._found:
+            self._write(name, output)
             return
         last = self._last
         found: _Found | _Later | None = None
         if last is not None and given is not None and last.output() is given and last.version == given._version:
             found = self._later(name, module, last.name, given, output)
         if found is None:
-            values = _values(output, self._clips)
-            found = _from(peaks(output, self._clips)) if values is None else self._each(name, values)
+            values = _values(output, self.clips)
+            if values is None:
+                found = _from(peaks(output, self.clips))
+                self._write(name, output)
+            else:
+                found = self._each(name, values)
         self._found[name] = found
         if not output.is_inference():
             self._last = _Last(name, weakref.ref(output), output._version)
@@ -135,9 +220,9 @@ class QuickPeaks:
         self._found = {}
         self._last = None
         return Peaks(
-            _in_a_row([found.maximum for found in every], self._clips, np.float32),
-            _in_a_row([found.mean for found in every], self._clips, np.float32),
-            _in_a_row([found.place for found in every], self._clips, np.int32),
+            _in_a_row([found.maximum for found in every], self.clips, np.float32),
+            _in_a_row([found.mean for found in every], self.clips, np.float32),
+            _in_a_row([found.place for found in every], self.clips, np.int32),
         )
 
     def _of(self, name: str) -> _Found:
@@ -154,9 +239,9 @@ class QuickPeaks:
         if type(module) is nn.ReLU:
             return _Later(before, _rectified) if self._foreseen(before) else None
         if type(module) is nn.MaxPool2d and (side := tiled_side(module, given)):
-            values = _values(output, self._clips)
+            values = _values(output, self.clips)
             if values is not None:
-                mean = np.empty((self._clips, values.shape[2]), np.float32)
+                mean = np.empty((self.clips, values.shape[2]), np.float32)
                 self._compiled.means(*_in_lanes(values), mean)
                 return _Later(before, partial(_pooled, mean=mean, side=side, size=given.shape[-2:]))
         return None
@@ -173,16 +258,33 @@ class QuickPeaks:
             return known and self._rectified.get(before) == norm
         return found.positive is not None and self._rectified.get(before, before) is None
 
+    def _write(self, name: str, output: Tensor) -> None:
+        """What normalization and ReLU make of an answer that is not read by the loops."""
+        if name in self._rectifies:
+            norm = self._rectified[name]
+            if norm is not None:
+                scale, shift = (torch.from_numpy(one).view(-1, *[1] * (output.dim() - 2)) for one in self._lines[norm])
+                output.mul_(scale).add_(shift)
+            output.relu_()
+
     def _each(self, name: str, values: Floats) -> _Found:
         lanes, side = _in_lanes(values)
         units = values.shape[2]
         if (name, side) not in self._lanes:
             norm = self._rectified.get(name)
-            line = (np.ones(units, np.float32), np.zeros(units, np.float32)) if norm is None else self._lines[norm]
-            self._lanes[name, side] = (np.tile(line[0], side), np.tile(line[1], side))
-        found = np.empty((3, self._clips, units), np.float32)
-        place = np.empty((self._clips, units), np.int32)
-        self._compiled.peaks(lanes, side, *self._lanes[name, side], found[0], place, found[1], found[2])
+            one = (np.ones(units, np.float32), np.zeros(units, np.float32)) if norm is None else self._lines[norm]
+            self._lanes[name, side] = (np.tile(one[0], side), np.tile(one[1], side))
+        found = np.empty((3, self.clips, units), np.float32)
+        place = np.empty((self.clips, units), np.int32)
+        line, rectify = self._lanes[name, side], name in self._rectifies
+        maximum, mean, positive = found
+
+        def part(start: int, stop: int) -> None:
+            some = slice(start, stop)
+            kept = (maximum[some], place[some], mean[some], positive[some])
+            self._compiled.peaks(lanes[some], side, *line, rectify, *kept)
+
+        shared(part, self.clips, values.size)
         return _Found(found[0], found[1], place, found[2])
 
 

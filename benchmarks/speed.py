@@ -87,15 +87,15 @@ def timed(step: Callable[[], object]) -> float:
 class Measured:
     """Seconds per step of each loop; `near` holds the ratio of each step of marey to the bare step after it.
 
-    `work` is that ratio in processor time, which other processes on the machine change little, `last` that to the bare
-    step channels last, and `hand` that to the loop by hand.
+    `work` is that ratio in processor time, which other processes on the machine change little, `channels_last` that to
+    the bare step laid so, and `hand` that to the loop by hand.
     """
 
     marey: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
     near: list[float] = field(default_factory=list)
     work: list[float] = field(default_factory=list)
-    last: list[float] = field(default_factory=list)
+    channels_last: list[float] = field(default_factory=list)
     hand: list[float] = field(default_factory=list)
     hooks: list[float] = field(default_factory=list)
     lucent: list[float] = field(default_factory=list)
@@ -129,7 +129,7 @@ def measure(
             found.bare.append(beside)
             found.near.append(found.marey[-1] / beside)
             found.work.append((worked - last[1]) / bare_work)
-            found.last.append(found.marey[-1] / timed(channels_last))
+            found.channels_last.append(found.marey[-1] / timed(channels_last))
             found.hand.append(found.marey[-1] / timed(hand.step))
             timed(bare)  # what ran before it is then the same for every step of marey
         if hooks is not None and progress.done in turns:
@@ -158,7 +158,7 @@ def row(case: Case, precision: str, found: Measured) -> str:
         f"{1000 * bare:.1f}",
         f"{near:.2f}" + ("" if near <= BARE_TARGET else " (above 1.08)"),
         f"{statistics.median(found.work):.2f}",
-        f"{statistics.median(found.last):.2f}",
+        f"{statistics.median(found.channels_last):.2f}",
         f"{statistics.median(found.hand):.2f}",
         "" if hooks is None else f"{1000 * hooks:.0f}",
         "" if hooks is None else _times(hooks / seconds, case),

@@ -160,14 +160,27 @@ def test_inside_an_unpadded_network_no_convolution_of_a_chain_is_padded() -> Non
             torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("clips", "side", "ordered"), [(1, 8, False), (2, 8, True), (1, 9, True)])
-def test_few_pixels_of_a_single_clip_are_left_to_torch(clips: int, side: int, ordered: bool) -> None:
+@pytest.mark.parametrize(
+    ("clips", "channels", "side", "dtype", "ordered"),
+    [
+        (1, 5, 8, torch.float32, set()),
+        (2, 5, 8, torch.float32, {False, True}),
+        (1, 5, 9, torch.float32, {False, True}),
+        (1, 3, 9, torch.float32, {False}),  # its gradient is left to torch
+        (1, 5, 8, torch.bfloat16, {False, True}),
+    ],
+)
+def test_little_of_a_single_clip_is_left_to_torch(
+    clips: int, channels: int, side: int, dtype: torch.dtype, ordered: set[bool]
+) -> None:
+    _needs_type(dtype)
     torch.manual_seed(0)
-    module, quick = _copies(nn.Sequential(nn.Conv2d(5, 4, 3), nn.ReLU()), (1, 5, side, side))
-    given = torch.randn(clips, 5, side, side)
-    for one, other in zip(_answers(module, given), _answers(quick, given), strict=True):
-        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
-    assert bool(quick.get_submodule("0").chain[0].weights._ordered) == ordered  # type: ignore[union-attr, index]
+    module, quick = _copies(nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU()), (1, channels, side, side), dtype)
+    given = torch.randn(clips, channels, side, side).to(dtype)
+    for one, other in zip(_answers(module.to(dtype), given), _answers(quick, given), strict=True):
+        close = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 0.02, "atol": 0.01}
+        torch.testing.assert_close(other, one, **close)
+    assert set(quick.get_submodule("0").chain[0].weights._ordered) == ordered  # type: ignore[union-attr, index]
 
 
 def test_weights_are_ordered_anew_for_another_shape_and_padding() -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,9 +18,10 @@ from marey.region import Region
 from marey.taps import arithmetic_copy, called, channels_last, frozen
 
 Step = Callable[[nn.Module], object]
+Found = TypeVar("Found")
 
 _ROUNDING = 1e-3
-"""How far values of quick layers may be from the others, in parts of them: both in fp32, summed in other orders."""
+"""How far values may be from others, in parts of them: both in fp32, of sums in other orders."""
 
 _RUNS: WeakKeyDictionary[Network, bool] = WeakKeyDictionary()
 """Networks that were tried channels last, as far as they go, and whether they ran."""
@@ -74,13 +76,12 @@ def quickened(region: Region) -> Callable[[nn.Module], nn.Module]:
     if region.network.device.type != "cpu" or not quick_layers_run() or not region.layers:
         return lambda given: given
     plain: list[Tensor] = []
-    try:
-        blocks = blocks_of(lambda: plain.extend(region.probed(module)), module, kept=region.layers)
-    except RuntimeError:  # a stream that changes nothing
+    blocks = _or_none(lambda: blocks_of(lambda: plain.extend(region.probed(module)), module, kept=region.layers))
+    if blocks is None:
         return lambda given: given
     for chained in (True, False):
         make = partial(quick_copy, blocks=blocks, weights=module, chained=chained)
-        twin = _twin(make, plain, region)
+        twin = _or_none(partial(_twin, make, plain, region))
         if twin is not None:
             return partial(_quick, make=make, twin=twin, region=region)
     return lambda given: given
@@ -100,16 +101,22 @@ def _quick(given: nn.Module, *, make: Callable[[nn.Module], nn.Module], twin: nn
 
 def _twin(make: Callable[[nn.Module], nn.Module], plain: Sequence[Tensor], region: Region) -> nn.Module | None:
     """The copy that is made of the region's network; None where it makes of noise what the network itself does not."""
-    try:
-        twin = make(region.network.module)
-        same = all(_alike(one, other) for one, other in zip(plain, region.probed(twin), strict=True))
-    except Exception:  # noqa: BLE001 -- whatever the code around modules makes of other shapes, it runs as it is
-        return None
+    twin = make(region.network.module)
+    same = all(alike(one, other) for one, other in zip(plain, region.probed(twin), strict=True))
     return twin if same else None
 
 
-def _alike(one: Tensor, other: Tensor) -> bool:
+def _or_none(run: Callable[[], Found]) -> Found | None:
+    """What `run` gives; None where it fails."""
+    try:
+        return run()
+    except Exception:  # noqa: BLE001 -- whatever the code around modules makes of other shapes, it runs as it is
+        return None
+
+
+def alike(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors with something in them differ by rounding."""
+    one, other = one.float(), other.float()
     size = float(one.norm())
     return math.isfinite(size) and size > 0 and float((one - other).norm()) < _ROUNDING * size
 

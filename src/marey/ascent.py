@@ -156,11 +156,11 @@ class _Climb:
         self.optimizer.step()
         if recipe.parametrization == "pixels":
             self._bound_pixels()
-        if self.floors is not None:
-            strengths = lifted(self.strengths, scores, self.floors, recipe)
-            self.strengths = torch.where(self.ended, self.strengths, strengths)
-        elif self.aims:
-            strengths = steered(self.strengths, scores, self.targets, recipe)
+        if self.aims or self.floors is not None:
+            if self.floors is None:
+                strengths = steered(self.strengths, scores, self.targets, recipe)
+            else:
+                strengths = lifted(self.strengths, scores, self.floors, recipe)
             self.strengths = torch.where(self.ended, self.strengths, strengths)
         if recipe.equal_space and step >= recipe.steps // 8:
             found = levelled(self.levels, spatial, self.batch, recipe)

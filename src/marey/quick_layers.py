@@ -24,8 +24,8 @@ from marey.compiled import compiled, shared
 from marey.pool_loops import pool, spread
 from marey.taps import FORMATS
 
-_FEW = 64
-"""Pixels of a single clip up to which torch's own fp32 convolutions are faster."""
+_FEW, _FEW_CHANNELS = 64, 4
+"""Pixels of a single clip up to which torch's own fp32 convolutions are faster; input channels, for the gradient."""
 
 _SIDE = 15
 """Of windows, at most: which of its places holds the largest value is kept in a byte."""
@@ -152,7 +152,8 @@ class _Weights:
     def gradient(self, gradient: Tensor, shape: torch.Size, sliding: _Sliding) -> Tensor:
         """With respect to the input, of this shape, of what has `gradient` with respect to the answer without ReLU."""
         turned = sliding.turned(self.weight.shape[2:])
-        if turned is not None and not _few(shape, gradient.dtype, or_channels=True):
+        few = _few(shape, gradient.dtype, channels=shape[1])
+        if turned is not None and not few:
             return self._run(gradient, turned, turned=True)
         layout = FORMATS[len(shape)]
         given = torch.empty(shape, dtype=gradient.dtype, memory_format=layout)  # of which only the shape is asked
@@ -178,10 +179,10 @@ class _Weights:
         return found
 
 
-def _few(shape: torch.Size, dtype: torch.dtype, *, or_channels: bool = False) -> bool:
-    """Whether torch's own convolution of an input of this shape is faster."""
+def _few(shape: torch.Size, dtype: torch.dtype, *, channels: float = math.inf) -> bool:
+    """Whether torch's own convolution of an input of this shape is faster, or its gradient with so many channels."""
     single = dtype == torch.float32 and shape[0] == 1
-    return single and (math.prod(shape[2:]) <= _FEW or (or_channels and shape[1] <= 4))
+    return single and (math.prod(shape[2:]) <= _FEW or channels <= _FEW_CHANNELS)
 
 
 def _in_torch(sliding: _Sliding) -> tuple[Any, ...]:

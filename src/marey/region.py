@@ -102,11 +102,11 @@ class Region:
     def probed(self, module: nn.Module) -> list[Tensor]:
         """What `module` makes of noise: the layers' outputs, and the gradients of a random sum of them by stream."""
         generator = torch.Generator().manual_seed(0)
-        noise = {s.name: _noise(s, generator).to(self.network.device).requires_grad_() for s in self.streams}
+        shown = {s.name: noise(s, generator).to(self.network.device).requires_grad_() for s in self.streams}
         with self.arithmetic(module):
-            outputs = list(self.activations(noise, module=module).values())
+            outputs = list(self.activations(shown, module=module).values())
         weights = [torch.randn(output.shape, generator=generator).to(output) for output in outputs]
-        gradients = torch.autograd.grad(outputs, list(noise.values()), weights)
+        gradients = torch.autograd.grad(outputs, list(shown.values()), weights)
         return [*(output.detach() for output in outputs), *gradients]
 
     def activations(self, parts: Mapping[str, Tensor], *, module: nn.Module | None = None) -> dict[str, Tensor]:
@@ -116,10 +116,10 @@ class Region:
         return self.network.activations(inputs, self.layers, module=module)
 
 
-def _noise(stream: Stream, generator: torch.Generator) -> Tensor:
+def noise(stream: Stream, generator: torch.Generator) -> Tensor:
     """One clip within the stream's range."""
-    noise = torch.randn((1, *stream.shape), generator=generator)
-    return (stream.rest + 0.3 * (stream.high - stream.rest) * noise).clamp(stream.low, stream.high)
+    grain = torch.randn((1, *stream.shape), generator=generator)
+    return (stream.rest + 0.3 * (stream.high - stream.rest) * grain).clamp(stream.low, stream.high)
 
 
 def _seen(network: Network, field: ReceptiveField) -> list[str]:
@@ -217,7 +217,7 @@ def _agrees(network: Network, region: Region, position: tuple[int, int, int]) ->
     generator = torch.Generator().manual_seed(0)
     inputs = network.rest(1, seen=region.corners)
     for name in region.corners:
-        inputs[name] = _noise(network.stream(name), generator).to(network.device)
+        inputs[name] = noise(network.stream(name), generator).to(network.device)
     t, y, x = position
     assert region.position is not None
     with torch.no_grad(), frozen(network.module):

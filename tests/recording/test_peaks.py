@@ -337,6 +337,20 @@ def test_what_only_a_relu_takes_up_is_written_as_it_is_read(left_as_found: LeftA
         assert not some.passed
 
 
+@NEEDS_NUMBA
+def test_a_second_answer_of_such_a_layer_is_written_on_too() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU()).eval()
+    module.get_submodule("1").running_mean.normal_()  # type: ignore[union-attr, operator]
+    modules = dict(module.named_children())
+    found = begun("compiled", "012", 2, modules, {"1": "0", "2": "1"}, [Block("0", "1", "2")])
+    with torch.no_grad():
+        for _ in range(2):
+            maps = modules["0"](torch.randn(2, 3, 6, 6)).contiguous(memory_format=torch.channels_last)
+            wanted = module[1:](maps)
+            found.read("0", maps)
+            torch.testing.assert_close(maps, wanted, rtol=1e-5, atol=1e-6)
+
+
 class _Again(nn.Module):
     """Code uses once more what a convolution gives."""
 
@@ -350,30 +364,15 @@ class _Again(nn.Module):
         return found
 
 
-class _Whole(nn.Sequential):
-    """A part, recorded itself, that ends with a convolution before a ReLU."""
-
-    def __init__(self) -> None:
-        super().__init__(nn.Sequential(nn.Conv2d(3, 16, 3)), nn.ReLU(), nn.Conv2d(16, 16, 1))
-
-
-class _Outside(nn.Module):
-    """The same as `_Again`, but a module takes up the sum."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.part, self.last = _Again(), nn.Conv2d(16, 4, 1)
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.last(self.part(values))
-        return found
-
-
 @NEEDS_NUMBA
-@pytest.mark.parametrize("made", [_Outside, _Whole], ids=lambda made: made.__name__)
-def test_what_else_is_made_of_a_convolution_keeps_it_as_it_is(made: type[nn.Module]) -> None:
+@pytest.mark.parametrize(
+    "first",
+    [lambda: [_Again()], lambda: [nn.Sequential(nn.Conv2d(3, 16, 3)), nn.ReLU()]],
+    ids=["code uses it again", "a part that is recorded, too, ends with it"],
+)
+def test_what_else_is_made_of_a_convolution_keeps_it_as_it_is(first: Callable[[], list[nn.Module]]) -> None:
     torch.manual_seed(0)
-    network = _network(made())
+    network = _network(nn.Sequential(*first(), nn.Conv2d(16, 16, 1)))
     modules = {name: part for name, part in network.module.named_modules() if name}
     with torch.no_grad(), quick_passes(network):
         found = pass_peaks(network, modules, list(modules), 2)

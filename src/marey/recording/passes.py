@@ -153,7 +153,7 @@ class _Passes:
 
     def read(self, name: str, given: Tensor | None, output: Tensor) -> None:
         """Take in what a layer answers in a pass."""
-        if name == self.scores and self.answer is None:
+        if name == self.scores and self.answer is None:  # a copy, as reading may write in its place
             self.answer = volume(output, self.plan.settings.batch).flatten(1).float().clone()
         if name in self.recorded:
             output = self.network.units_second(name, output)

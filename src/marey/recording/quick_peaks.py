@@ -10,16 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from marey.arithmetic import alike
 from marey.blocks import Block, blocks_of
 from marey.compiled import Floats, shared
 from marey.layer import volume
 from marey.network import Network
 from marey.recording.kernels import Kernels, Places, kernels
 from marey.recording.peaks import PassPeaks, Peaks, known_norm, norm_line, peaks, tiled_side
+from marey.region import noise
 from marey.taps import observed, observed_calls, passed_on
-
-_ROUNDING = 1e-3
-"""How far outputs may be from torch's, in parts of them: both in fp32, of sums in other orders."""
 
 _LANES = 128
 """Units that are read side by side, at most, where places are taken together."""
@@ -37,7 +36,8 @@ def pass_peaks(
     if network.device.type != "cpu" or compiled is None or not layers:
         return PassPeaks(layers, clips)
     recorded = {name: modules[name] for name in layers}
-    shown = _noise(network)
+    generator = torch.Generator().manual_seed(0)
+    shown = {stream.name: noise(stream, generator) for stream in network.streams}
     plain: dict[str, Tensor] = {}
     found: list[tuple[dict[str, str], float]] = []
 
@@ -60,15 +60,6 @@ def pass_peaks(
     return quick
 
 
-def _noise(network: Network) -> dict[str, Tensor]:
-    """A clip of all streams."""
-    generator = torch.Generator().manual_seed(0)
-    return {
-        one.name: one.low + (one.high - one.low) * torch.rand((1, *one.shape), generator=generator)
-        for one in network.streams
-    }
-
-
 def _does_the_same(
     quick: "QuickPeaks",
     network: Network,
@@ -86,12 +77,8 @@ def _does_the_same(
     with passed_on(quick.passed), observed_calls(modules, read):
         network.forward(shown)
     quick.together()
-    return all(_alike(output, outputs.get(name)) for name, output in plain.items() if name not in quick.written)
-
-
-def _alike(one: Tensor, other: Tensor | None) -> bool:
-    """Whether two outputs differ by rounding."""
-    return other is not None and float((one.float() - other.float()).norm()) <= _ROUNDING * float(one.float().norm())
+    kept = plain.keys() - quick.written
+    return kept <= outputs.keys() and all(alike(plain[name], outputs[name]) for name in kept)
 
 
 def tried(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> tuple[dict[str, str], float]:

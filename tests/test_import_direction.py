@@ -17,7 +17,7 @@ ROWS = (
     {
         *("network", "layer", "taps", "arithmetic", "allocator", "threads", "waiting", "scratch", "spectrum"),
         "measures",
-        *("compiled", "frame_loops", "pool_loops", "blocks", "quick_layers"),
+        *("compiled", "frame_loops", "pool_loops", "blocks", "sliding", "quick_neurons", "quick_layers"),
         *("footprints", "receptive_field", "narrowing", "region", "video"),
     },
     {"objectives", "regularizers", "offsets", "parametrizations", "transforms", "networks", "datasets"},

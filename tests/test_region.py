@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from marey.arithmetic import quickened
 from marey.blocks import blocks_of
 from marey.network import Network
-from marey.quick_layers import quick_layers_run
-from marey.region import region_of, whole
+from marey.quick_layers import neurons_alone, quick_layers_run
+from marey.region import Region, noise, region_of, whole
 from marey.streams import Stream, rgb_frames
 from marey.taps import frozen
 from marey.units import Unit
@@ -179,11 +179,26 @@ def test_quick_layers_give_the_same_in_every_region(
         quick = region.probed(twin)
         for one, other in zip(plain, quick, strict=True):
             torch.testing.assert_close(other, one, atol=1e-4, rtol=1e-4)
+        place = position if region.position is None else region.position
+        parts = {s.name: noise(s, torch.Generator().manual_seed(1)) for s in region.streams}
+        one = _neuron(region, network.module, parts, (0, 1, *place))
+        with neurons_alone(twin, layer, torch.tensor([[0, 1, *place]])):
+            other = _neuron(region, twin, parts, (0, 1, *place))
+        for before, after in zip(one, other, strict=True):
+            torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
     assert [block.convolution for block in blocks] == [
         name
         for name, part in network.module.named_modules()
         if isinstance(part, nn.Conv2d | nn.Conv3d) and _at_or_before(network, name, layer)
     ]
+
+
+def _neuron(region: Region, module: nn.Module, parts: dict[str, Tensor], index: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """An activation and its gradients."""
+    shown = {name: part.clone().requires_grad_() for name, part in parts.items()}
+    with region.arithmetic(module):
+        value = region.activations(shown, module=module)[region.layers[0]][index]
+    return value.detach(), *torch.autograd.grad(value, list(shown.values()))
 
 
 def _at_or_before(network: Network, name: str, layer: str) -> bool:

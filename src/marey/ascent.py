@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +13,7 @@ from marey.measures import Limits, priors_of, projected, projected_with_priors
 from marey.offsets import limits_of, shown
 from marey.parametrizations import FINE, Parametrization, parametrization
 from marey.priors import levelled, lifted, prior_weights, steered
+from marey.quick_layers import neurons_alone
 from marey.recipe import Recipe
 from marey.scratch import Scratch
 from marey.streams import Stream
@@ -69,7 +71,7 @@ def ascend(
     climb = _Climb(batch, module, quick, recipe)
     interrupted = False
     try:
-        with batch.region.arithmetic(module, quick):
+        with batch.region.arithmetic(module, quick), _alone(batch, quick):
             for step in range(recipe.steps):
                 if 0 < step == recipe.steps // 2:
                     climb.find_lost()
@@ -84,6 +86,12 @@ def ascend(
             raise
         interrupted = True
     return climb.result(interrupted=interrupted)
+
+
+def _alone(batch: Batch, quick: nn.Module) -> AbstractContextManager[None]:
+    """The context in which nothing but the batch's neurons is computed of their layer, where they are all there is."""
+    single = batch.neurons
+    return nullcontext() if single is None else neurons_alone(quick, single.layer, single.index)
 
 
 class _Climb:
@@ -111,11 +119,14 @@ class _Climb:
         self.aims = bool(self.aimed.any())
         self.floors = torch.tensor(batch.floors, device=self.device) if batch.floors else None
         self.kappas = torch.full_like(self.strengths, recipe.kappa)
+        self.whole = torch.ones_like(self.strengths)
         self.levels = torch.zeros_like(self.strengths)  # how far each input varied from its reference so far
         self.weights = prior_weights(batch, recipe, kappas=self.kappas)
 
         nobody = torch.zeros(len(batch), dtype=torch.bool, device=self.device)
-        self.dead = self.silent = self.ended = nobody  # whose score is 0; of whom a unit is; who has settled
+        self.dead = self.ended = nobody  # whose score is 0; who has settled
+        self.silent: Tensor | None = None  # of whom one of several units is
+        self.some_dead = False
         self.unstable: set[int] = set()
         self.led: dict[int, int] = {}
         self.history: list[Tensor] = []
@@ -142,17 +153,20 @@ class _Climb:
             value.grad = None
 
         priors, spatial, windows = self._drawn()
-        lost = self.dead | (self.silent & (step < recipe.steps // 2))
-        some = bool(lost.any())
-        module = self.module if some else self.quick
-        with revived(module, lost):
-            scores, own, self.silent = scores_of(self.batch, windows, module)
-        loss = eased = priors - self.strengths * (scores if own is None else scores + own)
-        if some:  # as weak as the gradient that a dead unit passes on
-            eased = loss - (1 - REVIVAL_SLOPE) * self.dead * priors
-        torch.autograd.backward(eased.nan_to_num().sum(), inputs=list(self.free.values()))
+        lost = self.dead if self.silent is None or step >= recipe.steps // 2 else self.dead | self.silent
+        some = (self.some_dead or lost is not self.dead) and bool(lost.any())
+        with revived(self.module, lost) if some else nullcontext():
+            scores, own, self.silent = scores_of(self.batch, windows, self.module if some else self.quick)
+        share = 1 - (1 - REVIVAL_SLOPE) * self.dead if some else self.whole  # as weak as what a dead unit passes on
+        slopes = [(priors, share), *((value, -self.strengths) for value in (scores, own) if value is not None)]
+        wanted = [(value, slope) for value, slope in slopes if value.requires_grad]
+        torch.autograd.backward(
+            [value for value, _ in wanted], [slope for _, slope in wanted], inputs=list(self.free.values())
+        )
+        priors, scores = priors.detach(), scores.detach()
+        loss = priors - self.strengths * (scores if own is None else scores + own.detach())
 
-        self._hold_finite(loss.detach())
+        self._hold_finite(loss)
         self.optimizer.step()
         if recipe.parametrization == "pixels":
             self._bound_pixels()
@@ -168,10 +182,11 @@ class _Climb:
                 kappas, self.levels = found
                 self.kappas = torch.where(self.ended, self.kappas, kappas)
                 self.weights = prior_weights(self.batch, recipe, kappas=self.kappas)
-        self.scores = scores.detach()
+        self.scores = scores
         self.dead = self.scores == 0
+        self.some_dead = 0.0 in scores.tolist()
         self.history.append(self.scores.masked_fill(self.ended, float("nan")).cpu())
-        self.losses.append((torch.where(self.aimed, priors, loss) if self.aims else loss).detach())
+        self.losses.append(torch.where(self.aimed, priors, loss) if self.aims else loss)
 
     def find_lost(self) -> None:
         """Put inputs that are still nearly silent where another of their sweep is that is not: the nearest in slowness.
@@ -259,8 +274,7 @@ class _Climb:
         """Of a window drawn at random: the priors, variation in space by stream, and what the network sees."""
         jitter, recipe = self.batch.jitter, self.recipe
         shift = jitter.draw(self.generator)
-        total = torch.zeros_like(self.strengths)
-        spatial, windows = {}, {}
+        totals, spatial, windows = [], {}, {}
         for stream in self.streams:
             name, limits = stream.name, self._limits(stream)
             frames = self.held[name].window(self.free[name], jitter.box(stream, shift), self.dtype)
@@ -271,14 +285,14 @@ class _Climb:
             else:
                 offset = jitter.zoomed(projected(frames, limits), stream, shift)
                 priors = priors_of(offset, limits.bound, self.weights[name], exponent=recipe.exponent)
-            total = total + priors.total
+            totals.append(priors.total)
             spatial[name] = priors.measures[1]
             windows[name] = shown(offset, stream)
         if recipe.input_noise > 0:
             for name, window in windows.items():
                 grain = torch.randn(window.shape[1:], generator=self.generator).to(self.device)  # the same for all
                 windows[name] = window + recipe.input_noise * self.batch.bounds[name] * grain
-        return total, spatial, windows
+        return sum(totals[1:], totals[0]), spatial, windows
 
     def _bound_pixels(self) -> None:
         """Project the frames themselves, where they are held at full size."""

@@ -81,8 +81,8 @@ class Batch:
 
 def scores_of(
     batch: Batch, windows: dict[str, Tensor], module: nn.Module | None
-) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Normalized score and the objective's own priors, where any has some, and whether one of its units is silent.
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Normalized score; the objective's own priors, where any has some; whether one of several units is silent.
 
     Enter the region's arithmetic first.
     """
@@ -90,7 +90,9 @@ def scores_of(
     volumes = batch.region.activations(windows, module=module) if layers else {}
     scores = values_of(batch.scored, volumes, windows, single=batch.neurons)
     priors = None if batch.own_priors is None else values_of(batch.own_priors, volumes, windows)
-    silent = scores.detach() == 0
+    if all(len(objective.terms) <= 1 for objective in batch.scored):
+        return scores, priors, None
+    silent = torch.zeros_like(scores, dtype=torch.bool)
     for clip, objective in enumerate(batch.scored):
         if len(objective.terms) > 1:
             here = {layer: volumes[layer][clip].detach().float() for layer in layers}

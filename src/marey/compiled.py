@@ -57,6 +57,8 @@ def _numba() -> Any:
 def shared(part: Callable[[int, int], Found], length: int, values: int) -> list[Found]:
     """What `part(start, stop)` gives over all of `length`, by as many threads as torch uses where `values` are many."""
     threads = min(torch.get_num_threads(), length) if values >= _WORTH else 1
+    if threads == 1:
+        return [part(0, length)]
     ends = [length * k // threads for k in range(threads + 1)]
     others = [_helpers(threads - 1).submit(part, *one) for one in pairwise(ends[1:])]
     first = part(*ends[:2])

@@ -181,28 +181,29 @@ def _looped(ctx: Any, frames: Tensor, asked: _Asked, scratch: Scratch) -> tuple[
     assert asked.limits is not None and asked.weights is not None
     clips, channels, *places = frames.shape
     pixels = math.prod(places)
+    flat = (clips, channels, pixels)
     inside, gradient = (scratch.empty(frames.shape, frames, name) for name in ("inside", "gradient"))
     shrink = scratch.empty((clips, pixels), frames, "shrink")
-    reach = np.broadcast_to(np.asarray(asked.bound, np.float32), clips)
-    weights = asked.weights.detach().numpy().astype(np.float32)
+    reach = np.full(clips, asked.bound, np.float32)
+    weights = asked.weights.detach().numpy().astype(np.float32, copy=False)
     of_energy, of_space, of_time = weights / np.float32(pixels)
-    given, bounded, slopes, factors = (one.detach().numpy() for one in (frames, inside, gradient, shrink))
-    by_pixel = (reach, np.float32(asked.exponent) * of_energy / reach**2)
-    by_neighbor = (2 * of_space, 2 * of_time)
-    flat, limits = (clips, channels, pixels), _limits(asked.limits)
+    given, bounded, slopes, factors = frames.detach().numpy(), inside.numpy(), gradient.numpy(), shrink.numpy()
+    by_energy = np.float32(asked.exponent) * of_energy / reach**2
+    ends = _limits(asked.limits), reach, by_energy, bounded.reshape(flat), factors, slopes.reshape(flat)
+    by_neighbor = 2 * of_space, 2 * of_time, slopes
 
     def bound(start: int, stop: int) -> Floats:
-        kept = (bounded.reshape(flat), factors, slopes.reshape(flat))
-        found: Floats = ctx.loops.bound_with_energy(given.reshape(flat), (start, stop), limits, *by_pixel, *kept)
+        found: Floats = ctx.loops.bound_with_energy(given.reshape(flat), (start, stop), *ends)
         return found
 
     def vary(start: int, stop: int) -> Floats:
-        found: Floats = ctx.loops.variation(bounded, (start, stop), *by_neighbor, slopes)
+        found: Floats = ctx.loops.variation(bounded, (start, stop), *by_neighbor)
         return found
 
-    energy = sum(shared(bound, pixels, frames.numel()))
-    apart = sum(shared(vary, channels * places[0], frames.numel()))
-    found = np.concatenate((np.atleast_2d(energy), apart)) / np.float32(pixels)
+    found = np.empty((3, clips), np.float32)
+    found[0] = sum(shared(bound, pixels, frames.numel()))
+    found[1:] = sum(shared(vary, channels * places[0], frames.numel()))
+    found /= np.float32(pixels)
     measures, total = torch.from_numpy(found), torch.from_numpy((weights * found).sum(0))
     ctx.asked, ctx.scratch = asked, scratch
     ctx.save_for_backward(frames, shrink, gradient)
@@ -217,7 +218,8 @@ def _looped_back(ctx: Any, of_inside: Tensor | None, of_total: Tensor | None) ->
     wanted = torch.zeros_like(frames) if of_inside is None else of_inside.contiguous()
     share = frames.new_zeros(len(frames)) if of_total is None else of_total.contiguous()
     result: Tensor = ctx.scratch.empty(frames.shape, frames, "result")
-    given, of, priors, out = (one.detach().flatten(2).numpy() for one in (frames, wanted, gradient, result))
+    flat = (*frames.shape[:2], -1)
+    given, of, priors, out = (one.detach().numpy().reshape(flat) for one in (frames, wanted, gradient, result))
     limits, factors, shares = _limits(ctx.asked.limits), shrink.numpy(), share.numpy()
 
     def back(start: int, stop: int) -> None:

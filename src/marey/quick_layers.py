@@ -8,9 +8,9 @@ as one. Values differ by rounding, but where a network makes NaN: this ReLU give
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +22,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from marey.blocks import Block
 from marey.compiled import compiled, shared
 from marey.pool_loops import pool, spread
+from marey.quick_neurons import QuickNeurons
+from marey.sliding import Sliding
 from marey.taps import FORMATS
 
 _FEW, _FEW_CHANNELS = 64, 4
@@ -55,7 +57,7 @@ def quick_copy(module: nn.Module, blocks: Sequence[Block], weights: nn.Module, *
         pooled = link.weights.pool is not None
         for name in (block.normalization, block.relu, block.pool if pooled else None):
             if name is not None:
-                twin.get_submodule(name).__class__ = nn.Identity
+                twin.get_submodule(name).__class__ = _Passed
         chain = chains.get(block.before, [])
         part.__dict__["chain"] = [] if chain else chain
         chain.append(link)
@@ -64,10 +66,44 @@ def quick_copy(module: nn.Module, blocks: Sequence[Block], weights: nn.Module, *
     return twin
 
 
+@contextmanager
+def neurons_alone(module: nn.Module, layer: str, index: Tensor) -> Iterator[None]:
+    """While inside, a quick convolution with which `layer` ends computes no more of each clip than a neuron.
+
+    `index` says which, in the layer's output: clip, channel, and a place that is the same for all. All others give 0.
+    Nothing is left out of a layer that is no such convolution, or of maps in other numbers than the clips.
+    """
+    parts = (part for part in module.modules() if isinstance(part, QuickConv2d | QuickConv3d))
+    ends = [part.chain[-1].weights for part in parts if part.chain and part.chain[-1].weights.layer == layer]
+    try:
+        for weights in ends:
+            weights.ask(index)
+        yield
+    finally:
+        for weights in ends:
+            weights.ask(None)
+
+
+class _Passed(nn.Identity):
+    """A part whose work another one does; calling it costs next to nothing."""
+
+    def __call__(self, given: Tensor) -> Any:
+        """What is given."""
+        return super().__call__(given) if _hooked(self) else given
+
+
+def _hooked(part: nn.Module) -> bool:
+    return bool(part._forward_hooks or part._forward_pre_hooks)
+
+
 class QuickConv2d(nn.Conv2d):
     """A convolution of maps (clip channel height width) and what follows it in its chain."""
 
     chain: "list[_Link]"
+
+    def __call__(self, given: Tensor) -> Any:
+        """As of any module; within a chain that nobody hooks what is given."""
+        return super().__call__(given) if self.chain or _hooked(self) else given
 
     def forward(self, input: Tensor) -> Tensor:
         """The chain's answer; of a convolution within one, the input."""
@@ -78,6 +114,10 @@ class QuickConv3d(nn.Conv3d):
     """A convolution of volumes (clip channel time height width) and what follows it in its chain."""
 
     chain: "list[_Link]"
+
+    def __call__(self, given: Tensor) -> Any:
+        """As of any module; within a chain that nobody hooks what is given."""
+        return super().__call__(given) if self.chain or _hooked(self) else given
 
     def forward(self, input: Tensor) -> Tensor:
         """The chain's answer; of a convolution within one, the input."""
@@ -91,35 +131,11 @@ class _Link(NamedTuple):
     weights: "_Weights"
 
 
-class _Sliding(NamedTuple):
-    """How a convolution moves over its input, along each of its axes."""
-
-    padding: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
-
-    @cache  # noqa: B019 -- plain numbers, few of them
-    def turned(self, kernel: Sequence[int]) -> "_Sliding | None":
-        """Of the convolution with the turned kernel that gives this one's gradient; None where there is none."""
-        padding = tuple(
-            step * (size - 1) - edge for step, size, edge in zip(self.dilation, kernel, self.padding, strict=True)
-        )
-        if self.groups > 1 or max(self.stride) > 1 or min(padding) < 0:
-            return None
-        return _Sliding(padding, self.stride, self.dilation, 1)
-
-
 def _answer(chain: Sequence[_Link], given: Tensor) -> Tensor:
     if not chain:
         return given
-    found: Tensor = _Chain.apply(given, [(weights, _sliding(part)) for part, weights in chain])  # type: ignore[no-untyped-call]
+    found: Tensor = _Chain.apply(given, [(weights, Sliding.of(part)) for part, weights in chain])  # type: ignore[no-untyped-call]
     return found
-
-
-def _sliding(part: nn.Conv2d | nn.Conv3d) -> _Sliding:
-    assert not isinstance(part.padding, str)
-    return _Sliding(part.padding, part.stride, part.dilation, part.groups)
 
 
 class _Weights:
@@ -136,21 +152,43 @@ class _Weights:
         self.weight = weight.detach().to(dtype)
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.relu = block.relu is not None
+        self.layer = block.relu or block.normalization or block.convolution
+        self._asked: Tensor | None = None
+        self._neurons: tuple[object, QuickNeurons] | None = None
         self.room = room
         self.pool = None
         if block.pool is not None and dtype in (torch.float32, torch.bfloat16):
             self.pool = _pool_of(module.get_submodule(block.pool))
         self._ordered: dict[bool, tuple[object, Tensor]] = {}
 
-    def answer(self, given: Tensor, sliding: _Sliding) -> Tensor:
+    def ask(self, index: Tensor | None) -> None:
+        """Compute no more than a neuron of every clip, the one at its `index` (clip, 5), or again everything."""
+        self._asked, self._neurons = index, None
+
+    def _alone(self, given: torch.Size, sliding: Sliding) -> QuickNeurons | None:
+        """The neurons that are asked for, where what is given are the maps of clips."""
+        if self._asked is None or len(self._asked) != given[0] or sliding.groups > 1:
+            return None
+        if self._neurons is None or self._neurons[0] != (given, sliding):
+            index = self._asked if len(given) == 5 else self._asked[:, [0, 1, 3, 4]]
+            self._neurons = (given, sliding), QuickNeurons.of(index, given, sliding, self.weight, self.bias)
+        return self._neurons[1]
+
+    def answer(self, given: Tensor, sliding: Sliding) -> Tensor:
         """Of the block to `given`, without its pooling."""
+        neurons = self._alone(given.shape, sliding)
+        if neurons is not None:
+            return neurons.answer(given, relu=self.relu)
         if _few(given.shape, given.dtype):
             maps = torch.convolution(given, self.weight, self.bias, *_in_torch(sliding))
             return maps.relu_() if self.relu else maps
         return self._run(given, sliding, turned=False)
 
-    def gradient(self, gradient: Tensor, shape: torch.Size, sliding: _Sliding) -> Tensor:
+    def gradient(self, gradient: Tensor, shape: torch.Size, sliding: Sliding) -> Tensor:
         """With respect to the input, of this shape, of what has `gradient` with respect to the answer without ReLU."""
+        neurons = self._alone(shape, sliding)
+        if neurons is not None:
+            return neurons.gradient(gradient, shape)
         turned = sliding.turned(self.weight.shape[2:])
         few = _few(shape, gradient.dtype, channels=shape[1])
         if turned is not None and not few:
@@ -162,7 +200,7 @@ class _Weights:
         )[0]
         return found
 
-    def _run(self, given: Tensor, sliding: _Sliding, *, turned: bool) -> Tensor:
+    def _run(self, given: Tensor, sliding: Sliding, *, turned: bool) -> Tensor:
         given = given.contiguous(memory_format=FORMATS[given.dim()])
         padding, stride, dilation, groups = sliding
         case = (given.shape, padding)
@@ -185,7 +223,7 @@ def _few(shape: torch.Size, dtype: torch.dtype, *, channels: float = math.inf) -
     return single and (math.prod(shape[2:]) <= _FEW or channels <= _FEW_CHANNELS)
 
 
-def _in_torch(sliding: _Sliding) -> tuple[Any, ...]:
+def _in_torch(sliding: Sliding) -> tuple[Any, ...]:
     """What `torch.convolution` takes after the bias."""
     padding, stride, dilation, groups = sliding
     return stride, padding, dilation, False, (0,) * len(padding), groups
@@ -264,7 +302,7 @@ class _Chain(torch.autograd.Function):
     """The blocks of a chain, one after the other."""
 
     @staticmethod
-    def forward(ctx: Any, given: Tensor, chain: Sequence[tuple[_Weights, _Sliding]]) -> Tensor:
+    def forward(ctx: Any, given: Tensor, chain: Sequence[tuple[_Weights, Sliding]]) -> Tensor:
         ctx.chain, ctx.shapes, kept = chain, [], []
         for quick, sliding in chain:
             made = quick.answer(given, sliding)

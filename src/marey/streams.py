@@ -182,7 +182,7 @@ class Stream:
             clips, None if self.mean is None else mean, None if self.std is None else std, dtype
         )
         if self.windows is None:
-            return rearrange(scaled, f"{self._pattern} -> {self.layout}")
+            return scaled if self._pattern == self.layout else rearrange(scaled, f"{self._pattern} -> {self.layout}")
         if self.windows.step < self.windows.length:
             scaled = scaled[:, :, self.windows.index]
         return rearrange(scaled, f"{self._pattern} -> {self.layout}", l=self.windows.length)

@@ -3,9 +3,10 @@
     python benchmarks/speed.py [--quick] [--only conv3_3] [--no-memory]
 
 The network is the two-stream VGG-16 at 224 px with 5 frames and random weights, on two threads. Every row of the
-table runs in one process: after each step of `marey.maximize` the progress callback runs one step of the bare
-arithmetic, and at some steps one of the other loops, so that all see the same load. Medians are shown, and the median
-of the ratios of neighbors, also in processor time, which other processes on the machine change less.
+table runs in one process: `marey.maximize` takes some steps one after the other, as it does in use, then its progress
+callback lets the bare arithmetic and the loop by hand take as many, and now and then one of the other loops, so that
+all see the same load. Medians are shown, and the median of the ratios of neighbors, also in processor time, which
+other processes on the machine change less.
 
 marey
     the shipped recipe (jitter, Fourier parametrization, priors, Adam), without an early stop: at one slowness, or one
@@ -55,20 +56,20 @@ SWEEP = Recipe().slowness
 
 
 CASES = (
-    Case("rgb.conv3_3", 1, 40, 1, 60, 2),
-    Case("rgb.conv3_3", 4, 40, 1, 60, 2),
-    Case("rgb.conv3_3", 32, 40, 1, 30, 2),
-    Case("flow.conv3_3", 1, 40, 1, 60, 2),
-    Case("flow.conv3_3", len(SWEEP), 40, 1, 60, 2, SWEEP),
-    Case("flow.conv3_3", 32, 40, 1, 30, 2),
-    Case("rgb.conv4_3", 1, 92, 1, 30, 2),
-    Case("rgb.conv4_3", 4, 92, 1, 20, 2),
-    Case("rgb.conv4_3", 16, 92, 1, 10, 2),
-    Case("flow.conv4_3", 1, 92, 1, 30, 2),
-    Case("flow.conv4_3", len(SWEEP), 92, 1, 20, 2, SWEEP),
-    Case("flow.conv4_3", 16, 92, 1, 10, 2),
-    Case("fusion.conv5", 1, 224, 3, 9, 2),
-    Case("fusion.conv5", 4, 224, 3, 7, 2),
+    Case("rgb.conv3_3", 1, 40, 1, 20, 8, 2),
+    Case("rgb.conv3_3", 4, 40, 1, 20, 4, 2),
+    Case("rgb.conv3_3", 32, 40, 1, 15, 2, 2),
+    Case("flow.conv3_3", 1, 40, 1, 20, 8, 2),
+    Case("flow.conv3_3", len(SWEEP), 40, 1, 20, 4, 2, SWEEP),
+    Case("flow.conv3_3", 32, 40, 1, 15, 2, 2),
+    Case("rgb.conv4_3", 1, 92, 1, 15, 2, 2),
+    Case("rgb.conv4_3", 4, 92, 1, 20, 1, 2),
+    Case("rgb.conv4_3", 16, 92, 1, 10, 1, 2),
+    Case("flow.conv4_3", 1, 92, 1, 15, 2, 2),
+    Case("flow.conv4_3", len(SWEEP), 92, 1, 20, 1, 2, SWEEP),
+    Case("flow.conv4_3", 16, 92, 1, 10, 1, 2),
+    Case("fusion.conv5", 1, 224, 3, 9, 1, 2),
+    Case("fusion.conv5", 4, 224, 3, 7, 1, 2),
 )
 TARGETS = {"conv3_3": 100.0, "conv4_3": 30.0, "conv5": 3.5}
 """How many times faster than `hooks` marey must be."""
@@ -85,63 +86,69 @@ def timed(step: Callable[[], object]) -> float:
 
 @dataclass
 class Measured:
-    """Seconds per step of each loop; `near` holds the ratio of each step of marey to the bare step after it.
-
-    `work` is that ratio in processor time, which other processes on the machine change little, `channels_last` that to
-    the bare step laid so, and `hand` that to the loop by hand.
-    """
+    """Median seconds per step of every block of each loop; `work` is marey's and bare's in processor time."""
 
     marey: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
-    near: list[float] = field(default_factory=list)
     work: list[float] = field(default_factory=list)
     channels_last: list[float] = field(default_factory=list)
     hand: list[float] = field(default_factory=list)
     hooks: list[float] = field(default_factory=list)
     lucent: list[float] = field(default_factory=list)
 
+    def beside(self, other: list[float]) -> float:
+        """The median of the ratios of marey's blocks to another loop's that ran next to them."""
+        return statistics.median(own / its for own, its in zip(self.marey, other, strict=True))
+
 
 def measure(
     network: Network, case: Case, precision: Precision, *, quick: bool, lucent: Lucent | None, peers: bool
 ) -> Measured:
-    """All loops in turn, each step of marey followed by a bare one."""
+    """All loops in turn: some steps of marey, then as many of every other one."""
     bare = bare_step(network, case, precision)
     channels_last = bare_step(network, case, precision, channels_last=True)
     hand = HandLoop(network, case, precision)
     hooks = HookLoop(network, case.layer) if peers else None
     found = Measured()
-    steps = max(WARM + 3, case.steps // 3) if quick else case.steps
+    blocks = max(3, case.blocks // 3) if quick else case.blocks
     others = 1 if quick else case.others
-    turns = {round(WARM + (steps - WARM) * (k + 0.5) / others) for k in range(others)}
-    last = [0.0, 0.0]
-    timed(bare)
-    timed(channels_last)
-    timed(hand.step)
-    if hooks is not None:
-        hooks.step()
+    turns = {round((blocks - 1) * (k + 0.5) / others) for k in range(others)}
+    for step in (bare, channels_last, hand.step, *(() if hooks is None else (hooks.step,))):
+        step()
+    steps: list[float] = []
+    started = [0.0, 0.0]
 
     def after_step(progress: Progress) -> None:
-        now, worked = time.perf_counter(), time.process_time()
-        beside = timed(bare)
-        bare_work = time.process_time() - worked
+        now = time.perf_counter()
         if progress.done > WARM:
-            found.marey.append(now - last[0])
-            found.bare.append(beside)
-            found.near.append(found.marey[-1] / beside)
-            found.work.append((worked - last[1]) / bare_work)
-            found.channels_last.append(found.marey[-1] / timed(channels_last))
-            found.hand.append(found.marey[-1] / timed(hand.step))
-            timed(bare)  # what ran before it is then the same for every step of marey
-        if hooks is not None and progress.done in turns:
-            found.hooks.append(timed(hooks.step))
-            if lucent is not None:
-                found.lucent += lucent.seconds(1 if quick else 2)
-            timed(bare)  # what ran before it is then the same for the next step of marey as for all others
-        last[:] = [time.perf_counter(), time.process_time()]
+            steps.append(now - started[0])
+        if len(steps) == case.steps:
+            worked = time.process_time() - started[1]
+            found.marey.append(statistics.median(steps))
+            steps.clear()
+            before = time.process_time()
+            found.bare.append(_block(bare, case.steps))
+            found.work.append(worked / (time.process_time() - before))
+            found.channels_last.append(_block(channels_last, case.steps))
+            found.hand.append(_block(hand.step, case.steps))
+            if hooks is not None and len(found.marey) - 1 in turns:
+                found.hooks.append(timed(hooks.step))
+                if lucent is not None:
+                    found.lucent += lucent.seconds(1 if quick else 2)
+        if not steps:
+            bare()  # what ran before it is then the same for every block of marey
+            started[1] = time.process_time()
+        started[0] = time.perf_counter()
 
-    recipe = Recipe(slowness=case.slowness, steps=steps, tolerance=0.0, precision=precision, batch=case.batch)
+    steps_in_all = WARM + blocks * case.steps
+    recipe = Recipe(slowness=case.slowness, steps=steps_in_all, tolerance=0.0, precision=precision, batch=case.batch)
     maximize(network, case.units, recipe=recipe, progress=after_step)
     return found
+
+
+def _block(step: Callable[[], object], steps: int) -> float:
+    """The median of the seconds of so many steps, one after the other."""
+    return statistics.median(timed(step) for _ in range(steps))
 
 
 def row(case: Case, precision: str, found: Measured) -> str:
@@ -149,7 +156,7 @@ def row(case: Case, precision: str, found: Measured) -> str:
     bare = statistics.median(found.bare) / case.batch
     hooks = statistics.median(found.hooks) if found.hooks else None
     lucent = statistics.median(found.lucent) if found.lucent else None
-    near = statistics.median(found.near)
+    near = found.beside(found.bare)
     cells = [
         case.layer,
         case.inputs,
@@ -158,8 +165,8 @@ def row(case: Case, precision: str, found: Measured) -> str:
         f"{1000 * bare:.1f}",
         f"{near:.2f}" + ("" if near <= BARE_TARGET else " (above 1.08)"),
         f"{statistics.median(found.work):.2f}",
-        f"{statistics.median(found.channels_last):.2f}",
-        f"{statistics.median(found.hand):.2f}",
+        f"{found.beside(found.channels_last):.2f}",
+        f"{found.beside(found.hand):.2f}",
         "" if hooks is None else f"{1000 * hooks:.0f}",
         "" if hooks is None else _times(hooks / seconds, case),
         "" if lucent is None else f"{1000 * lucent:.0f}",

@@ -24,14 +24,15 @@ class Case:
 
     side, frames
         the crop that they see; frames of the RGB stream and as many stacks of flow.
-    steps, others
-        steps of marey (and bare), and how many steps of each slow loop are taken in between.
+    blocks, steps, others
+        how many times each loop takes so many steps one after the other; steps of each slow loop taken in between.
     """
 
     layer: str
     batch: int
     side: int
     frames: int
+    blocks: int
     steps: int
     others: int
     slowness: tuple[float, ...] = (5.0,)

@@ -36,15 +36,15 @@ def clip_threads(count: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def compute_alone(threads: int) -> None:
-    """Let torch use this thread alone for what it computes here; elsewhere in the process `threads`, as before.
+def compute_alone(threads: int, own: int = 1) -> None:
+    """Let torch use this thread alone, or `own`, for what it computes here; elsewhere in the process `threads`.
 
     Otherwise this thread would have helpers of its own. OpenMP then counts more threads than cores, and those of the
     network sleep between any two of its operations instead of waiting awake: with two threads a pass took 1.15 to 1.25
     times as long, also while nothing was prepared.
     """
     torch.get_num_threads()  # a new thread takes over the number of the process once it asks for it
-    torch.set_num_threads(1)  # which sets that of the process, too
+    torch.set_num_threads(own)  # which sets that of the process, too
     restoring = threading.Thread(target=torch.set_num_threads, args=(threads,))
     restoring.start()
     restoring.join()

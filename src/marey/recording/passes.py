@@ -1,28 +1,24 @@
 """The network's passes over the windows of clips, gathered into shards; decoding and the network overlap."""
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from marey.arithmetic import quick_passes
-from marey.errors import NetworkError
-from marey.layer import volume
 from marey.network import Network
-from marey.recording.peaks import Peaks
+from marey.recording.lanes import Answers, Lanes, Watch, lanes_of
 from marey.recording.plan import Plan
-from marey.recording.quick_peaks import pass_peaks
 from marey.recording.shard import ClipRow, Shard
-from marey.taps import observed_calls, passed_on
 from marey.video.ahead import ClipWindows, windows_ahead
 from marey.video.clips import Clip, span_frames
 from marey.video.flow_cache import FlowCache
-from marey.video.loaded_clip import physical
 
 
 @dataclass
@@ -49,15 +45,6 @@ class _Gathered:
             self.window[larger] = self.seen
         self.total += mean
         self.seen += 1
-
-
-@dataclass(frozen=True)
-class _Sent:
-    """A batch on the network: which clip each of its windows is of, and the answers, maybe still being computed."""
-
-    clips: list[_Gathered]
-    peaks: Peaks
-    scores: Tensor | None
 
 
 def shards_of(
@@ -89,36 +76,33 @@ def shards_of(
         flow=plan.settings.flow,
         cache=cache,
         workers=workers,
-        held=2 * -(-plan.settings.batch // plan.settings.windows),  # what two passes show: one is taken at a time
+        held=3 * -(-plan.settings.batch // plan.settings.windows),  # what three passes show: two are taken at a time
         limit_seconds=limit_seconds,
         pinned=network.device.type == "cuda",
     )
-    with torch.no_grad(), quick_passes(network), closing(ahead):
-        passes = _Passes(network, plan)
-        yield from passes.shards(ahead, begun)
+    watch = Watch(tuple(layer.name for layer in plan.layers), plan.network["scores"], plan.settings.batch)
+    with closing(ahead):
+        first = next(ahead, None)
+        if first is None:
+            return
+        # the next clips are decoded while lanes are made
+        with torch.no_grad(), quick_passes(network), lanes_of(network, watch) as lanes:
+            yield from _Passes(network, plan, lanes).shards(chain([first], ahead), begun)
 
 
 class _Passes:
-    """The network with its observed layers, and the batch that it is busy with while the next is put together."""
+    """The windows that wait for a pass, and the clips of those that are on their way through the network."""
 
-    def __init__(self, network: Network, plan: Plan) -> None:
+    def __init__(self, network: Network, plan: Plan, lanes: Lanes) -> None:
         self.network = network
         self.plan = plan
-        self.scores: str | None = plan.network["scores"]
+        self.lanes = lanes
         self.units = [layer.units for layer in plan.layers]
-        names = [layer.name for layer in plan.layers]
-        self.recorded = frozenset(names)
-        watched = names if self.scores is None else list(dict.fromkeys([*names, self.scores]))
-        self.modules: dict[str, nn.Module] = {name: network.module.get_submodule(name) for name in watched}
-        self.busy: _Sent | None = None
-        self.answer: Tensor | None = None  # of this pass, the class scores
         self.waiting: list[tuple[_Gathered, dict[str, Tensor]]] = []
-        batch = plan.settings.batch
-        self.peaks = pass_peaks(network, self.modules, names, batch)
-        self.inputs = {one.name: torch.empty(batch, *one.shape, device=network.device) for one in network.streams}
+        self.sent: deque[list[_Gathered]] = deque()
 
     def shards(
-        self, ahead: Generator[tuple[Clip, ClipWindows | str]], begun: deque[tuple[int, list[tuple[int, Clip]]]]
+        self, ahead: Iterable[tuple[Clip, ClipWindows | str]], begun: deque[tuple[int, list[tuple[int, Clip]]]]
     ) -> Iterator[tuple[int, Shard]]:
         filling: list[ClipRow | _Gathered] = []
         for _, made in ahead:
@@ -128,7 +112,8 @@ class _Passes:
             if len(filling) == len(numbered):
                 if self.waiting:
                     self._send()
-                self._fetch()
+                while self.sent:
+                    self._give(self.lanes.next())
                 yield index, self._shard(filling)
                 begun.popleft()
                 filling = []
@@ -151,42 +136,20 @@ class _Passes:
         gathered.made = replace(made, cuts=())  # the windows can go
         return gathered
 
-    def read(self, name: str, given: Tensor | None, output: Tensor) -> None:
-        """Take in what a layer answers in a pass."""
-        if name == self.scores and self.answer is None:  # a copy, as reading may write in its place
-            self.answer = volume(output, self.plan.settings.batch).flatten(1).float().clone()
-        if name in self.recorded:
-            output = self.network.units_second(name, output)
-            self.peaks.read(name, output, module=self.modules[name], given=given)
-
     def _send(self) -> None:
-        """Begin a pass over what is waiting, then fetch the answers of the pass before it."""
+        """Begin a pass over what is waiting."""
         waiting, self.waiting = self.waiting, []
-        for stream in self.network.streams:
-            inputs = self.inputs[stream.name]
-            for place, (_, cut) in enumerate(waiting):
-                physical(cut[stream.name], stream, out=inputs[place])
-            inputs[len(waiting) :] = inputs[len(waiting) - 1]
-        self.answer = None
-        # no longer than that, as whoever takes the shards may run the network too
-        with passed_on(self.peaks.passed), observed_calls(self.modules, self.read):
-            self.network.forward(self.inputs)
-        if silent := self.peaks.missing():
-            raise NetworkError(f"layer '{min(silent)}' did not answer in this pass; leave it out of the recording.")
-        sent = _Sent([gathered for gathered, _ in waiting], self.peaks.together(), self.answer)
-        self._fetch()
-        self.busy = sent
+        self.sent.append([gathered for gathered, _ in waiting])
+        answers = self.lanes.send([cut for _, cut in waiting])
+        if answers is not None:
+            self._give(answers)
 
-    def _fetch(self) -> None:
-        """Give the answers of the batch in flight to its clips."""
-        if self.busy is None:
-            return
-        sent, self.busy = self.busy, None
-        maximum, mean, place = (
-            part.numpy(force=True) for part in (sent.peaks.maximum, sent.peaks.mean, sent.peaks.place)
-        )
-        scores = None if sent.scores is None else sent.scores.numpy(force=True).astype(np.float64)
-        for row, gathered in enumerate(sent.clips):
+    def _give(self, answers: Answers) -> None:
+        """Give the answers of the earliest pass on its way to its clips."""
+        found = answers.peaks
+        maximum, mean, place = (part.numpy(force=True) for part in (found.maximum, found.mean, found.place))
+        scores = None if answers.scores is None else answers.scores.numpy(force=True).astype(np.float64)
+        for row, gathered in enumerate(self.sent.popleft()):
             gathered.add(maximum[row], mean[row], place[row])
             if scores is not None:
                 gathered.scores = scores[row] if gathered.scores is None else gathered.scores + scores[row]

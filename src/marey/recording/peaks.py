@@ -1,7 +1,7 @@
 """What is kept of a layer's output: for every clip and unit the largest value, its place, and the mean."""
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeGuard
@@ -60,6 +60,10 @@ class PassPeaks:
         self._found: dict[str, Peaks | None] = dict.fromkeys(layers)
         self._before: _Read | None = None
         self._lines: dict[nn.Module, Line] = {}
+
+    def twin(self, modules: Mapping[str, nn.Module]) -> "PassPeaks":
+        """The same for passes of a copy of the network, which has `modules`."""
+        return PassPeaks([name for name in modules if name in self._found], self._clips)
 
     def read(self, name: str, output: Tensor, *, module: nn.Module | None = None, given: Tensor | None = None) -> None:
         """Take in what a layer answers, unless it did before in this pass; `given` is the input of its module.

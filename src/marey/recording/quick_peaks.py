@@ -154,6 +154,7 @@ class QuickPeaks:
         The number of clips may change from pass to pass.
         """
         self.clips = clips
+        self._seen = (compiled, inputs, blocks)
         self._compiled = compiled
         self._layers = tuple(modules)
         self._found: dict[str, _Found | _Later] = {}
@@ -174,6 +175,10 @@ class QuickPeaks:
         after = [name for block in whole for name in (block.normalization, block.relu) if name is not None]
         self.passed = tuple(modules[name] for name in after)
         self.written = self._rectifies | {block.normalization for block in whole}  # whose output is that of the ReLU
+
+    def twin(self, modules: Mapping[str, nn.Module]) -> "QuickPeaks":
+        """The same for passes of a copy of the network, which has `modules`."""
+        return QuickPeaks({name: modules[name] for name in self._layers}, self.clips, *self._seen)
 
     def read(self, name: str, output: Tensor, *, module: nn.Module | None = None, given: Tensor | None = None) -> None:
         """Take in what a layer answers, unless it did before in this pass; `given` is the input of its module."""

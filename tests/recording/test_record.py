@@ -131,7 +131,7 @@ def test_stopped_at_any_moment_it_goes_on_to_the_same_bytes(
     def stopped() -> bool:
         nonlocal calls
         calls += 1
-        return calls == 1 + 3 * moment
+        return calls == 1 + 2 * moment
 
     @contextmanager
     def stopping(path: Path) -> Iterator[Path]:

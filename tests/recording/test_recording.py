@@ -51,7 +51,7 @@ def test_clips_are_the_same_in_whatever_parts_they_are_read(
     gone = Clip(clips[3].path.with_name("_gone.mp4"))
     whole = again([*clips, gone])
     monkeypatch.setattr(store, "_CLIP_ROWS", 5)
-    monkeypatch.setattr(store, "_MOST_UNITS", 8)
+    monkeypatch.setattr(store, "_FILE_UNITS", 8)
     found = again([*clips, gone])
     assert parquet.ParquetFile(found.folder / "clips.parquet").num_row_groups == 5
     for name in LAYERS:
@@ -64,6 +64,18 @@ def test_clips_are_the_same_in_whatever_parts_they_are_read(
             ]
     (left_out,) = found.failures
     assert left_out.path == str(gone.path)
+
+
+def test_the_files_are_the_same_however_little_fits_in_memory(
+    again: Again, clips: list[Clip], hashes: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_FILE_UNITS", 16)
+    monkeypatch.setattr(store, "_GROUP_ROWS", 7 * len(clips))
+    found = again(clips)
+    groups = parquet.ParquetFile(found.folder / "responses" / "00001.parquet").metadata
+    assert groups.num_row_groups > 1 and groups.row_group(0).num_rows == 7 * len(clips)
+    monkeypatch.setattr(store, "_VALUE_BYTES", 10**9)
+    assert hashes(again(clips)) == hashes(found)
 
 
 def test_where_flow_is_stored_is_kept(again: Again, clips: list[Clip], tmp_path: Path) -> None:
@@ -105,7 +117,7 @@ def lines() -> list[str]:
     text = (Path(__file__).parents[2] / "docs" / "recording.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"DuckDB and pandas read it in a line:\n\n```text\n(.*?)```", text, re.DOTALL)
     found = [" ".join(part.split()) for part in block.split("\n\n")]
-    assert [line.split()[0] for line in found] == ["SELECT", 'pandas.read_parquet("recording/responses/fc6.parquet",']
+    assert [line.split()[0] for line in found] == ["SELECT", 'pandas.read_parquet("recording/responses",']
     return found
 
 
@@ -126,8 +138,9 @@ def test_pandas_reads_it_in_the_line_of_the_docs(
 
 
 def test_a_unit_is_read_without_the_others(recording: Recording) -> None:
-    table = parquet.read_table(recording.folder / "responses" / "fc6.parquet", filters=[("unit", "=", 2)])
-    assert table.equals(recording.responses("fc6:2"))
+    chosen = [("layer", "=", "fc6"), ("unit", "=", 2)]
+    table = parquet.read_table(recording.folder / "responses", filters=chosen)
+    assert table.drop_columns("layer").equals(recording.responses("fc6:2"))
 
 
 def test_it_opens_without_the_clips_and_without_a_codec(recording: Recording, tmp_path: Path) -> None:
@@ -147,17 +160,18 @@ def test_what_is_no_recording_or_damaged_is_said(recording: Recording, tmp_path:
         Recording.open(tmp_path)
     broken = tmp_path / "broken"
     shutil.copytree(recording.folder, broken)
-    (broken / "responses" / "fc6.parquet").write_bytes(b"PAR1 no more")
-    with pytest.raises(MareyError, match=r"fc6.parquet' of a recording is missing or damaged"):
+    (broken / "responses" / "00000.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(MareyError, match=r"00000.parquet' of a recording is missing or damaged"):
         Recording.open(broken).responses("fc6:0")
+    shutil.copy(recording.folder / "responses" / "00000.parquet", broken / "responses")
     (broken / "clips.parquet").unlink()
     with pytest.raises(MareyError, match=r"clips.parquet' of a recording is missing or damaged"):
         Recording.open(broken).top("scores:0")
     summary = json.loads((broken / "recording.json").read_text())
     (broken / "recording.json").write_text(json.dumps({**summary, "format": 99}))
-    with pytest.raises(MareyError, match="has format 99; this marey reads 2"):
+    with pytest.raises(MareyError, match="has format 99; this marey reads 3"):
         Recording.open(broken)
-    (broken / "recording.json").write_text(json.dumps({"format": 2}))
+    (broken / "recording.json").write_text(json.dumps({"format": 3}))
     with pytest.raises(MareyError, match=r"recording.json' of a recording is missing or damaged"):
         Recording.open(broken)
     (broken / "recording.json").write_text("{")

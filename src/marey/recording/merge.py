@@ -11,7 +11,7 @@ import pyarrow
 from marey.errors import DatasetError, MareyError, OutputError
 from marey.recording.plan import CLIP_FIELDS, clip_key, clips_hash, differences
 from marey.recording.recording import Recording
-from marey.recording.store import FIELDS, UNFINISHED, Block, remove_tree, staged, write_recording
+from marey.recording.store import FIELDS, RESPONSES, UNFINISHED, Block, remove_tree, staged, write_recording
 
 
 def merged(parts: Sequence[Recording], out: str | Path) -> Recording:
@@ -59,10 +59,10 @@ def merged(parts: Sequence[Recording], out: str | Path) -> Recording:
             for name in FIELDS
         }
 
-    described = {name: value for name, value in first.summary.items() if name != "clips"}
+    described = {name: value for name, value in first.summary.items() if name not in ("clips", RESPONSES)}
     planned = table.select([name for name, _ in CLIP_FIELDS])
     described["clips"] = {"count": len(order), "sha256": clips_hash(planned)}
-    ordered = {name: described[name] for name in first.summary}
+    ordered = {name: described[name] for name in first.summary if name != RESPONSES}
     with staged(folder, folder / UNFINISHED) as staging:
         write_recording(staging, ordered, rows(), lambda part: [block(name, units) for name, units in part])
     remove_tree(folder / UNFINISHED)

@@ -44,7 +44,9 @@ def read_table(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
         raise damaged(path, error) from None
 
 
-def rows_between(file: parquet.ParquetFile, path: Path, first: int, stop: int) -> pyarrow.Table:
+def rows_between(
+    file: parquet.ParquetFile, path: Path, first: int, stop: int, columns: list[str] | None = None
+) -> pyarrow.Table:
     """Rows `first` up to, not with, `stop` of a file at `path`, without the parts in which none of them lie."""
     parts, begin, end = [], 0, 0
     for index in range(file.metadata.num_row_groups):
@@ -55,7 +57,7 @@ def rows_between(file: parquet.ParquetFile, path: Path, first: int, stop: int) -
             parts.append(index)
         end += rows
     try:
-        table = file.read_row_groups(parts, use_threads=False)
+        table = file.read_row_groups(parts, columns=columns, use_threads=False)
     except (OSError, pyarrow.ArrowException) as error:
         raise damaged(path, error) from None
     return table.slice(first - begin, stop - first)

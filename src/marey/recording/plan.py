@@ -24,7 +24,7 @@ from marey.video.flow import Method, check_method
 from marey.video.flow_files import FlowFiles
 from marey.video.stored_flow import StoredFlow
 
-FORMAT = 2  # 1: clips without `speeds`, a row group of statistics for each layer
+FORMAT = 3  # 2: a file of responses for each layer; 1: clips without `speeds`
 _PACKAGES = ("torch", "av", "opencv-contrib-python-headless")
 
 CLIP_FIELDS = [

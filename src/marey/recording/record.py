@@ -19,7 +19,7 @@ from marey.recording.passes import shards_of
 from marey.recording.plan import Plan, Settings, clip_differences, differences, planned
 from marey.recording.recording import Recording
 from marey.recording.shard import shard_path
-from marey.recording.store import CLIPS, SUMMARY, UNFINISHED, json_lines, remove_tree
+from marey.recording.store import CLIPS, RESPONSES, SUMMARY, UNFINISHED, json_lines, remove_tree
 from marey.video.clips import Clip
 from marey.video.encode import replacing
 from marey.video.flow_cache import FlowCache
@@ -86,6 +86,7 @@ def prepare(folder: Path, plan: Plan) -> None:
     if (folder / SUMMARY).exists():
         summary = read_summary(folder)
         summary["clips"] = {name: summary["clips"].get(name) for name in ("count", "sha256")}
+        summary.pop(RESPONSES, None)  # where they lie, which says nothing of what they are
         _same(folder, plan, summary, folder / CLIPS, plan.described)
         return
     described = {**plan.described, "shard_clips": plan.shard_clips}

@@ -19,7 +19,7 @@ from marey.evaluation import Evaluation
 from marey.receptive_field import Field, ReceptiveField
 from marey.recording.clip_rows import ClipRows
 from marey.recording.opening import damaged, numbers, parquet_file, read_summary, read_table, rows_between
-from marey.recording.store import CLIPS, STATISTICS, SUMMARY, layer_path
+from marey.recording.store import CLIPS, RESPONSE_SCHEMA, RESPONSES, STATISTICS, SUMMARY
 from marey.streams import Stream, Windows
 from marey.units import Unit
 from marey.video.clips import Clip
@@ -70,10 +70,10 @@ class Recording:
         self.folder = Path(folder)
         self.summary = read_summary(self.folder)
         try:
-            self.layers, self.streams, self.recorded, self.left_out  # noqa: B018 -- all there, or damaged
+            self.layers, self.streams, self.recorded, self.left_out, self._responses  # noqa: B018 -- all there, or damaged
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(self.folder / SUMMARY, error) from None
-        self._files: dict[str, parquet.ParquetFile] = {}
+        self._files: dict[Path, parquet.ParquetFile] = {}
         self._clip_rows = ClipRows(self.folder / CLIPS)
 
     @classmethod
@@ -179,24 +179,26 @@ class Recording:
     def units(self, layer: str, first: int, stop: int) -> pyarrow.Table:
         """The rows of units `first` up to, not with, `stop`: one for each clip, sorted by unit, then clip."""
         self.layer(layer)
-        if layer not in self._files:
-            self._files[layer] = parquet_file(layer_path(self.folder, layer))
-        file = self._files[layer]
-        together = self._together(file)
-        groups = range(first // together, -(-stop // together))
-        try:
-            table = file.read_row_groups(list(groups), use_threads=False)
-        except (OSError, pyarrow.ArrowException) as error:
-            raise damaged(layer_path(self.folder, layer), error) from None
-        begin = groups.start * together
-        return table.slice((first - begin) * self.recorded, (stop - first) * self.recorded)
+        path, before = self._responses[layer]
+        file = self._file(path)
+        begin, end = ((before + one) * self.recorded for one in (first, stop))
+        return rows_between(file, path, begin, end, RESPONSE_SCHEMA.names[1:])
 
-    def _together(self, file: parquet.ParquetFile) -> int:
-        """How many units lie in one row group."""
-        if file.metadata.num_row_groups == 0 or self.recorded == 0:
-            return 1
-        rows: int = file.metadata.row_group(0).num_rows
-        return max(1, rows // self.recorded)
+    @cached_property
+    def _responses(self) -> dict[str, tuple[Path, int]]:
+        """Of every layer the file of its responses, and how many units are before it in there."""
+        found: dict[str, tuple[Path, int]] = {}
+        for name, layers in self.summary[RESPONSES].items():
+            before = 0
+            for layer in layers:
+                found[layer] = (self.folder / RESPONSES / name, before)
+                before += self.layers[layer].units
+        return found
+
+    def _file(self, path: Path) -> parquet.ParquetFile:
+        if path not in self._files:
+            self._files[path] = parquet_file(path)
+        return self._files[path]
 
     def responses(self, unit: str | Unit) -> pyarrow.Table:
         """A unit's rows, one for every recorded clip: clip, maximum, mean, t, y, x, start_frame, seconds."""
@@ -259,7 +261,7 @@ class Recording:
         """Of every unit and class (label; null: all clips): count, mean, variance, maximum, quantiles of the maxima."""
         self.layer(layer)
         path = self.folder / STATISTICS
-        file = self._files.setdefault(STATISTICS, parquet_file(path))
+        file = self._file(path)
         names = list(self.layers)
         counts = [self.layers[name].units for name in names]
         classes = file.metadata.num_rows // sum(counts)  # and all clips, which every unit has rows of

@@ -6,10 +6,9 @@ import shutil
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import pyarrow
@@ -26,7 +25,7 @@ UNFINISHED = "unfinished"
 _GROUP_ROWS = 2**17
 _CLIP_ROWS = 2**12  # clips in a row group: few, so that one is read without most others
 _LISTED_FAILURES = 1000
-_MOST_UNITS = 1024  # written by one thread at a time, so that others have something to do
+_FILE_UNITS = 1024  # of layers that share a file, which one thread writes at a time
 _VALUE_BYTES = 96  # that a response takes while it is sorted
 _BUFFER_BYTES = 2**20
 _SYNCED_AT_ONCE = 16  # files that the disk makes sure of together, which takes little longer than for one
@@ -48,6 +47,7 @@ CLIP_SCHEMA = pyarrow.schema(
 )
 RESPONSE_SCHEMA = pyarrow.schema(
     [
+        ("layer", pyarrow.dictionary(pyarrow.int32(), pyarrow.string())),
         ("unit", pyarrow.int32()),
         ("clip", pyarrow.int32()),
         ("maximum", pyarrow.float32()),
@@ -73,16 +73,16 @@ STATISTICS_SCHEMA = pyarrow.schema(
     ]
 )
 
-FIELDS = tuple(RESPONSE_SCHEMA.names[2:])
+FIELDS = tuple(RESPONSE_SCHEMA.names[3:])
 
 Block = dict[str, NDArray[Any]]  # a field of FIELDS: (unit, clip)
 Part = tuple[tuple[str, slice], ...]  # layers that follow each other, and the units of each
 BlocksOf = Callable[[Part], list[Block]]
 
 
-def layer_path(folder: Path, layer: str) -> Path:
-    """Where the responses of a layer lie."""
-    return folder / RESPONSES / f"{quote(layer, safe='')}.parquet"
+def responses_path(folder: Path, number: int) -> Path:
+    """A file with the responses of some layers; the summary says which."""
+    return folder / RESPONSES / f"{number:05d}.parquet"
 
 
 @contextmanager
@@ -128,15 +128,20 @@ def write_recording(
             writer.write_table(pyarrow.Table.from_pylist(waiting, schema=CLIP_SCHEMA))
     (folder / RESPONSES).mkdir(exist_ok=True)
     threads = cores()
-    tasks = _tasks(described["layers"], len(counts.numbers), memory_bytes // threads)
+    files = _files({name: layer["units"] for name, layer in described["layers"].items()})
+    at_once = max(1, memory_bytes // threads // (_VALUE_BYTES * max(1, len(counts.numbers))))
 
-    def written(task: list[Part]) -> pyarrow.Table:
-        return _write_layers(folder, task, counts, blocks)
+    def written(number: int) -> pyarrow.Table:
+        return _write_layers(responses_path(folder, number), files[number], counts, blocks, at_once)
 
     with _writer(folder / STATISTICS, STATISTICS_SCHEMA) as writer, ThreadPoolExecutor(threads) as pool:
-        for statistics in pool.map(written, tasks):
+        for statistics in pool.map(written, range(len(files))):
             writer.write_table(statistics, row_group_size=2**31)
-    summary = {**described, "clips": {**described["clips"], **counts.summary}}
+    summary = {
+        **described,
+        "clips": {**described["clips"], **counts.summary},
+        RESPONSES: {responses_path(folder, number).name: list(units) for number, units in enumerate(files)},
+    }
     (folder / SUMMARY).write_text(json_lines(summary), encoding="utf-8")
 
 
@@ -193,74 +198,75 @@ def _together(clips: int) -> int:
     return max(1, _GROUP_ROWS // max(1, clips))
 
 
-def _tasks(layers: Mapping[str, Mapping[str, Any]], clips: int, memory_bytes: int) -> list[list[Part]]:
-    """All layers in order, in tasks for a thread each, whose parts fit in memory one by one.
+def _files(units: Mapping[str, int]) -> list[dict[str, int]]:
+    """Layers with so many units in order, by the files that hold them.
 
-    A layer that does not fit is a task of its own, others share a part.
+    Those that follow each other share one, as a file for each takes more time to write than what is in it.
     """
-    together = _together(clips)
-    at_once = max(1, memory_bytes // (_VALUE_BYTES * max(1, clips) * together)) * together
-    tasks: list[list[Part]] = []
-    for name, layer in layers.items():
-        units = layer["units"]
-        firsts = range(0, units, at_once)
-        parts: list[Part] = [((name, slice(first, min(units, first + at_once))),) for first in firsts]
-        last = tasks[-1] if tasks else []
-        if len(parts) == len(last) == 1 and _count(last[0]) + units <= min(at_once, _MOST_UNITS):
-            last[0] = (*last[0], *parts[0])
-        else:
-            tasks.append(parts)
-    return tasks
+    files: list[dict[str, int]] = []
+    for name, count in units.items():
+        if not files or sum(files[-1].values()) + count > _FILE_UNITS:
+            files.append({})
+        files[-1][name] = count
+    return files
 
 
-def _count(part: Part) -> int:
-    return sum(units.stop - units.start for _, units in part)
+def _parts(units: Mapping[str, int], at_once: int) -> Iterator[Part]:
+    """The units of the layers of a file in order, so many at once."""
+    ends = np.cumsum(list(units.values())).tolist()
+    for first in range(0, ends[-1], at_once):
+        slices = {
+            name: slice(max(first, end - count) - (end - count), min(first + at_once, end) - (end - count))
+            for (name, count), end in zip(units.items(), ends, strict=True)
+        }
+        yield tuple((name, some) for name, some in slices.items() if some.start < some.stop)
 
 
-def _write_layers(folder: Path, parts: list[Part], counts: "_Counts", blocks: BlocksOf) -> pyarrow.Table:
-    """Write the responses of layers, sorted by unit, then clip; gives the statistics of their units."""
+def _write_layers(
+    path: Path, units: Mapping[str, int], counts: "_Counts", blocks: BlocksOf, at_once: int
+) -> pyarrow.Table:
+    """Write the responses of layers, sorted by layer, unit, then clip; gives the statistics of their units.
+
+    `at_once` units are in memory, or as many as are in a row group where that is more.
+    """
     clips = np.array(counts.numbers, np.int32)
     columns = {label: np.array(places, np.intp) for label, places in sorted(counts.columns.items())}
     together = _together(len(clips))
     statistics: list[pyarrow.Table] = []
-    with ExitStack() as files:
-        writers: dict[str, parquet.ParquetWriter] = {}
-        for part in parts:
-            every = blocks(part)
-            for (name, units), found in zip(part, every, strict=True):
-                if name not in writers:
-                    writers[name] = files.enter_context(_writer(layer_path(folder, name), RESPONSE_SCHEMA))
-                for begin in range(0, units.stop - units.start, together):
-                    rows = slice(begin, min(begin + together, units.stop - units.start))
-                    table = _response_table(found, rows, units.start, clips)
-                    writers[name].write_table(table, row_group_size=2**31)
-            by_class = statistics_by_class(
-                np.concatenate([found["maximum"] for found in every]),
-                np.concatenate([found["mean"] for found in every]),
-                columns,
-            )
+    with _writer(path, RESPONSE_SCHEMA) as writer:
+        for part in _parts(units, max(1, at_once // together) * together):
+            found = blocks(part)
+            every = {name: np.concatenate([block[name] for block in found]) for name in FIELDS}
+            writer.write_table(_response_table(part, every, clips), row_group_size=max(1, together * len(clips)))
+            by_class = statistics_by_class(every["maximum"], every["mean"], columns)
             statistics.append(_statistics_table(part, by_class))
     return pyarrow.concat_tables(statistics)
 
 
-def _response_table(block: Block, part: slice, first: int, clips: NDArray[np.int32]) -> pyarrow.Table:
-    units = np.arange(first + part.start, first + part.stop, dtype=np.int32)
-    columns = {"unit": np.repeat(units, len(clips)), "clip": np.tile(clips, len(units))}
-    columns |= {name: block[name][part].reshape(-1) for name in FIELDS}
-    return pyarrow.table([pyarrow.array(columns[name]) for name in RESPONSE_SCHEMA.names], schema=RESPONSE_SCHEMA)
+def _named(part: Part, times: int) -> tuple[pyarrow.DictionaryArray, NDArray[np.int32]]:
+    """The layer and the number of every unit, each so many times."""
+    numbers = np.concatenate([np.arange(units.start, units.stop, dtype=np.int32) for _, units in part])
+    layers = np.repeat(np.arange(len(part), dtype=np.int32), [units.stop - units.start for _, units in part])
+    names = pyarrow.array([name for name, _ in part], pyarrow.string())
+    return pyarrow.DictionaryArray.from_arrays(np.repeat(layers, times), names), np.repeat(numbers, times)
+
+
+def _response_table(part: Part, block: Block, clips: NDArray[np.int32]) -> pyarrow.Table:
+    layers, units = _named(part, len(clips))
+    columns: dict[str, Any] = {"layer": layers, "unit": units, "clip": np.tile(clips, len(block["maximum"]))}
+    columns |= {name: block[name].reshape(-1) for name in FIELDS}
+    return pyarrow.table(columns, schema=RESPONSE_SCHEMA)
 
 
 def _statistics_table(part: Part, by_class: Mapping[str | None, Mapping[str, NDArray[Any]]]) -> pyarrow.Table:
     """The statistics of the units of layers, in a row by class; sorted by layer, unit, then class, all last."""
     labels = [*sorted(label for label in by_class if label is not None), None]
-    numbers = np.concatenate([np.arange(units.start, units.stop, dtype=np.int32) for _, units in part])
-    layers = np.repeat(np.arange(len(part)), [units.stop - units.start for _, units in part])
+    layers, units = _named(part, len(labels))
+    each = np.tile(np.arange(len(labels)), len(units) // len(labels))
     columns: dict[str, Any] = {
-        "layer": pyarrow.array([name for name, _ in part]).take(pyarrow.array(np.repeat(layers, len(labels)))),
-        "unit": np.repeat(numbers, len(labels)),
-        "label": pyarrow.array(labels, pyarrow.string()).take(
-            pyarrow.array(np.tile(np.arange(len(labels)), len(numbers)))
-        ),
+        "layer": layers.cast(pyarrow.string()),
+        "unit": units,
+        "label": pyarrow.array(labels, pyarrow.string()).take(pyarrow.array(each)),
     }
     for name in by_class[None]:
         columns[name] = np.stack([by_class[label][name] for label in labels], axis=1).reshape(-1)

@@ -33,7 +33,7 @@ from marey.recording import Recording
 from marey.recording.chosen import chosen_layers
 from marey.recording.plan import FORMAT, Settings, planned
 from marey.recording.record import completed, fill, prepare
-from marey.recording.store import UNFINISHED, write_recording
+from marey.recording.store import UNFINISHED, Block, Part, write_recording
 from marey.taps import frozen
 from marey.video.ahead import ClipWindows, windows_ahead
 from marey.video.flow_cache import FlowCache
@@ -224,8 +224,8 @@ def make_up(place: Path, *, clips: int, units: int) -> None:
             "scores": [0.0] * 100,
         }
 
-    def block(layer: str, chosen: slice) -> dict[str, Any]:
-        size = (chosen.stop - chosen.start, clips)
+    def block(part: Part) -> Block:
+        size = (sum(chosen.stop - chosen.start for _, chosen in part), clips)
         maximum = random.gamma(2.0, size=size).astype(np.float32)
         return {
             "maximum": maximum,
@@ -244,9 +244,7 @@ def make_up(place: Path, *, clips: int, units: int) -> None:
         "clips": {"count": clips},
     }
     place.mkdir(parents=True, exist_ok=True)
-    write_recording(
-        place, described, (row(index) for index in range(clips)), lambda part: [block(*one) for one in part]
-    )
+    write_recording(place, described, (row(index) for index in range(clips)), block)
 
 
 def peak_megabytes() -> float:

@@ -1,6 +1,6 @@
 """From shards to the finished recording."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +10,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from marey.layer import Layer
 from marey.receptive_field import ReceptiveField
 from marey.recording.plan import Plan
 from marey.recording.shard import ClipRow, shard_path, shard_rows, shard_units
@@ -54,23 +55,16 @@ def finish(
             np.concatenate([one.start_seconds for one in kept]),
         )
 
-    def blocks(part: Part) -> list[Block]:
+    def block(part: Part) -> Block:
         """The responses of layers that follow each other, of which each shard is read once."""
         first, last = part[0], part[-1]
         place = slice(begins[first[0]] + first[1].start, begins[last[0]] + last[1].stop)
         read = [shard_units(shard_path(shards, index), place) for index in range(plan.shards)]
         found = {name: np.concatenate([one[name] for one in read], axis=1) for name in read[0]}
-        every = []
-        for name, units in part:
-            rows = slice(begins[name] + units.start - place.start, begins[name] + units.stop - place.start)
-            layer = layers[name]
-            middles = _middle_frames(layer.receptive_field, streams, layer.positions[0])
-            values = {key: value[rows] for key, value in found.items()}
-            every.append(_block(values, all_kept(), layer.positions, middles))
-        return every
+        return _block(found, all_kept(), [(layers[name], units.stop - units.start) for name, units in part], streams)
 
     with staged(folder, shards / f"whole-{uuid4().hex}") as staging:
-        write_recording(staging, plan.described, rows(), blocks, memory_bytes=memory_bytes)
+        write_recording(staging, plan.described, rows(), block, memory_bytes=memory_bytes)
 
 
 def _kept(rows: tuple[ClipRow, ...], planned: list[dict[str, Any]]) -> _Kept:
@@ -100,14 +94,24 @@ def _clip_row(planned: dict[str, Any], row: ClipRow, classes: list[str]) -> dict
 
 
 def _block(
-    found: Mapping[str, NDArray[Any]], kept: _Kept, positions: tuple[int, int, int], middles: NDArray[np.float64]
+    found: Mapping[str, NDArray[Any]],
+    kept: _Kept,
+    layers: Sequence[tuple[Layer, int]],
+    streams: Mapping[str, Stream],
 ) -> Block:
-    """The responses of some units to the recorded clips."""
-    _, height, width = positions
-    t, rest = np.divmod(found["place"], height * width)
-    y, x = np.divmod(rest, width)
+    """The responses to the recorded clips of some units, so many of each layer."""
+    counts = [count for _, count in layers]
+
+    def of_units(values: Sequence[int]) -> NDArray[np.int32]:
+        return np.repeat(np.array(values, np.int32), counts)[:, None]
+
+    middles = np.zeros((len(layers), max(layer.positions[0] for layer, _ in layers)))
+    for row, (layer, _) in enumerate(layers):
+        middles[row, : layer.positions[0]] = _middle_frames(layer.receptive_field, streams, layer.positions[0])
+    t, rest = np.divmod(found["place"], of_units([layer.positions[1] * layer.positions[2] for layer, _ in layers]))
+    y, x = np.divmod(rest, of_units([layer.positions[2] for layer, _ in layers]))
     start_frame = kept.start_frames[np.arange(len(kept.rates)), found["window"]]
-    seconds = kept.start_seconds + (start_frame + middles[t]) / kept.rates
+    seconds = kept.start_seconds + (start_frame + middles[of_units(range(len(layers))), t]) / kept.rates
     return {
         "maximum": found["maximum"],
         "mean": found["mean"],

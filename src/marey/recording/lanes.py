@@ -63,7 +63,6 @@ class Lane:
                 physical(cut[stream.name], stream, out=inputs[place])
             inputs[len(cuts) :] = inputs[len(cuts) - 1]
         self.scores = None
-        # no longer than that, as whoever takes the answers may run the network too
         with torch.no_grad(), passed_on(self.peaks.passed), observed_calls(self.watched, self._read):
             self.network.forward(self.inputs, module=self.module)
         if silent := self.peaks.missing():
@@ -113,24 +112,24 @@ def lanes_of(network: Network, watch: Watch) -> Iterator[Lanes]:
     share, goes on beside the other pass then; memory holds the maps of both. One where the network cannot be copied.
     """
     module, threads = network.module, torch.get_num_threads()
-    first = Lane(network, module, watch, pass_peaks(network, watch.of(module), watch.layers, watch.batch))
-    twin = _twin(module) if network.device.type == "cpu" and threads > 1 else None
-    if twin is None:
-        yield Lanes([first])
+    peaks = pass_peaks(network, watch.of(module), watch.layers, watch.batch)
+    twins = _twins(module, 2) if network.device.type == "cpu" and threads > 1 else []
+    if not twins:
+        yield Lanes([Lane(network, module, watch, peaks)])
         return
-    second = Lane(network, twin, watch, first.peaks.twin(watch.of(twin)))
+    lanes = [Lane(network, twin, watch, peaks.twin(watch.of(twin))) for twin in twins]
     with ExitStack() as stack:
-        begin = partial(compute_alone, threads, threads // 2)
-        pools = [ThreadPoolExecutor(1, "marey-lane", initializer=begin) for _ in range(2)]
+        begin = partial(compute_alone, threads, threads // len(lanes))
+        pools = [ThreadPoolExecutor(1, "marey-lane", initializer=begin) for _ in lanes]
         for pool in pools:
             stack.callback(pool.shutdown, cancel_futures=True)
-        yield Lanes([first, second], pools)
+        yield Lanes(lanes, pools)
 
 
-def _twin(module: nn.Module) -> nn.Module | None:
-    """A copy that shares all weights; None where there is none."""
+def _twins(module: nn.Module, count: int) -> list[nn.Module]:
+    """Copies that share all weights, and that nobody else runs meanwhile; none where it cannot be copied."""
     kept = {id(value): value for value in (*module.parameters(), *module.buffers())}
     try:
-        return copy.deepcopy(module, dict(kept))
+        return [copy.deepcopy(module, dict(kept)) for _ in range(count)]
     except Exception:  # noqa: BLE001 -- whatever code a module has for that
-        return None
+        return []

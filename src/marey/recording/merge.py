@@ -11,7 +11,7 @@ import pyarrow
 from marey.errors import DatasetError, MareyError, OutputError
 from marey.recording.plan import CLIP_FIELDS, clip_key, clips_hash, differences
 from marey.recording.recording import Recording
-from marey.recording.store import FIELDS, RESPONSES, UNFINISHED, Block, remove_tree, staged, write_recording
+from marey.recording.store import FIELDS, RESPONSES, UNFINISHED, Block, Part, remove_tree, staged, write_recording
 
 
 def merged(parts: Sequence[Recording], out: str | Path) -> Recording:
@@ -51,7 +51,11 @@ def merged(parts: Sequence[Recording], out: str | Path) -> Recording:
         for batch in table.to_batches(max_chunksize=4096):
             yield from batch.to_pylist()
 
-    def block(layer: str, units: slice) -> Block:
+    def block(wanted: Part) -> Block:
+        every = [responses(layer, units) for layer, units in wanted]
+        return {name: np.concatenate([one[name] for one in every]) for name in FIELDS}
+
+    def responses(layer: str, units: slice) -> Block:
         tables = [(part.units(layer, units.start, units.stop), part.recorded) for part in parts]
         count = units.stop - units.start
         return {
@@ -64,7 +68,7 @@ def merged(parts: Sequence[Recording], out: str | Path) -> Recording:
     described["clips"] = {"count": len(order), "sha256": clips_hash(planned)}
     ordered = {name: described[name] for name in first.summary if name != RESPONSES}
     with staged(folder, folder / UNFINISHED) as staging:
-        write_recording(staging, ordered, rows(), lambda part: [block(name, units) for name, units in part])
+        write_recording(staging, ordered, rows(), block)
     remove_tree(folder / UNFINISHED)
     return Recording.open(folder)
 

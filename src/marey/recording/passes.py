@@ -100,11 +100,13 @@ class _Passes:
         self.units = [layer.units for layer in plan.layers]
         self.waiting: list[tuple[_Gathered, dict[str, Tensor]]] = []
         self.sent: deque[list[_Gathered]] = deque()
+        self.passes = 0  # that were begun, with those whose answers are given
 
     def shards(
         self, ahead: Iterable[tuple[Clip, ClipWindows | str]], begun: deque[tuple[int, list[tuple[int, Clip]]]]
     ) -> Iterator[tuple[int, Shard]]:
         filling: list[ClipRow | _Gathered] = []
+        full: deque[tuple[int, list[ClipRow | _Gathered], int]] = deque()  # with how many passes were begun by then
         for _, made in ahead:
             index, numbered = begun[0]
             number, _ = numbered[len(filling)]
@@ -112,11 +114,16 @@ class _Passes:
             if len(filling) == len(numbered):
                 if self.waiting:
                     self._send()
-                while self.sent:
-                    self._give(self.lanes.next())
-                yield index, self._shard(filling)
+                full.append((index, filling, self.passes))
                 begun.popleft()
                 filling = []
+            while full and full[0][2] <= self.passes - len(self.sent):
+                index, clips, _ = full.popleft()
+                yield index, self._shard(clips)
+        while self.sent:
+            self._give(self.lanes.next())
+        for index, clips, _ in full:
+            yield index, self._shard(clips)
 
     def _take(self, number: int, made: ClipWindows) -> _Gathered:
         size = sum(self.units)
@@ -140,6 +147,7 @@ class _Passes:
         """Begin a pass over what is waiting."""
         waiting, self.waiting = self.waiting, []
         self.sent.append([gathered for gathered, _ in waiting])
+        self.passes += 1
         answers = self.lanes.send([cut for _, cut in waiting])
         if answers is not None:
             self._give(answers)

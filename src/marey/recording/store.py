@@ -27,6 +27,7 @@ _CLIP_ROWS = 2**12  # clips in a row group: few, so that one is read without mos
 _LISTED_FAILURES = 1000
 _FILE_UNITS = 1024  # of layers that share a file, which one thread writes at a time
 _VALUE_BYTES = 96  # that a response takes while it is sorted
+_FOUND_BY = ("layer", "unit", "clip", "label")
 _BUFFER_BYTES = 2**20
 _SYNCED_AT_ONCE = 16  # files that the disk makes sure of together, which takes little longer than for one
 MEMORY_BYTES = 2**28
@@ -77,7 +78,7 @@ FIELDS = tuple(RESPONSE_SCHEMA.names[3:])
 
 Block = dict[str, NDArray[Any]]  # a field of FIELDS: (unit, clip)
 Part = tuple[tuple[str, slice], ...]  # layers that follow each other, and the units of each
-BlocksOf = Callable[[Part], list[Block]]
+BlockOf = Callable[[Part], Block]
 
 
 def responses_path(folder: Path, number: int) -> Path:
@@ -87,11 +88,18 @@ def responses_path(folder: Path, number: int) -> Path:
 
 @contextmanager
 def _writer(path: Path, schema: pyarrow.Schema) -> Iterator[parquet.ParquetWriter]:
-    """A writer of a Parquet file. LZ4 takes an eighth more space than zstd, and half of its time to read."""
-    repeating = [field.name for field in schema if _repeats(field)]
+    """A writer of a Parquet file. LZ4 takes an eighth more space than zstd, and half of its time to read.
+
+    The least and the largest value of a part are written of columns by which rows are found, not of all.
+    """
+    options = {
+        "compression": "lz4",
+        "use_dictionary": [field.name for field in schema if _repeats(field)],
+        "write_statistics": [name for name in _FOUND_BY if name in schema.names],
+    }
     with (
         pyarrow.BufferedOutputStream(pyarrow.OSFile(str(path), "wb"), _BUFFER_BYTES) as sink,
-        parquet.ParquetWriter(sink, schema, compression="lz4", use_dictionary=repeating) as writer,
+        parquet.ParquetWriter(sink, schema, **options) as writer,
     ):
         yield writer
 
@@ -105,13 +113,13 @@ def write_recording(
     folder: Path,
     described: Mapping[str, Any],
     rows: Iterable[Mapping[str, Any]],
-    blocks: BlocksOf,
+    block: BlockOf,
     *,
     memory_bytes: int = MEMORY_BYTES,
 ) -> None:
     """Write the files of a recording, the summary last: with it the recording is whole.
 
-    `described` says what was recorded (see `Plan.described`), `rows` are those of clips.parquet in order, and `blocks`
+    `described` says what was recorded (see `Plan.described`), `rows` are those of clips.parquet in order, and `block`
     gives the responses (unit, clip) of some units of layers, once all rows were given. It is asked for as many units at
     a time as `memory_bytes` hold, by several threads.
     """
@@ -132,7 +140,7 @@ def write_recording(
     at_once = max(1, memory_bytes // threads // (_VALUE_BYTES * max(1, len(counts.numbers))))
 
     def written(number: int) -> pyarrow.Table:
-        return _write_layers(responses_path(folder, number), files[number], counts, blocks, at_once)
+        return _write_layers(responses_path(folder, number), files[number], counts, block, at_once)
 
     with _writer(folder / STATISTICS, STATISTICS_SCHEMA) as writer, ThreadPoolExecutor(threads) as pool:
         for statistics in pool.map(written, range(len(files))):
@@ -223,7 +231,7 @@ def _parts(units: Mapping[str, int], at_once: int) -> Iterator[Part]:
 
 
 def _write_layers(
-    path: Path, units: Mapping[str, int], counts: "_Counts", blocks: BlocksOf, at_once: int
+    path: Path, units: Mapping[str, int], counts: "_Counts", block: BlockOf, at_once: int
 ) -> pyarrow.Table:
     """Write the responses of layers, sorted by layer, unit, then clip; gives the statistics of their units.
 
@@ -235,8 +243,7 @@ def _write_layers(
     statistics: list[pyarrow.Table] = []
     with _writer(path, RESPONSE_SCHEMA) as writer:
         for part in _parts(units, max(1, at_once // together) * together):
-            found = blocks(part)
-            every = {name: np.concatenate([block[name] for block in found]) for name in FIELDS}
+            every = block(part)
             writer.write_table(_response_table(part, every, clips), row_group_size=max(1, together * len(clips)))
             by_class = statistics_by_class(every["maximum"], every["mean"], columns)
             statistics.append(_statistics_table(part, by_class))

@@ -119,14 +119,12 @@ class _Climb:
         self.aims = bool(self.aimed.any())
         self.floors = torch.tensor(batch.floors, device=self.device) if batch.floors else None
         self.kappas = torch.full_like(self.strengths, recipe.kappa)
-        self.whole = torch.ones_like(self.strengths)
         self.levels = torch.zeros_like(self.strengths)  # how far each input varied from its reference so far
         self.weights = prior_weights(batch, recipe, kappas=self.kappas)
 
         nobody = torch.zeros(len(batch), dtype=torch.bool, device=self.device)
         self.dead = self.ended = nobody  # whose score is 0; who has settled
         self.silent: Tensor | None = None  # of whom one of several units is
-        self.some_dead = False
         self.unstable: set[int] = set()
         self.led: dict[int, int] = {}
         self.history: list[Tensor] = []
@@ -154,10 +152,10 @@ class _Climb:
 
         priors, spatial, windows = self._drawn()
         lost = self.dead if self.silent is None or step >= recipe.steps // 2 else self.dead | self.silent
-        some = (self.some_dead or lost is not self.dead) and bool(lost.any())
+        some = bool(lost.any())
         with revived(self.module, lost) if some else nullcontext():
             scores, own, self.silent = scores_of(self.batch, windows, self.module if some else self.quick)
-        share = 1 - (1 - REVIVAL_SLOPE) * self.dead if some else self.whole  # as weak as what a dead unit passes on
+        share = 1 - (1 - REVIVAL_SLOPE) * self.dead  # as weak as what a dead unit passes on
         slopes = [(priors, share), *((value, -self.strengths) for value in (scores, own) if value is not None)]
         wanted = [(value, slope) for value, slope in slopes if value.requires_grad]
         torch.autograd.backward(
@@ -184,7 +182,6 @@ class _Climb:
                 self.weights = prior_weights(self.batch, recipe, kappas=self.kappas)
         self.scores = scores
         self.dead = self.scores == 0
-        self.some_dead = 0.0 in scores.tolist()
         self.history.append(self.scores.masked_fill(self.ended, float("nan")).cpu())
         self.losses.append(torch.where(self.aimed, priors, loss) if self.aims else loss)
 

@@ -6,7 +6,6 @@ part of it, so that fewer maps are written and read. Convolutions one after the 
 as one. Values differ by rounding, but where a network makes NaN: this ReLU gives 0 for it.
 """
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from marey.compiled import compiled, shared
 from marey.pool_loops import pool, spread
 from marey.quick_neurons import QuickNeurons
 from marey.sliding import Sliding
-from marey.taps import FORMATS
+from marey.taps import FORMATS, sharing_copy
 
 _FEW, _FEW_CHANNELS = 64, 4
 """Pixels of a single clip up to which torch's own fp32 convolutions are faster; input channels, for the gradient."""
@@ -44,8 +43,7 @@ def quick_copy(module: nn.Module, blocks: Sequence[Block], weights: nn.Module, *
     Those of blocks come from `weights`: `module` itself, or what it is a copy of in another type, so that they are
     rounded once. The first convolution of a chain gives what its last block does, the others what they are given.
     """
-    kept: dict[int, Any] = {id(value): value for value in (*module.parameters(), *module.buffers())}
-    twin = copy.deepcopy(module, kept)
+    twin = sharing_copy(module)
     room = _Room()
     chains: dict[str | None, list[_Link]] = {}  # that may go on, by their last convolution
     for block in blocks:
@@ -73,7 +71,7 @@ def neurons_alone(module: nn.Module, layer: str, index: Tensor) -> Iterator[None
     `index` says which, in the layer's output: clip, channel, and a place that is the same for all. All others give 0.
     Nothing is left out of a layer that is no such convolution, or of maps in other numbers than the clips.
     """
-    parts = (part for part in module.modules() if isinstance(part, QuickConv2d | QuickConv3d))
+    parts = (part for part in module.modules() if isinstance(part, _Chained))
     ends = [part.chain[-1].weights for part in parts if part.chain and part.chain[-1].weights.layer == layer]
     try:
         for weights in ends:
@@ -96,8 +94,8 @@ def _hooked(part: nn.Module) -> bool:
     return bool(part._forward_hooks or part._forward_pre_hooks)
 
 
-class QuickConv2d(nn.Conv2d):
-    """A convolution of maps (clip channel height width) and what follows it in its chain."""
+class _Chained(nn.Module):
+    """A convolution and what follows it in its chain."""
 
     chain: "list[_Link]"
 
@@ -110,18 +108,12 @@ class QuickConv2d(nn.Conv2d):
         return _answer(self.chain, input)
 
 
-class QuickConv3d(nn.Conv3d):
-    """A convolution of volumes (clip channel time height width) and what follows it in its chain."""
+class QuickConv2d(_Chained, nn.Conv2d):
+    """Of maps (clip channel height width)."""
 
-    chain: "list[_Link]"
 
-    def __call__(self, given: Tensor) -> Any:
-        """As of any module; within a chain that nobody hooks what is given."""
-        return super().__call__(given) if self.chain or _hooked(self) else given
-
-    def forward(self, input: Tensor) -> Tensor:
-        """The chain's answer; of a convolution within one, the input."""
-        return _answer(self.chain, input)
+class QuickConv3d(_Chained, nn.Conv3d):
+    """Of volumes (clip channel time height width)."""
 
 
 class _Link(NamedTuple):

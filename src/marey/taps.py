@@ -304,6 +304,12 @@ def called(run: Callable[[], object], module: nn.Module) -> frozenset[str]:
     return frozenset(found)
 
 
+def sharing_copy(module: nn.Module) -> nn.Module:
+    """A copy of `module` that shares all its weights."""
+    shared: dict[int, Any] = {id(value): value for value in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, shared)  # which takes these in place of copies of its own
+
+
 def arithmetic_copy(module: nn.Module, dtype: torch.dtype, *, parts: Collection[str] | None = None) -> nn.Module:
     """A copy of `module` in another floating-point type, channels last; the original is not touched.
 

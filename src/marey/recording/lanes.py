@@ -1,6 +1,5 @@
 """Passes of a network that observe its layers; on a processor with several threads two go on side by side."""
 
-import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from marey.layer import volume
 from marey.network import Network
 from marey.recording.peaks import PassPeaks, Peaks
 from marey.recording.quick_peaks import QuickPeaks, pass_peaks
-from marey.taps import observed_calls, passed_on
+from marey.taps import observed_calls, passed_on, sharing_copy
 from marey.threads import compute_alone
 from marey.video.loaded_clip import physical
 
@@ -128,8 +127,7 @@ def lanes_of(network: Network, watch: Watch) -> Iterator[Lanes]:
 
 def _twins(module: nn.Module, count: int) -> list[nn.Module]:
     """Copies that share all weights, and that nobody else runs meanwhile; none where it cannot be copied."""
-    kept = {id(value): value for value in (*module.parameters(), *module.buffers())}
     try:
-        return [copy.deepcopy(module, dict(kept)) for _ in range(count)]
+        return [sharing_copy(module) for _ in range(count)]
     except Exception:  # noqa: BLE001 -- whatever code a module has for that
         return []

@@ -154,8 +154,7 @@ class QuickPeaks:
         The number of clips may change from pass to pass.
         """
         self.clips = clips
-        self._seen = (compiled, inputs, blocks)
-        self._compiled = compiled
+        self._compiled, self._inputs, self._blocks = compiled, inputs, blocks
         self._layers = tuple(modules)
         self._found: dict[str, _Found | _Later] = {}
         self._last: _Last | None = None
@@ -178,7 +177,8 @@ class QuickPeaks:
 
     def twin(self, modules: Mapping[str, nn.Module]) -> "QuickPeaks":
         """The same for passes of a copy of the network, which has `modules`."""
-        return QuickPeaks({name: modules[name] for name in self._layers}, self.clips, *self._seen)
+        mine = {name: modules[name] for name in self._layers}
+        return QuickPeaks(mine, self.clips, self._compiled, self._inputs, self._blocks)
 
     def read(self, name: str, output: Tensor, *, module: nn.Module | None = None, given: Tensor | None = None) -> None:
         """Take in what a layer answers, unless it did before in this pass; `given` is the input of its module."""

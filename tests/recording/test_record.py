@@ -2,10 +2,9 @@
 
 import random
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,11 @@ from torch import nn
 import marey
 from marey.errors import DatasetError, MareyError, NetworkError, OutputError
 from marey.network import Network
-from marey.recording import Recording, merged, record, store
-from marey.recording import shard as shard_module
+from marey.recording import Recording, merged, record
 from marey.recording.answers import clip_answers
 from marey.recording.chosen import chosen_layers
 from marey.recording.heat import heat
 from marey.recording.plan import Settings
-from marey.video import encode
 from marey.video.clips import Clip, load_clip, starts
 
 record_module = sys.modules[record.__module__]
@@ -113,66 +110,6 @@ def test_another_batch_size_differs_by_rounding_only(recording: Recording, clips
         for layer in other.layers:
             expected, found = recording.matrix(layer), other.matrix(layer)
             assert float((expected - found).abs().max() / expected.abs().max()) < 1e-5
-
-
-@pytest.mark.parametrize("moment", range(8))
-def test_stopped_at_any_moment_it_goes_on_to_the_same_bytes(
-    recording: Recording,
-    clips: list[Clip],
-    again: Again,
-    hashes: Hashes,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    moment: int,
-) -> None:
-    replacing, save_file, calls = encode.replacing, shard_module.save_file, 0
-    writer, sync = store._writer, store._sync
-
-    def stopped() -> bool:
-        nonlocal calls
-        calls += 1
-        return calls == 1 + 2 * moment
-
-    @contextmanager
-    def stopping(path: Path) -> Iterator[Path]:
-        stops = stopped()
-        with replacing(path) as temporary:
-            yield temporary
-            if stops:
-                raise KeyboardInterrupt
-
-    def saving(tensors: Any, path: Path, **options: Any) -> None:
-        save_file(tensors, path, **options)
-        if stopped():
-            raise KeyboardInterrupt
-
-    @contextmanager
-    def stopping_writer(path: Path, schema: Any) -> Iterator[Any]:
-        with writer(path, schema) as opened:
-            yield opened
-            if stopped():
-                raise KeyboardInterrupt
-
-    def stopping_sync(path: Path) -> None:
-        sync(path)
-        if stopped():
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(store, "_writer", stopping_writer)
-    monkeypatch.setattr(store, "_sync", stopping_sync)
-    monkeypatch.setattr(record_module, "replacing", stopping)
-    monkeypatch.setattr(shard_module, "save_file", saving)
-    with pytest.raises(KeyboardInterrupt):
-        again(clips, out=tmp_path / "out", shard_clips=4)
-    assert hashes(again(clips, out=tmp_path / "out", shard_clips=4)) == hashes(recording)
-
-
-def test_killed_processes_and_several_at_once_give_the_same_bytes(tmp_path: Path) -> None:
-    script = Path(__file__).parents[2] / "benchmarks" / "recording_kills.py"
-    words = [sys.executable, str(script), "--kills", "3", "--processes", "4", "--people", "2", "--out", str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "process: 3 kills, 0 different" in done.stdout and "4 processes at once: the same" in done.stdout
 
 
 def test_what_is_whole_is_opened_not_recorded_again(

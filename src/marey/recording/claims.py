@@ -15,8 +15,7 @@ class Claims:
     """
 
     def __init__(self, path: Path) -> None:
-        path.touch()
-        self._file = os.open(path, os.O_RDWR)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
     def close(self) -> None:
         """Give everything up."""

@@ -27,6 +27,7 @@ from marey.video.flow_cache import FlowCache
 Report = Callable[[int, int], None]
 
 _PLAN, _PLANNED, _CLAIMS = "plan.json", "planned.parquet", "claims"
+_BEGINNING = 2**40  # a claim that is no shard's
 
 
 def record(
@@ -81,24 +82,59 @@ def record(
 
 
 def prepare(folder: Path, plan: Plan) -> None:
-    """Make the folder, or check that what is in it belongs to the same plan; OutputError otherwise."""
+    """Make the folder, or check that what is in it belongs to the same plan; OutputError otherwise.
+
+    Others may begin or end the same recording meanwhile. What is in the folder is listed before its plan and its
+    summary are looked for: whoever ends a recording writes the summary before the plan goes.
+    """
+    others = folder.is_file() or (folder.is_dir() and any(path.name != UNFINISHED for path in folder.iterdir()))
+    begun = (folder / UNFINISHED / _PLAN).exists()
+    if _matches(folder, plan):
+        return
+    if others and not begun:
+        raise OutputError(f"'{folder}' holds something that is no recording; name a new or empty folder.")
+    with closing(_claims(folder)) as claims, claims.held(_BEGINNING):
+        if _matches(folder, plan):
+            return
+        with replacing(folder / UNFINISHED / _PLANNED) as temporary:
+            parquet.write_table(plan.table, temporary)
+        with replacing(folder / UNFINISHED / _PLAN) as temporary:
+            temporary.write_text(json_lines(_begun(plan)), encoding="utf-8")
+
+
+def _matches(folder: Path, plan: Plan) -> bool:
+    """Whether the folder holds this recording or its beginning; OutputError if it holds another."""
     unfinished = folder / UNFINISHED
+    try:
+        before = json.loads((unfinished / _PLAN).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        before = None
     if (folder / SUMMARY).exists():
         summary = read_summary(folder)
         summary["clips"] = {name: summary["clips"].get(name) for name in ("count", "sha256")}
         summary.pop(RESPONSES, None)  # where they lie, which says nothing of what they are
         _same(folder, plan, summary, folder / CLIPS, plan.described)
-        return
-    described = {**plan.described, "shard_clips": plan.shard_clips}
-    if (unfinished / _PLAN).exists():
-        _same(folder, plan, json.loads((unfinished / _PLAN).read_text()), unfinished / _PLANNED, described)
-        return
-    if folder.is_file() or (folder.is_dir() and any(path.name != UNFINISHED for path in folder.iterdir())):
-        raise OutputError(f"'{folder}' holds something that is no recording; name a new or empty folder.")
-    with replacing(unfinished / _PLANNED) as temporary:
-        parquet.write_table(plan.table, temporary)
-    with replacing(unfinished / _PLAN) as temporary:
-        temporary.write_text(json_lines(described), encoding="utf-8")
+    elif before is not None:
+        _same(folder, plan, before, unfinished / _PLANNED, _begun(plan))
+    else:
+        return False
+    return True
+
+
+def _begun(plan: Plan) -> dict[str, Any]:
+    return {**plan.described, "shard_clips": plan.shard_clips}
+
+
+def _claims(folder: Path) -> Claims:
+    """The claims on what is unfinished in the folder, made if need be; whoever ends the recording removes them."""
+    while True:
+        try:
+            (folder / UNFINISHED).mkdir(parents=True, exist_ok=True)
+            return Claims(folder / UNFINISHED / _CLAIMS)
+        except FileNotFoundError:  # removed in between
+            continue
+        except OSError as error:
+            raise OutputError(f"cannot write '{folder}': {error.strerror}. Choose a writable folder.") from error
 
 
 def _same(folder: Path, plan: Plan, before: dict[str, Any], clips: Path, now: dict[str, Any]) -> None:
@@ -155,8 +191,7 @@ def completed(
         remove_tree(folder / UNFINISHED)
         return Recording.open(folder)
     shards = folder / UNFINISHED
-    shards.mkdir(exist_ok=True)
-    with closing(Claims(shards / _CLAIMS)) as claims:
+    with closing(_claims(folder)) as claims:
 
         def told() -> None:
             if report is not None:

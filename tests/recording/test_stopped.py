@@ -1,0 +1,132 @@
+"""A recording that was stopped, killed, or made by several at once is the one that nobody disturbed."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from marey.network import Network
+from marey.recording import Recording, record, store
+from marey.recording import shard as shard_module
+from marey.recording.chosen import chosen_layers
+from marey.recording.plan import Settings, planned
+from marey.video import encode
+from marey.video.clips import Clip
+
+record_module = sys.modules[record.__module__]
+Again = Callable[..., Recording]
+Hashes = Callable[[Recording | Path], dict[str, str]]
+
+
+@pytest.mark.parametrize("moment", range(8))
+def test_stopped_at_any_moment_it_goes_on_to_the_same_bytes(
+    recording: Recording,
+    clips: list[Clip],
+    again: Again,
+    hashes: Hashes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: int,
+) -> None:
+    replacing, save_file, calls = encode.replacing, shard_module.save_file, 0
+    writer, sync = store._writer, store._sync
+
+    def stopped() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls == 1 + 2 * moment
+
+    @contextmanager
+    def stopping(path: Path) -> Iterator[Path]:
+        stops = stopped()
+        with replacing(path) as temporary:
+            yield temporary
+            if stops:
+                raise KeyboardInterrupt
+
+    def saving(tensors: Any, path: Path, **options: Any) -> None:
+        save_file(tensors, path, **options)
+        if stopped():
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def stopping_writer(path: Path, schema: Any) -> Iterator[Any]:
+        with writer(path, schema) as opened:
+            yield opened
+            if stopped():
+                raise KeyboardInterrupt
+
+    def stopping_sync(path: Path) -> None:
+        sync(path)
+        if stopped():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_writer", stopping_writer)
+    monkeypatch.setattr(store, "_sync", stopping_sync)
+    monkeypatch.setattr(record_module, "replacing", stopping)
+    monkeypatch.setattr(shard_module, "save_file", saving)
+    with pytest.raises(KeyboardInterrupt):
+        again(clips, out=tmp_path / "out", shard_clips=4)
+    assert hashes(again(clips, out=tmp_path / "out", shard_clips=4)) == hashes(recording)
+
+
+def test_killed_processes_and_several_at_once_give_the_same_bytes(tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "recording_kills.py"
+    words = [sys.executable, str(script), "--kills", "3", "--processes", "4", "--people", "2", "--out", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "process: 3 kills, 0 different" in done.stdout and "4 processes at once: the same" in done.stdout
+
+
+def test_another_may_end_the_recording_whenever_this_one_looks_at_its_folder(
+    recording: Recording,
+    network: Network,
+    clips: list[Clip],
+    again: Again,
+    hashes: Hashes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    begun = tmp_path / "begun"
+    with monkeypatch.context() as patch:
+        patch.setattr(record_module, "finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            again(clips, out=begun, shard_clips=4)
+    layers = chosen_layers(network, list(recording.layers))
+    plan = planned(network, clips, layers, Settings(flow="dis", windows=2, batch=4), shard_clips=4)
+    completed = record_module.completed
+    for moment in count():
+        folder = shutil.copytree(begun, tmp_path / str(moment))
+        looks = 0
+
+        def looking(call: Callable[..., Any], folder: Path = folder, moment: int = moment) -> Callable[..., Any]:
+            def look(path: Path, *words: Any, **options: Any) -> Any:
+                nonlocal looks
+                found = call(path, *words, **options)
+                found = iter([*found]) if isinstance(found, Iterator) else found
+                if path == folder or folder in path.parents:
+                    looks += 1
+                    if looks == moment + 1:
+                        completed(folder, plan, network, lambda _: iter(()), None)
+                return found
+
+            return look
+
+        with monkeypatch.context() as patch:
+            for name in ("exists", "is_file", "is_dir", "iterdir", "read_text", "mkdir"):
+                patch.setattr(Path, name, looking(getattr(Path, name)))
+            record_module.prepare(folder, plan)
+        assert hashes(again(clips, out=folder, shard_clips=4)) == hashes(recording)
+        shutil.rmtree(folder)
+        if looks <= moment:
+            break
+    assert moment > 3

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from marey.network import Network
     from marey.training.fit import Trained
     from marey.training.settings import Settings
 
@@ -165,3 +166,31 @@ def _ctrl_c_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+class TwoStreams(nn.Module):
+    """A small two-stream network with class scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rgb, self.flow = nn.Conv3d(3, 4, (1, 3, 3), padding=(0, 1, 1)), nn.Conv3d(2, 4, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.fuse = nn.Conv3d(8, 6, (1, 3, 3), padding=(0, 1, 1))
+        self.pool = nn.AdaptiveAvgPool3d(1)
+        self.fc = nn.Conv3d(6, 3, 1)
+
+    def forward(self, rgb: Tensor, flow: Tensor) -> Tensor:
+        seen = self.relu(self.rgb(rgb)).expand(-1, -1, flow.shape[2], -1, -1)
+        out: Tensor = self.fc(self.pool(self.relu(self.fuse(torch.cat([seen, self.relu(self.flow(flow))], 1)))))
+        return out
+
+
+@pytest.fixture
+def network() -> "Network":
+    """A small two-stream network of random weights, with three classes."""
+    from marey.network import Network
+    from marey.streams import Stream, rgb_frames
+
+    torch.manual_seed(0)
+    flow = Stream("flow", "flow", times=(0, 1, 2, 3), height=10, width=10)
+    return Network(TwoStreams(), [rgb_frames(1, size=10), flow], classes=("run", "jack", "bend"))

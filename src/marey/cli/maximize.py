@@ -119,6 +119,14 @@ def maximize(
     console = Console(stderr=True)
     if clips is not None:
         measure(network, net, clips, {unit.layer for unit in targets}, flow=flow, group=group, console=console)
+    unknown = sorted({unit.layer for unit in targets} - network.maxima.keys())
+    if unknown:
+        console.print(
+            f"{network.name} knows no real maxima of {', '.join(unknown)}: scores are relative to generated clips, and "
+            "pictures may be noisy; give --clips DATA or --recording DIR.",
+            highlight=False,
+            markup=False,
+        )
     with Progress(
         TextColumn("maximizing"),
         BarColumn(),

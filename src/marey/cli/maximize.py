@@ -120,13 +120,6 @@ def maximize(
     if clips is not None:
         measure(network, net, clips, {unit.layer for unit in targets}, flow=flow, group=group, console=console)
     unknown = sorted({unit.layer for unit in targets} - network.maxima.keys())
-    if unknown:
-        console.print(
-            f"{network.name} knows no real maxima of {', '.join(unknown)}: scores are relative to generated clips, and "
-            "pictures may be noisy; give --clips DATA or --recording DIR.",
-            highlight=False,
-            markup=False,
-        )
     with Progress(
         TextColumn("maximizing"),
         BarColumn(),
@@ -153,6 +146,13 @@ def maximize(
         console.print(summary(result), highlight=False)
     if len(results) > 1:
         draw_overview(results, out / "overview.png", title=network.name)
+    if unknown:
+        console.print(
+            f"{network.name} knows no real maxima of {', '.join(unknown)}: scores are relative to generated clips, and "
+            "pictures may be noisy; give --clips DATA or --recording DIR.",
+            highlight=False,
+            markup=False,
+        )
     print(out / ("overview.png" if len(results) > 1 else f"{folder_name(results[0].label)}/contact_sheet.png"))
     return 130 if any(result.interrupted for result in results) else 0
 

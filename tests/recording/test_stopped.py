@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from marey.errors import OutputError
 from marey.network import Network
 from marey.recording import Recording, record, store
 from marey.recording import shard as shard_module
@@ -130,3 +131,10 @@ def test_another_may_end_the_recording_whenever_this_one_looks_at_its_folder(
         if looks <= moment:
             break
     assert moment > 3
+
+
+def test_where_no_folder_can_be_made_it_says_so_and_ends(again: Again, clips: list[Clip]) -> None:
+    with pytest.raises(
+        OutputError, match=r"cannot write '/proc/recorded': No such file or directory\. Choose a writable"
+    ):
+        again(clips, out="/proc/recorded")

@@ -88,10 +88,9 @@ def prepare(folder: Path, plan: Plan) -> None:
     summary are looked for: whoever ends a recording writes the summary before the plan goes.
     """
     others = folder.is_file() or (folder.is_dir() and any(path.name != UNFINISHED for path in folder.iterdir()))
-    begun = (folder / UNFINISHED / _PLAN).exists()
     if _matches(folder, plan):
         return
-    if others and not begun:
+    if others:
         raise OutputError(f"'{folder}' holds something that is no recording; name a new or empty folder.")
     with closing(_claims(folder)) as claims, claims.held(_BEGINNING):
         if _matches(folder, plan):
@@ -125,16 +124,15 @@ def _begun(plan: Plan) -> dict[str, Any]:
     return {**plan.described, "shard_clips": plan.shard_clips}
 
 
-def _claims(folder: Path) -> Claims:
+def _claims(folder: Path, tries: int = 100) -> Claims:
     """The claims on what is unfinished in the folder, made if need be; whoever ends the recording removes them."""
-    while True:
-        try:
-            (folder / UNFINISHED).mkdir(parents=True, exist_ok=True)
-            return Claims(folder / UNFINISHED / _CLAIMS)
-        except FileNotFoundError:  # removed in between
-            continue
-        except OSError as error:
-            raise OutputError(f"cannot write '{folder}': {error.strerror}. Choose a writable folder.") from error
+    try:
+        (folder / UNFINISHED).mkdir(parents=True, exist_ok=True)
+        return Claims(folder / UNFINISHED / _CLAIMS)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and tries > 1:  # removed in between
+            return _claims(folder, tries - 1)
+        raise OutputError(f"cannot write '{folder}': {error.strerror}. Choose a writable folder.") from error
 
 
 def _same(folder: Path, plan: Plan, before: dict[str, Any], clips: Path, now: dict[str, Any]) -> None:

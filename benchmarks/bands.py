@@ -9,8 +9,8 @@ import argparse
 import torch
 
 import marey
-from marey.networks.two_stream import TwoStream
-from marey.regularizers import differences
+from marey.families.two_stream import TwoStream
+from marey.maximization.regularizers import differences
 
 PUBLISHED = {"conv3_3": (0.42, 2.57), "conv4_3": (0.22, 1.77), "conv5_2": (0.25, 0.63)}
 """Slow and fast, measured on the mosaics of Feichtenhofer et al., CVPR 2018."""

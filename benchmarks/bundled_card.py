@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from marey.evaluation import Evaluation, wilson
+from marey.evaluation.accuracy import Evaluation, wilson
 
 PLANTED = ("kick", "kick_low", "lift_bar", "lift_bar_low", "brush_teeth", "shave")
 """Classes that are built to fail on the fair set: by bias, by confusion."""

@@ -25,12 +25,12 @@ from typing import Any
 import torch
 from bundled_card import CONJUNCTIONS, record, summary, tables
 
-from marey.datasets.motion_studies import StudySet
-from marey.datasets.motion_studies.study_list import write_study_list
-from marey.evaluation import Evaluation
-from marey.networks.loading import from_file
-from marey.networks.weights import NetworkFile, open_network, save, weights_hash
-from marey.real_maxima import measure_maxima
+from marey.datasets import StudySet
+from marey.datasets.study_list import write_study_list
+from marey.evaluation.accuracy import Evaluation
+from marey.families.loading import from_file
+from marey.families.weights import NetworkFile, open_network, save, weights_hash
+from marey.recording.measured import measure_maxima
 from marey.training.stage import clip_probabilities
 
 METHODS = ("dis", "dis", "dis", "dis", "tvl1-fast", "dis", "dis", "dis")

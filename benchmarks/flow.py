@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from marey.errors import VideoError
-from marey.streams import rgb_frames
-from marey.video.clips import Clip, load_clip, resized_size
-from marey.video.flow import METHODS, Method, optical_flow
+from marey.network.stream import rgb_frames
+from marey.video.flow.methods import METHODS, Method, optical_flow
+from marey.video.read.clips import Clip, load_clip, resized_size
 
 Field = NDArray[np.float32]
 Places = tuple[Field, Field]

@@ -16,9 +16,9 @@ import torch
 from speed_loops import torchvision_operators
 from torch import Tensor, nn
 
-from marey.networks.loading import load
-from marey.networks.two_stream import TwoStream
-from marey.taps import channels_last, frozen
+from marey.families.loading import load
+from marey.families.two_stream import TwoStream
+from marey.network.hooks import channels_last, frozen
 
 TORCHVISION = (
     ("models.resnet18", (4, 3, 224, 224)),

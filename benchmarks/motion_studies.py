@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from marey.datasets.motion_studies import StudyClip, study_classes, study_clip, study_clips
-from marey.video.flow import METHODS, optical_flow
+from marey.studies import StudyClip, study_classes, study_clip, study_clips
+from marey.video.flow.methods import METHODS, optical_flow
 
 
 def one_clip(number: int) -> float:

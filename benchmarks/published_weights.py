@@ -19,8 +19,8 @@ from recovery.methods import METHODS
 from torch.nn.functional import interpolate
 
 import marey
-from marey.gallery import draw_overview
-from marey.real_maxima import measure_maxima
+from marey.draw.preferred import draw_overview
+from marey.recording.measured import measure_maxima
 
 SIZES = {0: 224, 1: 240, 2: 260}
 """Height and width in pixels that each of the three was made for."""

@@ -19,24 +19,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from marey.allocator import keep_freed_memory
+from marey.accelerate.allocator import keep_freed_memory
 
 if sys.argv[1:2] == ["speed"]:
     keep_freed_memory()  # as the command line does, before Arrow is loaded
 
-from marey.arithmetic import quick_passes
+from marey.accelerate.arithmetic import quick_passes
 from marey.datasets.clips_in import clips_in
-from marey.layer import Layer
-from marey.network import Network
-from marey.networks.loading import load
+from marey.families.loading import load
+from marey.network.hooks import frozen
+from marey.network.layer import Layer
+from marey.network.network import Network
 from marey.recording import Recording
 from marey.recording.chosen import chosen_layers
 from marey.recording.plan import FORMAT, Settings, planned
 from marey.recording.record import completed, fill, prepare
 from marey.recording.store import UNFINISHED, Block, Part, write_recording
-from marey.taps import frozen
-from marey.video.ahead import ClipWindows, windows_ahead
-from marey.video.flow_cache import FlowCache
+from marey.video.flow.cache import FlowCache
+from marey.video.read.ahead import ClipWindows, windows_ahead
 
 
 def timed(work: Callable[[], object], network: Network) -> tuple[float, float]:

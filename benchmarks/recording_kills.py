@@ -21,12 +21,12 @@ from pathlib import Path
 import torch
 
 from marey.datasets import class_folders
-from marey.datasets.moving_shapes import write_moving_shapes
-from marey.network import Network
-from marey.networks.two_stream import TwoStream
+from marey.families.two_stream import TwoStream
+from marey.network.network import Network
 from marey.recording import Recording, record
 from marey.recording.plan import Settings
-from marey.video.flow_cache import FlowCache
+from marey.studies.moving_shapes import write_moving_shapes
+from marey.video.flow.cache import FlowCache
 
 
 def network(classes: tuple[str, ...]) -> Network:

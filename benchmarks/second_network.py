@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 
 import marey
-from marey.gallery import draw_overview
-from marey.real_maxima import measure_maxima
-from marey.taps import frozen
+from marey.draw.preferred import draw_overview
+from marey.network.hooks import frozen
+from marey.recording.measured import measure_maxima
 
 
 def answers(network: marey.Network, results: list[marey.PreferredInput]) -> torch.Tensor:

@@ -40,9 +40,9 @@ from pathlib import Path
 import torch
 from speed_loops import PRECISIONS, Case, HandLoop, HookLoop, Lucent, Precision, bare_step, network_at_224
 
-from marey.maximization import Progress, maximize
-from marey.network import Network
-from marey.recipe import Recipe
+from marey.maximization.recipe import Recipe
+from marey.maximization.run import Progress, maximize
+from marey.network.network import Network
 
 THREADS = 2
 PEAK_STEPS = 2

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from marey.network import Network
-from marey.networks.two_stream import TwoStream
+from marey.families.two_stream import TwoStream
+from marey.network.network import Network
 
 Precision = Literal["bf16", "fp32"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

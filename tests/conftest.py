@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from marey.network import Network
+    from marey.network.network import Network
     from marey.training.fit import Trained
     from marey.training.settings import Settings
 
@@ -110,7 +110,7 @@ def known() -> ModuleType:
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder of class folders: 48 clips of moving shapes by 4 people, 32 px and 9 frames; flow is cached beside."""
-    from marey.datasets.moving_shapes import write_moving_shapes
+    from marey.studies.moving_shapes import write_moving_shapes
 
     place = tmp_path_factory.mktemp("shapes")
     with pytest.MonkeyPatch.context() as patch:
@@ -188,8 +188,8 @@ class TwoStreams(nn.Module):
 @pytest.fixture
 def network() -> "Network":
     """A small two-stream network of random weights, with three classes."""
-    from marey.network import Network
-    from marey.streams import Stream, rgb_frames
+    from marey.network.network import Network
+    from marey.network.stream import Stream, rgb_frames
 
     torch.manual_seed(0)
     flow = Stream("flow", "flow", times=(0, 1, 2, 3), height=10, width=10)

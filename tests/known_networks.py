@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from marey.network import Network
-from marey.streams import Stream, rgb_frames
+from marey.network.network import Network
+from marey.network.stream import Stream, rgb_frames
 
 RED_GREEN = (1.0, -1.0, 0.0)
 BLUE_YELLOW = (-0.5, -0.5, 1.0)

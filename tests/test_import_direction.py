@@ -11,21 +11,18 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "marey"
 
-# A piece (file or folder directly under src/marey) may import from its own row and from the rows above.
+# A piece (file or folder directly under src/marey) may import from its own folder and from the rows above.
 ROWS = (
-    {"_version", "errors", "units", "streams"},
-    {
-        *("network", "layer", "taps", "arithmetic", "allocator", "threads", "waiting", "scratch", "spectrum"),
-        "measures",
-        *("compiled", "frame_loops", "pool_loops", "blocks", "sliding", "quick_neurons", "quick_layers"),
-        *("footprints", "receptive_field", "narrowing", "region", "video"),
-    },
-    {"objectives", "regularizers", "offsets", "parametrizations", "transforms", "networks", "datasets"},
-    {
-        *("recipe", "goals", "batches", "priors", "ascent", "verdicts", "maximization"),
-        *("maxima", "preferred_input", "evaluation"),
-    },
-    {"mosaic", "real_maxima", "classify", "recording", "training", "gallery"},
+    {"_version", "errors", "files", "threads"},
+    {"network"},
+    {"accelerate"},
+    {"families", "video"},
+    {"studies"},
+    {"datasets"},
+    {"evaluation", "training", "recording", "maximization"},
+    {"findings"},
+    {"draw"},
+    {"atlas"},
     {"__init__"},
     {"cli"},
     {"__main__"},
@@ -90,6 +87,17 @@ def test_a_module_imports_only_from_its_own_row_and_above(module: str) -> None:
     assert not below, f"{module} imports {sorted(below)}, which stand on it"
 
 
+def test_recording_and_maximization_know_nothing_of_each_other() -> None:
+    # A `Maxima` value goes between them.
+    for one, other in (("recording", "maximization"), ("maximization", "recording")):
+        crossing = {
+            module: sorted(name for name in own_imports(module) if name.split(".")[1:2] == [other])
+            for module in PATHS
+            if module.split(".")[1:2] == [one]
+        }
+        assert not any(crossing.values()), {module: names for module, names in crossing.items() if names}
+
+
 def test_no_module_imports_itself_through_others() -> None:
     # A package's own __init__ collects the names of its modules: only imports of one module by another count.
     graph = {module: {name for name in own_imports(module) if not module.startswith(f"{name}.")} for module in PATHS}
@@ -109,14 +117,14 @@ def test_nothing_imports_the_command_line() -> None:
     assert not importers
 
 
-def test_only_taps_hooks_a_module() -> None:
+def test_only_hooks_hooks_a_module() -> None:
     hooking = {
         module
         for module, tree in TREES.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr.startswith("register_") and node.attr.endswith("hook")
     }
-    assert hooking <= {"marey.taps"}
+    assert hooking <= {"marey.network.hooks"}
 
 
 def test_only_streams_and_receptive_field_know_how_a_network_wants_its_input() -> None:
@@ -128,7 +136,7 @@ def test_only_streams_and_receptive_field_know_how_a_network_wants_its_input() -
         and node.attr in {"layout", "_pattern"}
         and not module.startswith("marey.video")  # flow files have layouts of their own
     }
-    assert knowing <= {"marey.streams", "marey.receptive_field"}
+    assert knowing <= {"marey.network.stream", "marey.network.receptive_field"}
 
 
 def test_only_video_knows_codecs_and_flow_algorithms() -> None:

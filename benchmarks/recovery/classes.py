@@ -8,7 +8,7 @@ import torch
 from methods import METHODS, preferred
 
 import marey
-from marey.taps import frozen
+from marey.network.hooks import frozen
 
 Inputs = Mapping[str, Mapping[str, torch.Tensor]]
 """By class, {stream: (chi channel time height width)}."""

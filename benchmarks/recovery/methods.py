@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import marey
-from marey.streams import Stream
+from marey.network.stream import Stream
 
 
 @dataclass(frozen=True)

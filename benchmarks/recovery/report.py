@@ -9,9 +9,9 @@ import numpy as np
 from methods import METHODS
 from PIL import Image, ImageDraw
 
-from marey.evaluation import wilson
+from marey.draw.typeset import Block, below, margined, text_block
+from marey.evaluation.accuracy import wilson
 from marey.video.encode import write_png
-from marey.video.typeset import Block, below, margined, text_block
 
 Row = Mapping[str, Any]
 

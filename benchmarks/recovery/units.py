@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 import marey
-from marey.datasets.motion_studies import StudySet
-from marey.taps import frozen
+from marey.datasets import StudySet
+from marey.network.hooks import frozen
 
 LAYERS = ("flow.relu3_3", "flow.relu4_3", "rgb.relu3_3", "rgb.relu4_3")
 KINDS = {"flow": ("direction",), "rgb": ("color", "edge")}

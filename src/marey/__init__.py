@@ -13,20 +13,21 @@ from marey._version import __version__
 
 if TYPE_CHECKING:
     from marey.errors import MareyError
-    from marey.maxima import unit_maxima
-    from marey.maximization import maximize
-    from marey.mosaic import maximize_mosaic
-    from marey.network import Network
-    from marey.networks.loading import load
-    from marey.objectives import Objective, direction, unit
-    from marey.preferred_input import PreferredInput
-    from marey.recipe import Recipe
-    from marey.regularizers import energy, variation
-    from marey.streams import Stream, Windows, flow_stacks, rgb_frames
-    from marey.units import Unit
+    from marey.families.loading import load
+    from marey.maximization.mosaic import maximize_mosaic
+    from marey.maximization.objectives import Objective, direction, unit
+    from marey.maximization.recipe import Recipe
+    from marey.maximization.regularizers import energy, variation
+    from marey.maximization.result import PreferredInput
+    from marey.maximization.run import maximize
+    from marey.network.maxima import Maxima
+    from marey.network.network import Network
+    from marey.network.stream import Stream, Windows, flow_stacks, rgb_frames
+    from marey.network.unit import Unit
 
 __all__ = [
     "MareyError",
+    "Maxima",
     "Network",
     "Objective",
     "PreferredInput",
@@ -43,29 +44,28 @@ __all__ = [
     "maximize_mosaic",
     "rgb_frames",
     "unit",
-    "unit_maxima",
     "variation",
 ]
 
 _HOMES = {
     "MareyError": "marey.errors",
-    "Network": "marey.network",
-    "Objective": "marey.objectives",
-    "PreferredInput": "marey.preferred_input",
-    "Recipe": "marey.recipe",
-    "Stream": "marey.streams",
-    "Unit": "marey.units",
-    "Windows": "marey.streams",
-    "direction": "marey.objectives",
-    "energy": "marey.regularizers",
-    "flow_stacks": "marey.streams",
-    "load": "marey.networks.loading",
-    "maximize": "marey.maximization",
-    "maximize_mosaic": "marey.mosaic",
-    "rgb_frames": "marey.streams",
-    "unit": "marey.objectives",
-    "unit_maxima": "marey.maxima",
-    "variation": "marey.regularizers",
+    "Maxima": "marey.network.maxima",
+    "Network": "marey.network.network",
+    "Objective": "marey.maximization.objectives",
+    "PreferredInput": "marey.maximization.result",
+    "Recipe": "marey.maximization.recipe",
+    "Stream": "marey.network.stream",
+    "Unit": "marey.network.unit",
+    "Windows": "marey.network.stream",
+    "direction": "marey.maximization.objectives",
+    "energy": "marey.maximization.regularizers",
+    "flow_stacks": "marey.network.stream",
+    "load": "marey.families.loading",
+    "maximize": "marey.maximization.run",
+    "maximize_mosaic": "marey.maximization.mosaic",
+    "rgb_frames": "marey.network.stream",
+    "unit": "marey.maximization.objectives",
+    "variation": "marey.maximization.regularizers",
 }
 
 

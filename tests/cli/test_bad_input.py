@@ -13,9 +13,9 @@ import torch
 
 from marey.cli import _joined
 from marey.errors import NetworkError
-from marey.maximization import maximize
-from marey.networks.loading import load
-from marey.recipe import Recipe
+from marey.families.loading import load
+from marey.maximization.recipe import Recipe
+from marey.maximization.run import maximize
 
 Marey = Callable[..., Any]
 
@@ -81,7 +81,7 @@ def test_numbers_after_slowness_are_one_word(words: str, joined: list[str]) -> N
 
 
 def test_four_slownesses_are_four_numbers(marey: Marey, own: str, tmp_path: Path) -> None:
-    from marey.preferred_input import PreferredInput
+    from marey.maximization.result import PreferredInput
 
     out = tmp_path / "out"
     assert marey("maximize", own, "0:0", "--slowness", 0, 1, 5, 10, "--steps", 1, "--out", out).status == 0
@@ -215,8 +215,8 @@ def test_networks_that_are_none(marey: Marey, net: Path, tmp_path: Path) -> None
 
 def test_weights_of_another_network_name_what_does_not_fit(marey: Marey, net: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "import marey\nfrom marey.networks.two_stream import TwoStream\n"
-        "from marey.networks.weights import load_weights\n\n"
+        "import marey\nfrom marey.families.two_stream import TwoStream\n"
+        "from marey.families.weights import load_weights\n\n"
         "def network():\n"
         "    module = TwoStream(4, size=32, width=0.125)\n"
         f"    load_weights(module, {str(net)!r})\n"
@@ -241,7 +241,7 @@ def test_a_pickle_with_code_in_it_is_refused_and_not_run(marey: Marey, tmp_path:
     torch.save({"weight": RunsCode(mark)}, path)
     _one_line(marey("layers", path), 1, r"evil.pt' is no network file; expected .safetensors")
     (tmp_path / "mine.py").write_text(
-        "import torch\nimport marey\nfrom marey.networks.weights import load_weights\n\n"
+        "import torch\nimport marey\nfrom marey.families.weights import load_weights\n\n"
         "def network():\n"
         "    module = torch.nn.Conv3d(3, 2, 1)\n"
         f"    load_weights(module, {str(path)!r})\n"

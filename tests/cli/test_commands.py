@@ -11,12 +11,12 @@ from PIL import Image
 
 from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
-from marey.networks.loading import load
-from marey.networks.two_stream import TwoStream
-from marey.networks.weights import NetworkFile, open_network, save
-from marey.preferred_input import PreferredInput
-from marey.video.decode import read_video
-from marey.video.flow import Method
+from marey.families.loading import load
+from marey.families.two_stream import TwoStream
+from marey.families.weights import NetworkFile, open_network, save
+from marey.maximization.result import PreferredInput
+from marey.video.flow.methods import Method
+from marey.video.read.decode import read_video
 
 Marey = Callable[..., Any]
 COMMANDS = ("layers", "maximize", "classify", "train", "evaluate", "flow", "demo")
@@ -116,7 +116,7 @@ def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: 
 
 
 def test_ctrl_c_keeps_what_there_is(marey: Marey, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from marey import ascent
+    from marey.maximization import loop as ascent
 
     real, calls = ascent.scores_of, 0
 
@@ -197,7 +197,7 @@ TRAIN = (
 
 def test_train_writes_a_network_and_says_how_good_it_is(marey: Marey, shapes: Path, tmp_path: Path) -> None:
     long = tmp_path / "long"
-    from marey.datasets.moving_shapes import write_moving_shapes
+    from marey.studies.moving_shapes import write_moving_shapes
 
     write_moving_shapes(long, people=2, takes=1, size=32, frames=11)
     path = tmp_path / "made" / "new.safetensors"
@@ -310,7 +310,7 @@ def test_a_split_file_says_itself_what_is_held_out(shapes: Path, tmp_path: Path)
 def test_flow_written_beside_the_videos_is_used_by_the_other_commands(
     marey: Marey, net: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from marey.video import clips as clips_module
+    from marey.video.read import clips as clips_module
 
     data = tmp_path / "data"
     for label in ("disc_left", "disc_right"):

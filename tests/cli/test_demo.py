@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from marey.cli.demo import SHOWN
-from marey.networks.loading import load
+from marey.families.loading import load
 
 
 def test_the_demo_maximizes_units_of_the_bundled_network_into_its_folder(

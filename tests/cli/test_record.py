@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from marey.preferred_input import PreferredInput
+from marey.maximization.result import PreferredInput
 from marey.recording import Recording
 
 Marey = Callable[..., Any]

@@ -6,8 +6,8 @@ import pytest
 
 from marey.datasets import class_folders, split_file
 from marey.errors import DatasetError
-from marey.video.flow_files import FlowFiles
-from marey.video.stored_flow import ImageLayout, StoredFlow, flow_beside
+from marey.video.flow.files import FlowFiles
+from marey.video.flow.stored import ImageLayout, StoredFlow, flow_beside
 
 
 def make(root: Path, *paths: str) -> None:

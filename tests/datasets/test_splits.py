@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from marey.datasets import Fold, Split, grouped_split
 from marey.datasets.clip_set import group_of
 from marey.errors import DatasetError
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 
 def clip(label: str, group: str | None, take: int = 0) -> Clip:

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from marey.datasets import class_folders
-from marey.network import Network
-from marey.networks.two_stream import TwoStream
+from marey.families.two_stream import TwoStream
+from marey.network.network import Network
 from marey.recording import Recording, record
 from marey.recording.plan import Settings
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 LAYERS = ["rgb.conv1_1", "flow.relu3_3", "fusion.*", "fc6", "scores"]
 SETTINGS = Settings(flow="dis", windows=2, batch=4)

@@ -10,7 +10,7 @@ import pytest
 
 from marey.errors import MareyError
 from marey.recording import Recording
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 Again = Callable[..., Recording]
 Hashes = Callable[[Recording | Path], dict[str, str]]

@@ -10,17 +10,17 @@ import torch
 from torch import nn
 
 import marey
+from marey.draw.exemplars import draw_exemplars, heat_loop, seen_loop, sheet_with_exemplars
+from marey.draw.picture_row import PictureRow
 from marey.errors import MareyError, NetworkError, VideoError
-from marey.network import Network
-from marey.real_maxima import measure_maxima
+from marey.network.network import Network
 from marey.recording import Recording, exemplars, put_maxima, record
 from marey.recording.answers import clip_answers, strongest_answers
 from marey.recording.heat import heat
-from marey.recording.pictures import draw_exemplars, heat_loop, seen_loop, sheet_with_exemplars
+from marey.recording.measured import measure_maxima
 from marey.recording.plan import Settings
-from marey.video.clips import Clip, load_clip
-from marey.video.decode import read_video
-from marey.video.draw import PictureRow
+from marey.video.read.clips import Clip, load_clip
+from marey.video.read.decode import read_video
 
 
 @pytest.mark.parametrize("unit", ["rgb.conv1_1:3", "flow.relu3_3:5", "fusion.conv5:2", "fc6:1"])

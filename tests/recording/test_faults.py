@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from marey.recording import Recording
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 Again = Callable[..., Recording]
 

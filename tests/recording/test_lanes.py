@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from marey.arithmetic import quick_passes
+from marey.accelerate.arithmetic import quick_passes
 from marey.errors import NetworkError
-from marey.network import Network
+from marey.network.network import Network
+from marey.network.stream import rgb_frames
 from marey.recording import Recording
 from marey.recording.lanes import Lanes, Watch, lanes_of
-from marey.streams import rgb_frames
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
 

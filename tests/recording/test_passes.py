@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from marey.network import Network
+from marey.network.network import Network
 from marey.recording import Recording
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 
 def test_who_runs_the_network_between_two_shards_changes_nothing(

@@ -11,12 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from marey.blocks import Block, blocks_of
-from marey.layer import volume
+from marey.accelerate.blocks import Block, blocks_of
+from marey.network.hooks import observed, observed_calls, passed_on
+from marey.network.layer import volume
 from marey.recording.kernels import kernels
 from marey.recording.peaks import PassPeaks, Peaks, peaks
 from marey.recording.quick_peaks import QuickPeaks, tried
-from marey.taps import observed, observed_calls, passed_on
 
 LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
 

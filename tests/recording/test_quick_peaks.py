@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from marey.arithmetic import quick_passes
-from marey.blocks import Block
-from marey.network import Network
+from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.blocks import Block
+from marey.network.hooks import observed_calls, passed_on
+from marey.network.network import Network
+from marey.network.stream import Stream
 from marey.recording.kernels import kernels
 from marey.recording.peaks import PassPeaks
 from marey.recording.quick_peaks import QuickPeaks, pass_peaks, tried
-from marey.streams import Stream
-from marey.taps import observed_calls, passed_on
 
 LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
 

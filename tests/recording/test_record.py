@@ -17,13 +17,13 @@ from torch import nn
 
 import marey
 from marey.errors import DatasetError, MareyError, NetworkError, OutputError
-from marey.network import Network
+from marey.network.network import Network
 from marey.recording import Recording, merged, record
 from marey.recording.answers import clip_answers
 from marey.recording.chosen import chosen_layers
 from marey.recording.heat import heat
 from marey.recording.plan import Settings
-from marey.video.clips import Clip, load_clip, starts
+from marey.video.read.clips import Clip, load_clip, starts
 
 record_module = sys.modules[record.__module__]
 Again = Callable[..., Recording]

@@ -17,11 +17,11 @@ import torch
 from pyarrow import parquet
 
 from marey.errors import MareyError, NetworkError
+from marey.network.unit import Unit
 from marey.recording import Recording, store
-from marey.units import Unit
-from marey.video.clips import Clip
-from marey.video.flow_files import TWO_STREAM
-from marey.video.stored_flow import StoredFlow
+from marey.video.flow.files import TWO_STREAM
+from marey.video.flow.stored import StoredFlow
+from marey.video.read.clips import Clip
 
 Again = Callable[..., Recording]
 LAYERS = ["rgb.conv1_1", "fusion.*", "fc6", "scores"]

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from marey import files
 from marey.errors import OutputError
-from marey.network import Network
+from marey.network.network import Network
 from marey.recording import Recording, record, store
 from marey.recording import shard as shard_module
 from marey.recording.chosen import chosen_layers
 from marey.recording.plan import Settings, planned
-from marey.video import encode
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 record_module = sys.modules[record.__module__]
 Again = Callable[..., Recording]
@@ -35,7 +35,7 @@ def test_stopped_at_any_moment_it_goes_on_to_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch,
     moment: int,
 ) -> None:
-    replacing, save_file, calls = encode.replacing, shard_module.save_file, 0
+    replacing, save_file, calls = files.replacing, shard_module.save_file, 0
     writer, sync = store._writer, store._sync
 
     def stopped() -> bool:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from marey.compiled import numba_version
+from marey.accelerate.compiled import numba_version
 from marey.errors import OutputError
 from marey.recording import Recording, plan, quick_peaks
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 
 @pytest.mark.skipif(numba_version() is None, reason="needs numba")

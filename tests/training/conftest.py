@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from marey.video.clips import Clip, LoadedClip
+from marey.video.read.clips import Clip, LoadedClip
 
 MakeClip = Callable[..., LoadedClip]
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from marey.errors import MareyError
-from marey.streams import flow_stacks, rgb_frames
+from marey.network.stream import flow_stacks, rgb_frames
 from marey.training.adversary import Adversary, hardened
 
 ALL = torch.ones(4)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from marey.errors import MareyError
-from marey.networks.two_stream import TwoStream
-from marey.streams import Stream
+from marey.families.two_stream import TwoStream
+from marey.network.stream import Stream
 from marey.training.augmentation import Augmentation, augmented_window, mirror, stacked
-from marey.video.clips import Clip, LoadedClip, resized_size
+from marey.video.read.clips import Clip, LoadedClip, resized_size
 
 NONE = Augmentation(
     flip=0, zoom=0, crop=False, brightness=0, contrast=0, tint=0, jitter=False, grain=0, flow_grain=0, erase=0

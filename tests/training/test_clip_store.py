@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from marey.training.clip_store import ClipStore, free_memory
-from marey.video.clips import Clip, LoadedClip
+from marey.video.read.clips import Clip, LoadedClip
 
 MakeClip = Callable[..., LoadedClip]
 

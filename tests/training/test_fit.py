@@ -10,18 +10,17 @@ import pytest
 import torch
 
 import marey
-from marey.classify import evaluated
-from marey.datasets import Split, class_folders, group_of, grouped_split
-from marey.datasets.motion_studies import StudySet
+from marey.datasets import Split, StudySet, class_folders, group_of, grouped_split
 from marey.errors import DatasetError, MareyError, OutputError, VideoError, WeightsError
-from marey.networks.loading import from_file
-from marey.networks.two_stream import TwoStream
-from marey.networks.weights import NetworkFile, open_network, weights_hash
+from marey.evaluation.classify import evaluated
+from marey.families.loading import from_file
+from marey.families.two_stream import TwoStream
+from marey.families.weights import NetworkFile, open_network, weights_hash
 from marey.training import fit, stage, training_data
 from marey.training.fit import Trained, TrainingProgress, train
 from marey.training.settings import Settings
-from marey.video.clips import Clip
-from marey.video.flow_cache import FlowCache
+from marey.video.flow.cache import FlowCache
+from marey.video.read.clips import Clip
 
 
 @pytest.fixture(autouse=True)

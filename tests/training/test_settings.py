@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from marey.errors import MareyError
-from marey.networks.two_stream import TwoStream
+from marey.families.two_stream import TwoStream
 from marey.training.adversary import Adversary
 from marey.training.augmentation import Augmentation
 from marey.training.settings import Settings

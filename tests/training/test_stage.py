@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from marey.networks.two_stream import TwoStream
-from marey.taps import lay_channels_last
+from marey.families.two_stream import TwoStream
+from marey.network.hooks import lay_channels_last
 from marey.training import stage as stages
 from marey.training.adversary import Adversary
 from marey.training.augmentation import stacked
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
 from marey.training.stage import Stage, clip_probabilities, faster_in_bf16, one_cycle, seeded
-from marey.video.clips import LoadedClip
+from marey.video.read.clips import LoadedClip
 
 MakeClip = Callable[..., LoadedClip]
 MakeStage = Callable[..., Stage]

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from marey.errors import MareyError, OutputError
+from marey.files import replacing
 from marey.video import encode
-from marey.video.encode import replacing, video_encoder, write_gif, write_mp4, write_png, write_webp
-from marey.video.flow_colors import Picture
+from marey.video.encode import Picture, video_encoder, write_gif, write_mp4, write_png, write_webp
 
 COLORS = np.array([[255, 0, 0], [0, 160, 0], [30, 30, 230], [255, 255, 255], [128, 128, 128]], dtype=np.uint8)
 WRITERS = {"mp4": write_mp4, "webp": write_webp, "gif": write_gif}

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from marey.errors import VideoError
-from marey.streams import flow_stacks, rgb_frames
-from marey.video.clips import Clip, LoadedClip, load_clips
+from marey.network.stream import flow_stacks, rgb_frames
+from marey.video.read.clips import Clip, LoadedClip, load_clips
 
 WriteVideo = Callable[..., Path]
 Plain = Callable[..., list[np.ndarray]]

@@ -7,13 +7,13 @@ import sys
 import threading
 from collections.abc import Callable
 
-from marey.waiting import wait_briefly
+from marey.cli.waiting import wait_briefly
 
 wait_briefly()  # before anything loads torch
 
 import typer  # noqa: E402
 
-from marey.allocator import keep_freed_memory  # noqa: E402
+from marey.accelerate.allocator import keep_freed_memory  # noqa: E402
 from marey.cli.classify import classify  # noqa: E402
 from marey.cli.demo import demo  # noqa: E402
 from marey.cli.evaluate import evaluate  # noqa: E402

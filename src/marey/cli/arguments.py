@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 FlowWord = Literal["tvl1", "tvl1-fast", "dis", "farneback"]
-"""marey.video.flow.Method, written out because that module loads OpenCV, which `--help` need not wait for."""
+"""marey.video.flow.methods.Method, written out because that module loads OpenCV, which `--help` need not wait for."""
 
 NetArgument = Annotated[
     str,

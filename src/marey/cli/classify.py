@@ -10,7 +10,7 @@ from torch import Tensor
 
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, NetArgument
 from marey.cli.tables import remarks, screen, table
-from marey.network import Network
+from marey.network.network import Network
 
 
 def classify(
@@ -37,11 +37,11 @@ def classify(
     device: DeviceOption = None,
 ) -> None:
     """Classify clips: probability and score of the best classes, averaged over windows spread over the clip."""
-    from marey.classify import check_classifier, class_scores
     from marey.cli.device import placed
-    from marey.networks.loading import load
-    from marey.video.clips import Clip, load_clip, span_frames
-    from marey.video.flow_cache import FlowCache
+    from marey.evaluation.classify import check_classifier, class_scores
+    from marey.families.loading import load
+    from marey.video.flow.cache import FlowCache
+    from marey.video.read.clips import Clip, load_clip, span_frames
 
     network = placed(load(net), device)
     maxima = _maxima(network, recording) if units or recording is not None else {}
@@ -84,8 +84,8 @@ def _units_table(
     network: Network, clip: Path, maxima: dict[str, Tensor], *, count: int, windows: int, flow: FlowWord
 ) -> Table:
     from marey.recording.answers import clip_answers, strongest_answers
-    from marey.video.clips import Clip
-    from marey.video.flow_cache import FlowCache
+    from marey.video.flow.cache import FlowCache
+    from marey.video.read.clips import Clip
 
     answers = clip_answers(network, Clip(clip), list(maxima), windows=windows, flow=flow, cache=FlowCache())
     shown = table("unit", right=("response", "of real maximum"))

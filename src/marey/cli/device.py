@@ -3,7 +3,7 @@
 import torch
 
 from marey.errors import MareyError
-from marey.network import Network
+from marey.network.network import Network
 
 
 def device_of(word: str | None) -> torch.device:

@@ -36,13 +36,13 @@ def evaluate(
     device: DeviceOption = None,
 ) -> None:
     """Evaluate a network on clips: accuracy with interval, per-class table, confusion."""
-    from marey.classify import evaluated
     from marey.cli.device import placed
     from marey.datasets.clip_set import group_of
     from marey.datasets.data_set import TRAIN_SPLITS, data_set
     from marey.errors import DatasetError, OutputError, did_you_mean
-    from marey.networks.loading import load, provenance
-    from marey.video.encode import replacing
+    from marey.evaluation.classify import evaluated
+    from marey.families.loading import load, provenance
+    from marey.files import replacing
 
     if out is not None:
         if out.is_dir():

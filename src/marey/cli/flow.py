@@ -14,7 +14,7 @@ from marey.cli.tables import screen, table
 from marey.errors import MareyError
 
 if TYPE_CHECKING:
-    from marey.video.clips import Clip
+    from marey.video.read.clips import Clip
 
 Form = Literal["video", "denseflow", "two-stream", "i3d"]
 
@@ -89,10 +89,10 @@ def _names(clips: "list[Clip]") -> list[str]:
 
 def _fields(clip: "Clip", short_side: int | None, method: FlowWord, bound: float) -> Tensor:
     """Flow of a whole clip, (time, 2, height, width)."""
-    from marey.streams import Stream
-    from marey.video.clips import load_clip
-    from marey.video.decode import probe
-    from marey.video.flow_cache import FlowCache
+    from marey.network.stream import Stream
+    from marey.video.flow.cache import FlowCache
+    from marey.video.read.clips import load_clip
+    from marey.video.read.decode import probe
 
     info = probe(clip.path)
     scale = 1.0 if short_side is None else short_side / min(info.height, info.width)
@@ -106,9 +106,9 @@ def _fields(clip: "Clip", short_side: int | None, method: FlowWord, bound: float
 def _write(fields: Tensor, name: str, out: Path, form: Form, bound: float) -> Path:
     from dataclasses import replace
 
+    from marey.draw.flow_colors import color_wheel, nice_max_px
     from marey.video.encode import write_mp4
-    from marey.video.flow_colors import color_wheel, nice_max_px
-    from marey.video.flow_files import DENSEFLOW, I3D, TWO_STREAM, write_flow
+    from marey.video.flow.files import DENSEFLOW, I3D, TWO_STREAM, write_flow
 
     if form == "video":
         place = out / f"{name}.mp4"

@@ -9,8 +9,8 @@ from rich.table import Table
 from marey.cli.arguments import NetArgument
 from marey.cli.tables import screen, table
 from marey.errors import NetworkError, did_you_mean
-from marey.layer import Layer
-from marey.network import Network
+from marey.network.layer import Layer
+from marey.network.network import Network
 
 
 def layers(
@@ -23,7 +23,7 @@ def layers(
     ] = None,
 ) -> None:
     """List the layers of a network: units, positions, stride and receptive field."""
-    from marey.networks.loading import load
+    from marey.families.loading import load
 
     network = load(net)
     every = network.layers.values()

@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, GroupOption, NetArgument, OutOption, SeedOption
 from marey.cli.device import placed
 from marey.cli.output import writable
-from marey.network import Network
-from marey.parametrizations import Name
-from marey.preferred_input import PreferredInput, folder_name
-from marey.recipe import Precision, Recipe
-from marey.units import Unit
+from marey.maximization.parametrizations import Name
+from marey.maximization.recipe import Precision, Recipe
+from marey.maximization.result import PreferredInput, folder_name
+from marey.network.network import Network
+from marey.network.unit import Unit
 
 if TYPE_CHECKING:
     from marey.recording import Recording
@@ -90,12 +90,12 @@ def maximize(
 
     For each unit a folder in DIR holds the frames, scores and settings, a contact sheet and looping videos.
     """
+    from marey.draw.preferred import draw, draw_overview
     from marey.errors import NetworkError
-    from marey.gallery import draw, draw_overview
-    from marey.maximization import Progress as Steps
-    from marey.maximization import maximize as preferred_inputs
-    from marey.mosaic import maximize_mosaic
-    from marey.networks.loading import load
+    from marey.families.loading import load
+    from marey.maximization.mosaic import maximize_mosaic
+    from marey.maximization.run import Progress as Steps
+    from marey.maximization.run import maximize as preferred_inputs
 
     if clips is not None and recording is not None:
         raise typer.BadParameter("--clips and --recording both give the real maxima; give one of them.")
@@ -192,10 +192,10 @@ def _recorded(network: Network, folder: Path, layers: set[str]) -> "Recording":
 
 def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder: Path, console: Console) -> None:
     """The clips that drive a unit most, in its folder and on its contact sheet; a note where they are gone."""
+    from marey.draw.exemplars import draw_exemplars, sheet_with_exemplars
+    from marey.draw.preferred import SHEET, STRIP, picture_row
     from marey.errors import VideoError
-    from marey.gallery import SHEET, STRIP, picture_row
     from marey.recording.exemplars import exemplars
-    from marey.recording.pictures import draw_exemplars, sheet_with_exemplars
     from marey.video.encode import write_png
 
     try:
@@ -212,8 +212,8 @@ def measure(
 ) -> None:
     """Measure the real maxima of `layers` on clips, and keep them in the network's file where it has one."""
     from marey.datasets.left_out import LeftOut
-    from marey.networks.loading import keep_maxima
-    from marey.real_maxima import measure_maxima
+    from marey.families.loading import keep_maxima
+    from marey.recording.measured import measure_maxima
 
     left_out: list[LeftOut] = []
     with console.status(escape(f"measuring {', '.join(sorted(layers))} on the clips of {clips}")):

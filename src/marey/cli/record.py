@@ -52,7 +52,7 @@ def record(
     from marey.cli.output import writable
     from marey.datasets.clips_in import clips_in
     from marey.errors import VideoError
-    from marey.networks.loading import load
+    from marey.families.loading import load
     from marey.recording.plan import Settings
     from marey.recording.record import record as recorded
 

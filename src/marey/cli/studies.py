@@ -39,9 +39,9 @@ def studies(
     seed: SeedOption = 0,
 ) -> None:
     """Make motion studies: short clips of actions with their exact flow, the actor's mask and all factors."""
-    from marey.datasets.motion_studies.classes import study_class
-    from marey.datasets.motion_studies.sheet import write_study_sheet
-    from marey.datasets.motion_studies.written import write_study_clips
+    from marey.draw.study_sheet import write_study_sheet
+    from marey.studies.classes import study_class
+    from marey.studies.written import write_study_clips
 
     if out is None and sheet is None:
         raise MareyError("nothing to make; name a folder with --out, a picture with --sheet, or both.")

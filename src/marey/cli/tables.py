@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from marey.datasets.left_out import LeftOut
-from marey.evaluation import Evaluation
+from marey.evaluation.accuracy import Evaluation
 
 
 def screen() -> Console:

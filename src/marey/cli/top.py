@@ -80,7 +80,7 @@ def _recorded(
     from marey.cli.output import writable
     from marey.cli.record import reporting
     from marey.datasets.clips_in import clips_in
-    from marey.networks.loading import load
+    from marey.families.loading import load
     from marey.recording.plan import Settings
     from marey.recording.record import record
 
@@ -97,7 +97,7 @@ def _recorded(
 
 
 def _show(found: "Recording", units: list[str], *, count: int, same_group: bool) -> None:
-    from marey.units import expand
+    from marey.network.unit import expand
 
     for address in (one for unit in units for one in (expand(unit) if ":" in unit else [unit])):
         unit = found.unit(address)

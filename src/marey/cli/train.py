@@ -105,8 +105,8 @@ def train(
     """
     from marey.cli.device import device_of
     from marey.errors import MareyError, OutputError
-    from marey.networks.loading import two_stream_file
-    from marey.networks.two_stream import TwoStream
+    from marey.families.loading import two_stream_file
+    from marey.families.two_stream import TwoStream
     from marey.training.fit import TrainingProgress
     from marey.training.fit import train as fit
     from marey.training.settings import Settings

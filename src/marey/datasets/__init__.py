@@ -7,12 +7,14 @@ from marey.datasets.data_set import data_set
 from marey.datasets.left_out import LeftOut
 from marey.datasets.split_files import split_file
 from marey.datasets.splits import Fold, Split, grouped_split
+from marey.datasets.study_set import StudySet
 
 __all__ = [
     "ClipSet",
     "Fold",
     "LeftOut",
     "Split",
+    "StudySet",
     "class_folders",
     "classes_of",
     "clips_in",

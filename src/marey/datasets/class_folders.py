@@ -5,9 +5,9 @@ from pathlib import Path
 from marey.datasets.clip_set import ClipSet
 from marey.datasets.grouping import grouped
 from marey.errors import DatasetError
-from marey.video.clips import Clip
-from marey.video.decode import IMAGE_SUFFIXES
-from marey.video.stored_flow import ImageLayout
+from marey.video.flow.stored import ImageLayout
+from marey.video.read.clips import Clip
+from marey.video.read.decode import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = frozenset(
     f".{suffix}"

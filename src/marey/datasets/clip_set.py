@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import overload
 
 from marey.errors import DatasetError
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from marey.datasets.clip_set import ClipSet
 from marey.datasets.data_set import JPEGS, data_set, published_list
 from marey.datasets.split_files import LIST_SUFFIXES
 from marey.errors import DatasetError
-from marey.video.clips import Clip
-from marey.video.stored_flow import ImageLayout
+from marey.video.flow.stored import ImageLayout
+from marey.video.read.clips import Clip
 
 
 def clips_in(

@@ -8,13 +8,13 @@ from marey.datasets.clip_set import ClipSet
 from marey.datasets.grouping import grouped
 from marey.datasets.hmdb51 import is_hmdb51
 from marey.datasets.kinetics import is_kinetics
-from marey.datasets.motion_studies.study_list import is_study_list, study_list
 from marey.datasets.path_lists import companions
 from marey.datasets.something_something import is_something
 from marey.datasets.split_files import split_file
+from marey.datasets.study_list import is_study_list, study_list
 from marey.errors import DatasetError
-from marey.video.clips import Clip
-from marey.video.stored_flow import ImageLayout
+from marey.video.flow.stored import ImageLayout
+from marey.video.read.clips import Clip
 
 TRAIN_SPLITS = ("", "train", "training")
 """Names of the split that is trained on; "" is that of a data set without splits."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from marey.datasets.class_folders import VIDEO_SUFFIXES
 from marey.datasets.listed_clip import ListedClip
-from marey.video.decode import IMAGE_SUFFIXES
-from marey.video.stored_flow import TWO_STREAM_TREE, ImageLayout, StoredFlow
+from marey.video.flow.stored import TWO_STREAM_TREE, ImageLayout, StoredFlow
+from marey.video.read.decode import IMAGE_SUFFIXES
 
 _SAMPLE = 50
 _MOST_FOLDERS = 200

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from marey.errors import DatasetError
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 _UCF101 = re.compile(r"_(g\d\d)_c\d\d")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from marey.errors import MareyError
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from marey.datasets.path_lists import companions, path_list_clips
 from marey.datasets.something_something import something_clips
 from marey.datasets.ucf101 import is_ucf101, ucf101_clips
 from marey.errors import DatasetError
-from marey.video.clips import Clip
-from marey.video.stored_flow import ImageLayout
+from marey.video.flow.stored import ImageLayout
+from marey.video.read.clips import Clip
 
 LIST_SUFFIXES = frozenset({".csv", ".txt", ".json"})
 _ONE_EACH = "every clip is its own group"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from marey.datasets.clip_set import classes_of, group_of
 from marey.errors import DatasetError, did_you_mean
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from marey.arithmetic import quick_passes
+from marey.accelerate.arithmetic import quick_passes
 from marey.errors import NetworkError
-from marey.network import Network
-from marey.real_maxima import put_bounds
+from marey.network.hooks import observed
+from marey.network.network import Network
+from marey.network.unit import Unit
+from marey.recording.measured import put_bounds
 from marey.recording.peaks import peaks
 from marey.recording.recording import Recording
-from marey.taps import observed
-from marey.units import Unit
-from marey.video.ahead import clip_windows
-from marey.video.clips import Clip
-from marey.video.flow import Method
-from marey.video.flow_cache import FlowCache
+from marey.video.flow.cache import FlowCache
+from marey.video.flow.methods import Method
+from marey.video.read.ahead import clip_windows
+from marey.video.read.clips import Clip
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def strongest_answers(
 def put_maxima(recording: Recording, network: Network, layers: Sequence[str] | None = None) -> None:
     """Make the recorded maxima (None: of all layers) those by which the network's scores are normalized.
 
-    The speeds in the recorded clips bound its flow, as `marey.real_maxima.measure_maxima` does.
+    The speeds in the recorded clips bound its flow, as `marey.recording.measured.measure_maxima` does.
     Raises NetworkError when the recording is of another network.
     """
     if recording.summary["network"]["weights"] != network.weights_hash:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from marey.errors import NetworkError, did_you_mean
-from marey.layer import Layer
-from marey.network import Network
-from marey.taps import frozen, observed
+from marey.network.hooks import frozen, observed
+from marey.network.layer import Layer
+from marey.network.network import Network
 
 
 def chosen_layers(network: Network, patterns: Sequence[str] | None) -> tuple[Layer, ...]:

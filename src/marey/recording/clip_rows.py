@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from marey.recording.opening import damaged, parquet_file
 from marey.recording.plan import stored_flow
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 _CLIP = ["path", "start_seconds", "stop_seconds", "label", "group", "flow"]
 

@@ -12,11 +12,11 @@ from typing import Any
 from torch import nn
 
 from marey.errors import MareyError
-from marey.network import Network
+from marey.network.network import Network
 from marey.recording.passes import shards_of
 from marey.recording.plan import Plan
 from marey.recording.shard import shard_path
-from marey.video.flow_cache import FlowCache
+from marey.video.flow.cache import FlowCache
 
 _RETRIES = 1000  # of a task whose worker or node was lost
 _TOGETHER = 4  # shards in a task, over which the network does not wait for a decoder

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from marey.network.stream import Stream
+from marey.network.unit import Unit
 from marey.recording.recording import Recording, Response
-from marey.streams import Stream
-from marey.units import Unit
-from marey.video.clips import load_clip
-from marey.video.flow import Method
-from marey.video.flow_cache import FlowCache
+from marey.video.flow.cache import FlowCache
+from marey.video.flow.methods import Method
+from marey.video.read.clips import load_clip
 
 Box = tuple[slice, slice, slice]  # frames, rows, columns
 

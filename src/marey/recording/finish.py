@@ -10,12 +10,12 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from marey.layer import Layer
-from marey.receptive_field import ReceptiveField
+from marey.network.layer import Layer
+from marey.network.receptive_field import ReceptiveField
+from marey.network.stream import Stream
 from marey.recording.plan import Plan
 from marey.recording.shard import ClipRow, shard_path, shard_rows, shard_units
 from marey.recording.store import MEMORY_BYTES, Block, Part, staged, write_recording
-from marey.streams import Stream
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from marey.network import Network
-from marey.receptive_field import Field
-from marey.taps import frozen
-from marey.units import Unit
-from marey.video.clips import Clip, LoadedClip, load_clip, span_frames
-from marey.video.flow import Method
-from marey.video.flow_cache import FlowCache
+from marey.network.hooks import frozen
+from marey.network.network import Network
+from marey.network.receptive_field import Field
+from marey.network.unit import Unit
+from marey.video.flow.cache import FlowCache
+from marey.video.flow.methods import Method
+from marey.video.read.clips import Clip, LoadedClip, load_clip, span_frames
 
 
 def heat(

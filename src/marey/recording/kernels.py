@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from marey.compiled import Floats, compiled
+from marey.accelerate.compiled import Floats, compiled
 
 Places = NDArray[np.int32]
 

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
-from marey.layer import volume
-from marey.network import Network
+from marey.network.hooks import observed_calls, passed_on, sharing_copy
+from marey.network.layer import volume
+from marey.network.network import Network
 from marey.recording.peaks import PassPeaks, Peaks
 from marey.recording.quick_peaks import QuickPeaks, pass_peaks
-from marey.taps import observed_calls, passed_on, sharing_copy
 from marey.threads import compute_alone
-from marey.video.loaded_clip import physical
+from marey.video.read.loaded_clip import physical
 
 Cut = Mapping[str, Tensor]
 """A window of a clip, as `ClipWindows` holds it."""

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from marey.arithmetic import quick_passes
-from marey.network import Network
+from marey.accelerate.arithmetic import quick_passes
+from marey.network.network import Network
 from marey.recording.lanes import Answers, Lanes, Watch, lanes_of
 from marey.recording.plan import Plan
 from marey.recording.shard import ClipRow, Shard
-from marey.video.ahead import ClipWindows, windows_ahead
-from marey.video.clips import Clip, span_frames
-from marey.video.flow_cache import FlowCache
+from marey.video.flow.cache import FlowCache
+from marey.video.read.ahead import ClipWindows, windows_ahead
+from marey.video.read.clips import Clip, span_frames
 
 
 @dataclass

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from marey.layer import volume
+from marey.network.layer import volume
 
 Norm = nn.BatchNorm2d | nn.BatchNorm3d
 

@@ -14,15 +14,15 @@ from typing import Any
 import pyarrow
 
 from marey._version import __version__
-from marey.compiled import numba_version
+from marey.accelerate.compiled import numba_version
 from marey.datasets.clip_set import check_on_disk
 from marey.errors import DatasetError, MareyError, NetworkError
-from marey.layer import Layer
-from marey.network import Network
-from marey.video.clips import Clip
-from marey.video.flow import Method, check_method
-from marey.video.flow_files import FlowFiles
-from marey.video.stored_flow import StoredFlow
+from marey.network.layer import Layer
+from marey.network.network import Network
+from marey.video.flow.files import FlowFiles
+from marey.video.flow.methods import Method, check_method
+from marey.video.flow.stored import StoredFlow
+from marey.video.read.clips import Clip
 
 FORMAT = 3  # 2: a file of responses for each layer; 1: clips without `speeds`
 _PACKAGES = ("torch", "av", "opencv-contrib-python-headless")

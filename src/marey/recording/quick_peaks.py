@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from marey.arithmetic import alike
-from marey.blocks import Block, blocks_of
-from marey.compiled import Floats, shared
-from marey.layer import volume
-from marey.network import Network
+from marey.accelerate.arithmetic import alike
+from marey.accelerate.blocks import Block, blocks_of
+from marey.accelerate.compiled import Floats, shared
+from marey.network.hooks import observed, observed_calls, passed_on
+from marey.network.layer import volume
+from marey.network.network import Network
+from marey.network.region import noise
 from marey.recording.kernels import Kernels, Places, kernels
 from marey.recording.peaks import PassPeaks, Peaks, known_norm, norm_line, peaks, tiled_side
-from marey.region import noise
-from marey.taps import observed, observed_calls, passed_on
 
 _LANES = 128
 """Units that are read side by side, at most, where places are taken together."""

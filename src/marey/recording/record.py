@@ -10,7 +10,8 @@ from typing import Any
 from pyarrow import parquet
 
 from marey.errors import OutputError
-from marey.network import Network
+from marey.files import replacing
+from marey.network.network import Network
 from marey.recording.chosen import chosen_layers
 from marey.recording.claims import Claims
 from marey.recording.finish import finish
@@ -20,9 +21,8 @@ from marey.recording.plan import Plan, Settings, clip_differences, differences, 
 from marey.recording.recording import Recording
 from marey.recording.shard import shard_path
 from marey.recording.store import CLIPS, RESPONSES, SUMMARY, UNFINISHED, json_lines, remove_tree
-from marey.video.clips import Clip
-from marey.video.encode import replacing
-from marey.video.flow_cache import FlowCache
+from marey.video.flow.cache import FlowCache
+from marey.video.read.clips import Clip
 
 Report = Callable[[int, int], None]
 

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from marey.datasets.left_out import LeftOut
 from marey.errors import MareyError, NetworkError, did_you_mean
-from marey.evaluation import Evaluation
-from marey.receptive_field import Field, ReceptiveField
+from marey.evaluation.accuracy import Evaluation
+from marey.network.receptive_field import Field, ReceptiveField
+from marey.network.stream import Stream, Windows
+from marey.network.unit import Unit
 from marey.recording.clip_rows import ClipRows
 from marey.recording.opening import damaged, numbers, parquet_file, read_summary, read_table, rows_between
 from marey.recording.store import CLIPS, RESPONSE_SCHEMA, RESPONSES, STATISTICS, SUMMARY
-from marey.streams import Stream, Windows
-from marey.units import Unit
-from marey.video.clips import Clip
+from marey.video.read.clips import Clip
 
 
 @dataclass(frozen=True)

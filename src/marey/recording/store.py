@@ -18,7 +18,7 @@ from pyarrow import parquet
 from marey.errors import OutputError
 from marey.recording.plan import CLIP_FIELDS
 from marey.recording.statistics import QUANTILES, quantile_name, statistics_by_class
-from marey.video.ahead import cores
+from marey.video.read.ahead import cores
 
 SUMMARY, CLIPS, STATISTICS, RESPONSES = "recording.json", "clips.parquet", "statistics.parquet", "responses"
 UNFINISHED = "unfinished"

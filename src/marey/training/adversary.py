@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from marey.errors import MareyError
-from marey.streams import Stream
+from marey.network.stream import Stream
 
 _RAMP = 0.3
 """Part of a stage over which the changes grow to their full size: a network that knows nothing yet learns nothing from

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from marey.errors import MareyError
-from marey.streams import Stream
-from marey.video.clips import LoadedClip, resized_size, span_frames
+from marey.network.stream import Stream
+from marey.video.read.clips import LoadedClip, resized_size, span_frames
 
 
 @dataclass(frozen=True)

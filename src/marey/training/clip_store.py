@@ -6,7 +6,7 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import overload
 
-from marey.video.clips import Clip, LoadedClip
+from marey.video.read.clips import Clip, LoadedClip
 
 
 class ClipStore(Sequence[LoadedClip]):

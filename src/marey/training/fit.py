@@ -14,18 +14,18 @@ from marey.datasets.clip_set import classes_of
 from marey.datasets.left_out import LeftOut
 from marey.datasets.splits import Split
 from marey.errors import DatasetError, OutputError
-from marey.evaluation import Evaluation, averaged
-from marey.networks.two_stream import TwoStream
-from marey.networks.weights import NetworkFile, save, take_weights, weights_hash
-from marey.streams import Stream
-from marey.taps import lay_channels_last
+from marey.evaluation.accuracy import Evaluation, averaged
+from marey.families.two_stream import TwoStream
+from marey.families.weights import NetworkFile, save, take_weights, weights_hash
+from marey.network.hooks import lay_channels_last
+from marey.network.stream import Stream
 from marey.threads import clip_threads
 from marey.training.clip_store import free_memory
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
 from marey.training.stage import Stage, clip_probabilities, faster_in_bf16, seeded
 from marey.training.training_data import WORKERS, TrainingData, loaded_data
-from marey.video.flow_cache import FlowCache
+from marey.video.flow.cache import FlowCache
 
 _SHARES = {"appearance": 0.25, "motion": 0.3, "fusion": 0.45}
 """Parts of `Settings.minutes`; what a stage leaves over is for those after it."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from marey.errors import MareyError, did_you_mean, first_line
 from marey.training.adversary import Adversary
 from marey.training.augmentation import Augmentation
-from marey.video.flow import Method, check_method
+from marey.video.flow.methods import Method, check_method
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from marey.errors import MareyError
-from marey.networks.two_stream import TwoStream
-from marey.streams import Stream
+from marey.families.two_stream import TwoStream
+from marey.network.stream import Stream
 from marey.training.adversary import hardened
 from marey.training.augmentation import augmented_window, stacked
 from marey.training.clip_store import ClipStore
 from marey.training.settings import Settings
-from marey.video.clips import LoadedClip, starts
+from marey.video.read.clips import LoadedClip, starts
 
 _WARM = 0.2
 _RATE_IS_DOWN = 0.1

@@ -10,11 +10,11 @@ from torch import Tensor
 from marey.datasets.left_out import LeftOut
 from marey.datasets.splits import Split, grouped_split
 from marey.errors import VideoError
-from marey.streams import Stream
+from marey.network.stream import Stream
 from marey.training.clip_store import ClipStore
 from marey.training.settings import Settings
-from marey.video.clips import Clip, LoadedClip, load_clip, load_clips, span_frames
-from marey.video.flow_cache import FlowCache
+from marey.video.flow.cache import FlowCache
+from marey.video.read.clips import Clip, LoadedClip, load_clip, load_clips, span_frames
 
 WORKERS = 2
 """Threads that load clips."""

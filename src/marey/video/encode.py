@@ -1,9 +1,8 @@
 """Pictures and videos written to disk: whole or not at all, and such that browsers play them."""
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from marey.errors import MareyError, OutputError
-from marey.video.flow_colors import Picture
+from marey.files import replacing
+
+Picture = NDArray[np.uint8]
+"""Red, green and blue 0..255 (..., height, width, 3)."""
 
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
 _PALETTE_SAMPLE = 200_003  # pixels that the palette of a GIF is chosen from; prime, to meet every column
@@ -25,28 +27,12 @@ _BT709 = 1  # the code of these primaries and this transfer in ISO/IEC 23001-8
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes the place of `path` when the block ends well.
-
-    Missing folders are made. If anything fails, what stood at `path` stays whole and the temporary file is removed;
-    failures of the disk (no permission, no space) raise OutputError.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+def _disk_errors() -> Iterator[None]:
+    """FFmpeg's errors as errors of the disk, which `replacing` tells."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except (OSError, av.FFmpegError) as error:
-        reason = error.strerror if error.strerror else str(error)
-        raise OutputError(
-            f"cannot write '{path}': {reason}. What was there is unchanged; choose a writable folder with space."
-        ) from error
-    finally:
-        with suppress(OSError):  # the first error is the one to tell
-            temporary.unlink(missing_ok=True)
+        yield
+    except av.FFmpegError as error:
+        raise OSError(error.errno, error.strerror) from error
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +68,11 @@ def write_mp4(frames: Picture, path: str | Path, *, rate: float = 25.0, repeat: 
             stacklevel=2,
         )
     options = {"movflags": "+faststart"}
-    with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4", options=options) as container:
+    with (
+        replacing(path) as temporary,
+        _disk_errors(),
+        av.open(str(temporary), "w", format="mp4", options=options) as container,
+    ):
         stream = cast("VideoStream", container.add_stream(encoder, rate=Fraction(rate).limit_denominator(1001)))
         _configure(stream, frames, rate, quality)
         packets = [packet for frame in frames for packet in stream.encode(_video_frame(frame))]
@@ -182,7 +172,9 @@ def _save_all(images: Sequence[Image.Image], path: str | Path, form: str, rate: 
 def _bytes(frames: Picture) -> NDArray[np.uint8]:
     array = np.asarray(frames)
     if array.dtype != np.uint8:
-        raise MareyError(f"pictures have dtype {array.dtype}; expected uint8, 0..255. Draw them with marey.video.draw.")
+        raise MareyError(
+            f"pictures have dtype {array.dtype}; expected uint8, 0..255. Draw them with marey.draw.picture_row."
+        )
     return np.ascontiguousarray(array)
 
 

@@ -1,0 +1,1 @@
+"""Every picture: contact sheets, loops, color wheel, figures."""

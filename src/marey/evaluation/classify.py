@@ -1,0 +1,116 @@
+"""The class scores of clips, and how often they are right."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from marey.accelerate.arithmetic import quick_passes
+from marey.datasets.left_out import LeftOut
+from marey.errors import DatasetError, NetworkError, VideoError, did_you_mean
+from marey.evaluation.accuracy import Evaluation
+from marey.network.network import Network
+from marey.video.flow.cache import FlowCache
+from marey.video.flow.methods import Method
+from marey.video.read.clips import Clip, LoadedClip, load_clip, span_frames, starts
+
+
+def class_scores(
+    network: Network,
+    clip: Clip | LoadedClip | str | Path,
+    *,
+    windows: int = 5,
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+) -> Tensor:
+    """Mean class scores (class) before softmax over `windows` windows spread over the clip, centers cropped.
+
+    Of a clip that is shorter than a window the last frame is held. Raises NetworkError for a network without class
+    names, VideoError for a clip that cannot be read.
+    """
+    check_classifier(network, windows)
+    if not isinstance(clip, LoadedClip):
+        piece = clip if isinstance(clip, Clip) else Clip(Path(clip))
+        clip = load_clip(piece, network.streams, flow=flow, cache=cache if cache is not None else FlowCache())
+    return _scores(network, clip, windows)
+
+
+def check_classifier(network: Network, windows: int) -> None:
+    """Raise NetworkError for a network that cannot classify, or no windows."""
+    if not network.classes:
+        raise NetworkError(
+            f"{network.name} has no class names, so it cannot classify; give Network(..., classes=[...])."
+        )
+    found = network.layer(network.scores).units
+    if found != len(network.classes):
+        raise NetworkError(
+            f"{network.name} names {len(network.classes)} classes, but layer '{network.scores}' gives {found} scores; "
+            "name as many, or the right layer with scores='...'."
+        )
+    if windows < 1:
+        raise NetworkError(f"windows is {windows}; expected at least 1.")
+
+
+def _scores(network: Network, loaded: LoadedClip, windows: int) -> Tensor:
+    rows = []
+    with torch.no_grad(), quick_passes(network):
+        for start in starts(loaded, network.streams, windows):
+            window = loaded.window(network.streams, start)
+            inputs = {name: values[None].to(network.device) for name, values in window.items()}
+            rows.append(network.activations(inputs, [network.scores])[network.scores].flatten().float().cpu())
+    return torch.stack(rows).mean(0)
+
+
+def evaluated(
+    network: Network,
+    clips: Iterable[Clip],
+    *,
+    windows: int = 5,
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+) -> Evaluation:
+    """The network's class probabilities of labeled clips; those that cannot be read are left out and listed.
+
+    Raises DatasetError for a label that the network does not know, and when no clip can be used.
+    """
+    cache = cache if cache is not None else FlowCache()
+    names: list[str] = []
+    labels: list[int] = []
+    rows: list[Tensor] = []
+    left_out: list[LeftOut] = []
+    held: list[str] = []
+    damaged: list[tuple[str, str]] = []
+    check_classifier(network, windows)
+    for clip in clips:
+        if clip.label not in network.classes:
+            raise DatasetError(
+                f"'{clip.path}' is of class '{clip.label}', which {network.name} does not know."
+                f"{did_you_mean(str(clip.label), network.classes)} Its classes: {', '.join(network.classes[:12])}."
+            )
+        try:
+            loaded = load_clip(clip, network.streams, flow=flow, cache=cache)
+        except VideoError as error:
+            left_out.append(LeftOut.of(clip, error))
+            continue
+        scores = _scores(network, loaded, windows)
+        names.append(str(clip.path))
+        if loaded.frames < span_frames(network.streams):
+            held.append(names[-1])
+        if loaded.damage is not None:
+            damaged.append((names[-1], loaded.damage))
+        labels.append(network.classes.index(clip.label))
+        rows.append(scores.softmax(0))
+    if not rows:
+        raise DatasetError(
+            f"no clip can be used; the first error: {left_out[0].reason}" if left_out else "there is no clip."
+        )
+    return Evaluation(
+        network.classes,
+        tuple(names),
+        torch.tensor(labels),
+        torch.stack(rows),
+        left_out=tuple(left_out),
+        held=tuple(held),
+        damaged=tuple(damaged),
+    )

@@ -1,0 +1,1 @@
+"""Networks that people have, and how they are loaded."""

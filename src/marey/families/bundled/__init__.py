@@ -1,0 +1,44 @@
+"""The networks that ship with the package, by name: trained on motion studies (see docs/motion_studies_network.md)."""
+
+from pathlib import Path
+
+import torch
+
+from marey.families.two_stream import TwoStream
+from marey.families.weights import NetworkFile, open_network
+
+MOTION_STUDIES = "motion-studies"
+LATE = f"{MOTION_STUDIES}-late"
+UNTRAINED = f"{MOTION_STUDIES}-untrained"
+
+_FILES = {
+    MOTION_STUDIES: "motion_studies.safetensors",
+    LATE: "motion_studies_late.safetensors",
+    f"{MOTION_STUDIES}-verifier": "motion_studies_verifier.safetensors",
+}
+
+BUNDLED = (*_FILES, UNTRAINED)
+"""All names: the two-stream network; its towers without the fusion; one that fuses earlier; random weights."""
+
+
+def bundled(name: str) -> NetworkFile:
+    """The network of this name, one of `BUNDLED`, with its classes, maxima and how it was made.
+
+    >>> bundled("motion-studies").module.config["fusion"]
+    'conv5'
+    """
+    if name == UNTRAINED:
+        return untrained()
+    base = bundled(MOTION_STUDIES).module if name == LATE else None  # whose towers it has
+    return open_network(Path(__file__).parent / _FILES[name], base=base)
+
+
+def untrained(seed: int = 0) -> NetworkFile:
+    """The network of "motion-studies" as training finds it: random weights from `seed`, no maxima, the same bounds."""
+    trained = bundled(MOTION_STUDIES)
+    assert isinstance(trained.module, TwoStream)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = TwoStream(**trained.module.config)
+    about = {"seed": seed, "bounds": trained.provenance["bounds"]}
+    return NetworkFile(module.eval(), trained.streams, trained.classes, about)

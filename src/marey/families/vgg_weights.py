@@ -1,0 +1,125 @@
+"""ImageNet weights of a VGG-16 as the start of both towers."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from marey.errors import NetworkError, WeightsError
+from marey.families.two_stream import TwoStream
+from marey.families.weights import read_tensors
+
+PUBLISHED = {"none": "vgg16-397923af.pth", "batch": "vgg16_bn-6c64b313.pth"}
+NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
+
+
+def load_vgg(network: TwoStream, path: str | Path, *, sha256: str | None = None) -> tuple[str, ...]:
+    """Copy a VGG-16 in torchvision's format into both towers, and into fc6 and fc7 where they fit; the layers set.
+
+    The first motion layer gets the appearance filters averaged over red, green and blue, repeated over all flow
+    channels: the cross-modality pre-training of Wang et al., "Temporal Segment Networks", ECCV 2016. The repeats are
+    multiplied by 3 / (2 * stack), which is ours: the response to a signal that is the same in all channels stays that
+    of the image network. The fusion convolution and the scores keep their own initialization.
+
+    The file is checked before it is opened, see `check_digest`. Raises WeightsError for a file that does not match or
+    is no VGG-16, NetworkError for a network of other than VGG-16's width; the network is then as it was.
+    """
+    path = Path(path)
+    if network.config["width"] != 1.0:
+        raise NetworkError(
+            f"ImageNet weights of VGG-16 fit width 1.0 only, this network has width {network.config['width']}."
+        )
+    check_digest(path, sha256)
+    tensors = read_tensors(path)
+    sources = _convolution_sources(network, _published_layers(tensors, path, norm=network.config["norm"]))
+    for name, values in sources.items():
+        wanted = network.get_submodule(name).state_dict()
+        for part, tensor in values.items():
+            if tensor.shape != wanted[part].shape:
+                raise WeightsError(
+                    f"'{path}' is no VGG-16: its {part} for {name} has shape {tuple(tensor.shape)}, "
+                    f"expected {tuple(wanted[part].shape)}."
+                )
+    sources |= _classifier_sources(network, tensors)
+    for name, values in sources.items():
+        network.get_submodule(name).load_state_dict(values, strict=False)
+    return tuple(sources)
+
+
+def motion_filters(filters: Tensor, channels: int) -> Tensor:
+    """Filters (unit `channels` height width) for flow from `filters` (unit 3 height width) for RGB, of the same sum."""
+    average = filters.mean(dim=1, keepdim=True)
+    return average.repeat(1, channels, 1, 1) * (filters.shape[1] / channels)
+
+
+def check_digest(path: Path, sha256: str | None) -> None:
+    """Raise WeightsError unless the file's SHA-256 is `sha256` or, with None, begins with the digits in its name.
+
+    Names like vgg16-397923af.pth carry the first eight digits, by torchvision's convention; others are not checked.
+    """
+    in_name = re.fullmatch(r"vgg\d+(?:_bn)?-([0-9a-f]{8,64})", path.stem)
+    if sha256 is None and in_name is None:
+        return
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise WeightsError(f"no file of weights at '{path}'.") from None
+    except OSError as error:
+        raise WeightsError(f"cannot read weights from '{path}': {error.strerror}.") from None
+    if sha256 is not None and found != sha256.lower():
+        raise WeightsError(f"'{path}' has SHA-256 {found}, expected {sha256.lower()}; download it again.")
+    if sha256 is None and in_name is not None and not found.startswith(in_name[1]):
+        raise WeightsError(f"'{path}' has SHA-256 {found}, its name says {in_name[1]}; download it again.")
+
+
+def _published_layers(tensors: Mapping[str, Tensor], path: Path, *, norm: str) -> list[dict[str, Tensor]]:
+    """Tensors of each convolution and normalization of `features`, in order."""
+    numbers = sorted({int(found[1]) for name in tensors if (found := re.fullmatch(r"features\.(\d+)\.weight", name))})
+    kinds = [tensors[f"features.{number}.weight"].ndim for number in numbers]
+    expected = [4, 1] * 13 if norm == "batch" else [4] * 13
+    if kinds != expected:
+        raise WeightsError(
+            f"'{path}' has {kinds.count(4)} convolutions and {kinds.count(1)} normalizations under 'features'; "
+            f'norm="{norm}" starts from {expected.count(4)} and {expected.count(1)}, '
+            f"as in torchvision's {PUBLISHED[norm]}."
+        )
+    layers = []
+    for number, kind in zip(numbers, kinds, strict=True):
+        names = ("weight", "bias") if kind == 4 else NORM_TENSORS
+        missing = [name for name in names if f"features.{number}.{name}" not in tensors]
+        if missing:
+            raise WeightsError(f"'{path}' is no whole VGG-16: features.{number}.{missing[0]} is missing.")
+        layers.append({name: tensors[f"features.{number}.{name}"] for name in names})
+    return layers
+
+
+def _convolution_sources(network: TwoStream, published: list[dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """The network's layers of VGG-16 with their tensors: towers have the first ones, `fused` goes on to the last."""
+    sources: dict[str, dict[str, Tensor]] = {}
+    modules = dict(network.named_children())
+    for tower in (*network.streams, "fused"):
+        if tower not in modules:
+            continue
+        layers = modules[tower].named_children()
+        names = [f"{tower}.{name}" for name, layer in layers if isinstance(layer, nn.Conv2d | nn.BatchNorm2d)]
+        part = published[-len(names) :] if tower == "fused" else published[: len(names)]
+        sources |= dict(zip(names, part, strict=True))
+    if "flow" in network.streams:
+        first = sources["flow.conv1_1"]
+        sources["flow.conv1_1"] = first | {"weight": motion_filters(first["weight"], 2 * network.config["stack"])}
+    return sources
+
+
+def _classifier_sources(network: TwoStream, tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Every fc6 and fc7 of the network that the file has in its size, with the tensors."""
+    sources = {}
+    for name, layer in network.named_modules():
+        number = {"fc6": 0, "fc7": 3}.get(name.rpartition(".")[2])
+        wanted = layer.state_dict() if number is not None else {}
+        values = {part: tensors[key] for part in wanted if (key := f"classifier.{number}.{part}") in tensors}
+        if values and all(part in values and values[part].shape == wanted[part].shape for part in wanted):
+            sources[name] = values
+    return sources

@@ -1,0 +1,1 @@
+"""Preferred inputs by activation maximization: equation (1), read from targets to result."""

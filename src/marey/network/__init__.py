@@ -1,0 +1,1 @@
+"""What is looked at: a module with its streams, units and layers."""

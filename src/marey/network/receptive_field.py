@@ -1,0 +1,202 @@
+"""Which frames and pixels of every stream a position of a layer sees: from the operations, checked by gradients."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from marey.errors import NetworkError
+from marey.network.footprints.footprint import Footprint, project
+from marey.network.footprints.places import single
+from marey.network.footprints.tracking import Tracking
+from marey.network.hooks import observed, tapped
+
+Run = Callable[[Mapping[str, Any]], object]
+Interval = tuple[int, int]
+Box = tuple[Interval, Interval, Interval]
+
+_POSITION_DIMS = {5: (2, 3, 4), 4: (0, 2, 3), 3: (0, None, 1), 2: (0, None, None)}
+"""Dimensions that hold time, height and width of a position, by their number; below 5, time is in the batch."""
+
+_UNITS_LAST_DIMS = {5: (1, 2, 3), 4: (0, 1, 2)}
+"""The same where units lie along the last axis."""
+
+_ASKEW = "positions that do not lie along one axis"
+
+
+@dataclass(frozen=True)
+class Field:
+    """What positions see along one axis: position p sees the inputs start + stride * p up to, not with, + length.
+
+    start is below 0 where padding is seen. stride 0: the same inputs for every position.
+    """
+
+    start: int
+    stride: int
+    length: int
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """What the positions (t, y, x) of a layer see of every stream, any of its channels, in stream frames and pixels.
+
+    streams
+        {stream: fields along time, height and width}; streams that the layer does not see are left out.
+    exact
+        False when an operation was only bounded: the fields then hold all that is seen, and maybe more.
+    bounded_by
+        those operations.
+
+    >>> field = ReceptiveField({"rgb": (Field(0, 1, 1), Field(-1, 2, 3), Field(-1, 2, 3))})
+    >>> field.interval("rgb", (0, 4, 5))
+    ((0, 1), (7, 10), (9, 12))
+    """
+
+    streams: dict[str, tuple[Field, Field, Field]]
+    exact: bool = True
+    bounded_by: tuple[str, ...] = ()
+
+    def _fields(self, stream: str) -> tuple[Field, Field, Field]:
+        if stream not in self.streams:
+            raise NetworkError(
+                f"the layer does not see stream '{stream}'; it sees {', '.join(self.streams) or 'no stream at all'}."
+            )
+        return self.streams[stream]
+
+    def length(self, stream: str) -> tuple[int, int, int]:
+        """Frames, rows and columns that one position sees, borders not clipped."""
+        t, y, x = self._fields(stream)
+        return (t.length, y.length, x.length)
+
+    def stride(self, stream: str) -> tuple[int, int, int]:
+        """Frames, rows and columns from one position to the next; 0 where all positions see the same."""
+        t, y, x = self._fields(stream)
+        return (t.stride, y.stride, x.stride)
+
+    def interval(self, stream: str, position: tuple[int, int, int]) -> Box:
+        """First and one past the last frame, row and column that `position` (t, y, x) sees, borders not clipped."""
+        starts = [field.start + field.stride * p for field, p in zip(self._fields(stream), position, strict=True)]
+        t, y, x = ((start, start + size) for start, size in zip(starts, self.length(stream), strict=True))
+        return (t, y, x)
+
+
+def _receptive_field(footprint: Footprint, *, units_last: bool) -> ReceptiveField:
+    count = len(footprint.dims)
+    places = (_UNITS_LAST_DIMS if units_last else _POSITION_DIMS).get(count, (None, None, None))
+    union = project(footprint, [dim for dim in range(count) if dim not in places])
+    for place in places:
+        if place is not None:
+            union = single(union, place, cause=_ASKEW)
+    causes: set[str] = set()
+    streams: dict[str, tuple[Field, Field, Field]] = {}
+    for stream in dict.fromkeys(name for name, _ in union.spans):
+        t, y, x = (_along(union, (stream, axis), places[axis], causes) for axis in range(3))
+        streams[stream] = (t, y, x)
+    return ReceptiveField(streams, not causes, tuple(sorted(causes)))
+
+
+def _along(footprint: Footprint, pair: tuple[str, int], place: int | None, causes: set[str]) -> Field:
+    """The field of one pair for positions along the dimension `place`; adds to `causes` what makes it a bound."""
+    span = footprint.spans[pair]
+    start, stop, stride = span.start, span.stop, 0
+    causes |= span.loose
+    for dim, factors in enumerate(footprint.dims):
+        for factor in factors:
+            causes |= {factor.loose[pair]} if pair in factor.loose else set()
+            step = factor.steps.get(pair, 0)
+            if dim == place:
+                stride = step
+            elif step and factor.size > 1:
+                causes.add(_ASKEW)
+                start, stop = start + min(0, step * (factor.size - 1)), stop + max(0, step * (factor.size - 1))
+    return Field(start, stride, stop - start)
+
+
+def receptive_fields(
+    run: Run,
+    inputs: Mapping[str, Tensor | None],
+    modules: Mapping[str, nn.Module],
+    *,
+    units_last: Collection[str] = (),
+) -> dict[str, tuple[ReceptiveField, tuple[int, ...]]]:
+    """Receptive field and output shape of every module that one forward pass calls, in the order of the calls.
+
+    `run` takes the physical `inputs` {stream: (clip channel time height width)} of one clip and runs the network, in
+    the mode that it is in; values do not matter, None is an absent stream. A module that is called several times
+    answers with its first call. Positions are (t, y, x) of outputs (clip channel t y x) and (clip x t, channel, y, x);
+    tokens (clip x t, token, channel) count along x. Of the modules named in `units_last`, the channel of four or five
+    axes is the last one; shapes are then given with the channel second, as for the others.
+
+    Follows the operations: the union of what all inputs of each see, as an interval per axis. Gaps inside (dilation)
+    and padding count as seen, so fields may be larger than the inputs. Operations that are not known see everything,
+    and are named in `bounded_by`.
+    """
+    for name, value in inputs.items():
+        if value is not None and value.dim() != 5:
+            raise NetworkError(
+                f"stream '{name}' has shape {tuple(value.shape)}; expected (clip, channel, time, height, width)."
+            )
+    # Detached, so that one tensor that is given twice is two streams.
+    views = {name: None if value is None else value.detach() for name, value in inputs.items()}
+    tracking = Tracking({name: view for name, view in views.items() if view is not None})
+    found: dict[str, tuple[ReceptiveField, tuple[int, ...]]] = {}
+
+    def note(name: str, output: Tensor) -> None:
+        if name not in found:
+            last = name in units_last and output.dim() in _UNITS_LAST_DIMS
+            shape = output.shape if not last else (output.shape[0], output.shape[-1], *output.shape[1:-1])
+            found[name] = (_receptive_field(tracking.of(output), units_last=last), tuple(shape))
+
+    with torch.no_grad(), observed(modules, note), tracking:
+        run(views)
+    return found
+
+
+def gradient_extent(
+    run: Run,
+    inputs: Mapping[str, Tensor],
+    module: nn.Module,
+    position: tuple[int, int, int],
+    channel: int,
+    *,
+    samples: int = 3,
+    seed: int = 0,
+) -> dict[str, Box]:
+    """Where the gradient of one position (t, y, x) of a channel is nonzero: per stream the frames, rows and columns.
+
+    The slow, independent check of `receptive_fields`: always inside its interval, and equal to it where no unit is
+    dead and weights are positive. The union over `samples` random inputs of the shapes and types of `inputs`; use
+    float64, where far borders do not vanish. Streams without any gradient are left out.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    seen: dict[str, Tensor] = {}
+    for _ in range(samples):
+        drawn = {
+            name: torch.randn(value.shape, generator=generator, dtype=value.dtype).to(value.device).requires_grad_()
+            for name, value in inputs.items()
+        }
+        with torch.enable_grad():
+            output = tapped(lambda drawn=drawn: run(drawn), {"layer": module})["layer"]  # type: ignore[misc]
+        gradients = torch.autograd.grad(_one(output, position, channel), list(drawn.values()), allow_unused=True)
+        for name, gradient in zip(drawn, gradients, strict=True):
+            if gradient is not None:
+                seen[name] = seen.get(name, torch.zeros_like(gradient, dtype=torch.bool)) | (gradient != 0)
+    extents: dict[str, Box] = {}
+    for name, nonzero in seen.items():
+        if bool(nonzero.any()):
+            _, _, *places = nonzero.nonzero(as_tuple=True)
+            t, y, x = ((int(place.min()), int(place.max()) + 1) for place in places)
+            extents[name] = (t, y, x)
+    return extents
+
+
+def _one(output: Tensor, position: tuple[int, int, int], channel: int) -> Tensor:
+    t, y, x = position
+    index = {5: (0, channel, t, y, x), 4: (t, channel, y, x), 3: (t, x, channel), 2: (t, channel)}.get(output.dim())
+    if index is None or any(not 0 <= i < size for i, size in zip(index, output.shape, strict=True)):
+        raise NetworkError(
+            f"position {position} of channel {channel} is outside the layer's output {tuple(output.shape)}."
+        )
+    return output[index]

@@ -1,1 +1,0 @@
-"""Networks that marey builds itself, and the files that keep their weights."""

@@ -1,0 +1,1 @@
+"""Optical flow: computed, stored, kept."""

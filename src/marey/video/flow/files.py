@@ -1,0 +1,136 @@
+"""Flow as 8-bit images, the form in which other programs write it and data sets are handed round."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from marey.errors import OutputError, VideoError
+from marey.video.read.limits import LIMITS
+
+
+@dataclass(frozen=True)
+class FlowFiles:
+    """Names of the images of u and v, and what their gray values mean.
+
+    `u` and `v` are templates under a folder with {video} and {frame}, the number of the field, counted from
+    `first_frame`. Flow is clipped to +-`bound` px/frame; gray q means (q - rest) / rest * bound, where `rest` is the
+    gray of no motion: 127.5 maps +-bound to 0 and 255; 128 is what networks assume that subtract 128.
+
+    >>> DENSEFLOW.names("Archery/v_01", 1)
+    ('Archery/v_01/flow_x_00001.jpg', 'Archery/v_01/flow_y_00001.jpg')
+    >>> TWO_STREAM.names("v_01", 1)
+    ('u/v_01/frame000001.jpg', 'v/v_01/frame000001.jpg')
+    >>> I3D.names("v_01", 1)
+    ('v_01-000001x.jpg', 'v_01-000001y.jpg')
+    """
+
+    u: str
+    v: str
+    bound: float = 20.0
+    rest: float = 127.5
+    first_frame: int = 1
+
+    def __post_init__(self) -> None:
+        try:
+            pairs = {self.names("video", 1), self.names("video", 2)}
+        except (KeyError, IndexError, ValueError) as error:
+            raise VideoError(f"'{self.u}' and '{self.v}' are no names of flow images: {error!r}.") from None
+        if len({name for pair in pairs for name in pair}) != 4:
+            raise VideoError(f"'{self.u}' and '{self.v}' name one image twice; write {{frame:05d}} and tell u from v.")
+        if not (self.bound > 0 and 0 < self.rest < 255):
+            raise VideoError(
+                f"flow files need a bound above 0 and a gray of rest in 0..255, got {self.bound}, {self.rest}."
+            )
+
+    def names(self, video: str, frame: int) -> tuple[str, str]:
+        """Where the two images of a field lie under the folder."""
+        return self.u.format(video=video, frame=frame), self.v.format(video=video, frame=frame)
+
+    def gray(self, fields: Tensor) -> Tensor:
+        """8-bit values of flow in px/frame, rounded to the nearest, of the same shape."""
+        return (fields.float() / self.bound * self.rest + self.rest).round().clamp(0, 255).to(torch.uint8)
+
+    def flow(self, gray: Tensor) -> Tensor:
+        """Flow in px/frame (float32) of 8-bit values; wrong by up to `bound` / (2 `rest`) where nothing was clipped."""
+        return (gray.float() - self.rest) / self.rest * self.bound
+
+
+DENSEFLOW = FlowFiles("{video}/flow_x_{frame:05d}.jpg", "{video}/flow_y_{frame:05d}.jpg")
+"""denseflow and mmaction2: a folder for each video."""
+
+TWO_STREAM = FlowFiles("u/{video}/frame{frame:06d}.jpg", "v/{video}/frame{frame:06d}.jpg")
+"""Feichtenhofer's two-stream networks: a tree for u and one for v."""
+
+I3D = FlowFiles("{video}-{frame:06d}x.jpg", "{video}-{frame:06d}y.jpg")
+"""I3D networks: all videos in one folder."""
+
+
+def flow_frames(folder: str | Path, video: str = "", *, files: FlowFiles = DENSEFLOW) -> int:
+    """How many fields of a video there are, numbered without a gap; a lone u or v does not count."""
+    count = 0
+    while all(path.is_file() for path in _paths(folder, video, files, count)):
+        count += 1
+    return count
+
+
+def read_flow(
+    folder: str | Path,
+    video: str = "",
+    *,
+    files: FlowFiles = DENSEFLOW,
+    start_frame: int = 0,
+    count: int | None = None,
+) -> Tensor:
+    """Flow in px/frame, u right and v down: float32 (time, 2, height, width).
+
+    `start_frame` counts fields from 0; `count` None means all. Raises VideoError for the first one that is missing,
+    damaged or of another size.
+    """
+    if count is None:
+        count = max(1, flow_frames(folder, video, files=files) - start_frame)
+    gray: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
+    for index in range(start_frame, start_frame + count):
+        for path in _paths(folder, video, files, index):
+            try:
+                with Image.open(path) as file:
+                    LIMITS.check_size(path, file.height, file.width)
+                    gray.append(np.array(file.convert("L")))
+            except FileNotFoundError:
+                raise VideoError(f"no flow image at '{path}'; {index} fields come before it.") from None
+            except (
+                OSError,
+                ValueError,
+                SyntaxError,
+                Image.DecompressionBombError,
+                Image.DecompressionBombWarning,
+            ) as error:
+                raise VideoError(f"flow image '{path}' cannot be read: {error}.") from None
+            if gray[-1].shape != gray[0].shape:
+                size, before = (" x ".join(map(str, image.shape)) for image in (gray[-1], gray[0]))
+                raise VideoError(f"flow image '{path}' is {size} px, those before it are {before}.")
+    return files.flow(torch.from_numpy(np.stack(gray))).view(count, 2, *gray[0].shape)
+
+
+def write_flow(
+    folder: str | Path, video: str, fields: Tensor, *, files: FlowFiles = DENSEFLOW, jpeg_quality: int = 95
+) -> None:
+    """Writes flow (time, 2, height, width; px/frame) as pairs of gray images, in the format that their names end in.
+
+    Raises OutputError where they cannot be written.
+    """
+    for index, pair in enumerate(files.gray(fields).numpy(force=True)):
+        for path, gray in zip(_paths(folder, video, files, index), pair, strict=True):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(gray).save(path, quality=jpeg_quality)
+            except (OSError, ValueError) as error:
+                raise OutputError(f"flow image '{path}' cannot be written: {error}.") from None
+
+
+def _paths(folder: str | Path, video: str, files: FlowFiles, index: int) -> tuple[Path, Path]:
+    u, v = files.names(video, files.first_frame + index)
+    return Path(folder, u.lstrip("/")), Path(folder, v.lstrip("/"))

@@ -1,0 +1,126 @@
+"""Flow that was computed before and lies on disk as images: where it is, and its fields in any size."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from marey.errors import VideoError
+from marey.video.flow.files import DENSEFLOW, FlowFiles, flow_frames, read_flow
+
+Size = tuple[int, int]  # height, width
+
+
+@dataclass(frozen=True)
+class StoredFlow:
+    """The flow images of one video: field k, from frame k to the next, are the images number k of `files`.
+
+    They are in pixels of their own size, whatever the size of the frames.
+    """
+
+    folder: Path
+    video: str = ""
+    files: FlowFiles = DENSEFLOW
+
+    @property
+    def count(self) -> int:
+        """How many fields there are without a gap."""
+        return flow_frames(self.folder, self.video, files=self.files)
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the images; VideoError when the first cannot be read."""
+        height, width = read_flow(self.folder, self.video, files=self.files, count=1).shape[2:]
+        return height, width
+
+    def fields(self, start: int, count: int, size: Size) -> Tensor:
+        """`count` fields from `start` on, resized: float16 (time, 2, height, width) in px/frame of `size`.
+
+        Where the gray of rest lies between two grays, as 127.5 does, both are read as no motion: else all that is at
+        rest would drift by half a step. Raises VideoError for an image that is missing or damaged.
+        """
+        fields = torch.empty(count, 2, *size, dtype=torch.float16)
+        half_step = 0.0 if self.files.rest.is_integer() else 0.501 * self.files.bound / self.files.rest
+        for index in range(count):
+            field = read_flow(self.folder, self.video, files=self.files, start_frame=start + index, count=1)[0]
+            field[field.abs() < half_step] = 0
+            fields[index] = torch.from_numpy(_resized(field.numpy(), size))
+        return fields
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """How the images of many videos lie under one root.
+
+    frames
+        the folder of a video's frame images, with {video}; all its images count, in natural order, but for `flow_*`.
+    flow
+        names and meaning of its flow images under the root; None: there are none.
+
+    >>> TWO_STREAM_TREE.place(Path("ucf101"), "v_Biking_g01_c01").as_posix()
+    'ucf101/jpegs_256/v_Biking_g01_c01'
+    """
+
+    frames: str = "{video}"
+    flow: FlowFiles | None = DENSEFLOW
+
+    def __post_init__(self) -> None:
+        if "{video}" not in self.frames:
+            raise VideoError(f"'{self.frames}' names one folder for all videos; write {{video}} where its name stands.")
+
+    def place(self, root: Path, video: str) -> Path:
+        """The folder of a video's frames."""
+        return root / self.frames.format(video=video)
+
+    def stored(self, root: Path, video: str) -> StoredFlow | None:
+        """The flow of a video; None where there is no first image."""
+        return None if self.flow is None else _begun(root, video, self.flow)
+
+
+DENSEFLOW_TREE = ImageLayout()
+"""denseflow and mmaction2: img_00001.jpg, flow_x_00001.jpg and flow_y_00001.jpg in one folder for each video."""
+
+TWO_STREAM_TREE = ImageLayout(
+    "jpegs_256/{video}",
+    FlowFiles("tvl1_flow/u/{video}/frame{frame:06d}.jpg", "tvl1_flow/v/{video}/frame{frame:06d}.jpg"),
+)
+"""Feichtenhofer's two-stream networks: jpegs_256/VIDEO/frame000001.jpg, tvl1_flow/u/VIDEO/frame000001.jpg, and v."""
+
+
+def flow_beside(clip: Path) -> StoredFlow | None:
+    """The flow stored for a clip, if there is any, as denseflow or Feichtenhofer's tree name it.
+
+    It lies in the folder of its frames, in the tree that this belongs to, or in a folder beside a video file that is
+    called as the file without its suffix.
+    """
+    if clip.is_file():
+        return _begun(clip.with_suffix(""), "", DENSEFLOW)
+    if clip.parent.name.startswith("jpegs"):
+        found = TWO_STREAM_TREE.stored(clip.parent.parent, clip.name)
+        if found is not None:
+            return found
+    return _begun(clip, "", DENSEFLOW)
+
+
+def _begun(root: Path, video: str, files: FlowFiles) -> StoredFlow | None:
+    """Flow whose images are numbered from 0, or as `files` says."""
+    for numbered in (replace(files, first_frame=0), files):
+        if (root / numbered.names(video, numbered.first_frame)[0].lstrip("/")).is_file():
+            return StoredFlow(root, video, numbered)
+    return None
+
+
+def _resized(field: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
+    """A field (2, height, width) in pixels of another size."""
+    height, width = field.shape[1:]
+    if (height, width) == size:
+        return field
+    how = cv2.INTER_AREA if size[0] < height else cv2.INTER_LINEAR
+    resized = cv2.resize(np.ascontiguousarray(field.transpose(1, 2, 0)), size[::-1], interpolation=how)
+    scaled = resized * np.array([size[1] / width, size[0] / height], np.float32)
+    return cast("NDArray[np.float32]", scaled.transpose(2, 0, 1))

@@ -1,0 +1,277 @@
+"""Pieces of video as the inputs of a network: sampled by time, resized, cropped, with their flow."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import pairwise
+from typing import Literal
+
+import cv2
+from torch import Tensor
+
+from marey.errors import NetworkError, VideoError
+from marey.network.stream import Kind, Stream
+from marey.threads import clip_threads
+from marey.video.flow.cache import FlowCache
+from marey.video.flow.methods import Method, check_method, optical_flow
+from marey.video.flow.stored import StoredFlow, flow_beside
+from marey.video.read.kept_clips import DamagedEntryError, KeptClip, entry_name, keep, kept_clip
+from marey.video.read.limits import LIMITS, Limits
+from marey.video.read.loaded_clip import Clip as Clip  # noqa: PLC0414
+from marey.video.read.loaded_clip import LoadedClip as LoadedClip  # noqa: PLC0414
+from marey.video.read.loaded_clip import Short, Size, too_short
+from marey.video.read.loaded_clip import resized_size as resized_size  # noqa: PLC0414
+from marey.video.read.loaded_clip import span_frames as span_frames  # noqa: PLC0414
+from marey.video.read.sampled_frames import Piece, SampledFrames, sampled_frames
+
+_FIELDS_LESS = 2
+"""How many flow images may be missing at a clip's end, which then ends earlier: programs disagree on the last ones."""
+
+
+def starts(
+    clip: Clip | LoadedClip | KeptClip, streams: Sequence[Stream], count: int, *, folder_rate: float = 25.0
+) -> list[int]:
+    """At most `count` different start frames, evenly from the first to the last possible; a single one is the middle.
+
+    A clip that is too short has the one start 0. A `Clip` is decoded to count its frames.
+    """
+    if not isinstance(clip, Clip):
+        frames = clip.frames
+    elif clip.maker is not None or _stored(clip) is not None:
+        frames = load_clip(clip, streams, folder_rate=folder_rate).frames
+    else:
+        frames = _frames(clip, streams, (), folder_rate, LIMITS).count
+    room = max(0, frames - span_frames(streams))
+    if count == 1:
+        return [room // 2]
+    return sorted({round(room * k / (count - 1)) for k in range(count)})
+
+
+def stream_inputs(
+    clip: Clip,
+    streams: Sequence[Stream],
+    *,
+    start_frame: int | None = None,
+    crop: Literal["center"] | tuple[float, float] = "center",
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+    short: Short = "repeat",
+    folder_rate: float = 25.0,
+    limits: Limits = LIMITS,
+) -> dict[str, Tensor]:
+    """The inputs of one window of a clip: {name: float32 (channel time height width)}, RGB 0..1, flow in px/frame.
+
+    `start_frame` counts frames of the clip at the streams' rate (None: the window in the middle), `crop` is "center" or
+    (y, x) in 0..1; see `LoadedClip.window`. Flow is computed on frames already resized, for this window only; where it
+    is stored as images, or the clip is made, it is loaded as `load_clip` does.
+    """
+    check_method(flow)
+    y, x = (0.5, 0.5) if crop == "center" else crop
+    needed = span_frames(streams)
+    if _comes_whole(clip, streams):
+        loaded = load_clip(clip, streams, flow=flow, cache=cache, folder_rate=folder_rate, limits=limits)
+        start = max(0, loaded.frames - needed) // 2 if start_frame is None else start_frame
+        return loaded.window(streams, start, y, x, short=short)
+    whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
+    start = max(0, whole.count - needed) // 2 if start_frame is None else start_frame
+    if not 0 <= start < whole.count or (start + needed > whole.count and short == "error"):
+        raise too_short(clip, whole.count, needed, start)
+    seen = {size: frames[start : start + needed] for size, frames in whole.pictures.items()}
+    fields = {size: _flow(seen[size], flow, cache)[1] for size in _sizes(whole.source_size, streams, ("flow",))}
+    part = LoadedClip(clip, min(needed, whole.count - start), whole.rate, whole.source_size, seen, fields)
+    return part.window(streams, 0, y, x, short=short)
+
+
+def load_clip(
+    clip: Clip,
+    streams: Sequence[Stream],
+    *,
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+    folder_rate: float = 25.0,
+    limits: Limits = LIMITS,
+    stored: bool = True,
+) -> LoadedClip:
+    """All of a clip with all its flow in memory, from which windows are cut cheaply, at any frame and place.
+
+    It serves streams of the sizes given here. A clip that has a maker is made, with the flow that it makes. Where flow
+    images are stored for the clip, and its frames are shown at their own rate, flow comes from these and is not
+    computed, unless `stored` is False. Raises VideoError when the clip cannot be decoded, has a single frame where the
+    streams show more, or goes beyond the limits.
+    """
+    check_method(flow)
+    if clip.maker is not None:
+        return clip.maker.load(clip, streams)
+    place = _stored(clip) if stored and any(stream.kind == "flow" for stream in streams) else None
+    alone = None if place is None else _flow_alone(clip, place, streams, folder_rate, limits)
+    if alone is not None:
+        return alone
+    name = None
+    if cache is not None and place is None:
+        name = entry_name(clip, streams, flow=flow, folder_rate=folder_rate, limits=limits)
+        kept = None if name is None else kept_clip(cache, name, clip)
+        if kept is not None:
+            with suppress(DamagedEntryError):
+                return kept.loaded()
+    whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
+    numbers = None if place is None else _shown_numbers(clip, place, whole.numbers, whole.count)
+    fields = {}
+    keys: dict[Size, str] = {}
+    for size in _sizes(whole.source_size, streams, ("flow",)):
+        if place is None or numbers is None:
+            key, fields[size] = _flow(whole.pictures[size], flow, cache)
+            if key is not None:
+                keys[size] = key
+        else:
+            fields[size] = _stored_fields(place, numbers, size)
+    count = whole.count if numbers is None else len(numbers)
+    pictures = {size: whole.pictures[size][:count] for size in _sizes(whole.source_size, streams, ("rgb",))}
+    loaded = LoadedClip(clip, count, whole.rate, whole.source_size, pictures, fields, whole.damage)
+    if cache is not None and name is not None:
+        keep(cache, name, loaded, keys)
+    return loaded
+
+
+def decoded_before(
+    clip: Clip, streams: Sequence[Stream], *, flow: Method = "tvl1-fast", cache: FlowCache
+) -> KeptClip | None:
+    """The clip as `load_clip` left it in the cache, of which only what is asked for is read; None where it did not."""
+    if _comes_whole(clip, streams):
+        return None
+    name = entry_name(clip, streams, flow=flow, folder_rate=25.0, limits=LIMITS)
+    return None if name is None else kept_clip(cache, name, clip)
+
+
+def load_clips(
+    clips: Iterable[Clip],
+    streams: Sequence[Stream],
+    *,
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+    folder_rate: float = 25.0,
+    limits: Limits = LIMITS,
+    workers: int = 1,
+    failed: Callable[[Clip, VideoError], None] | None = None,
+) -> Generator[LoadedClip]:
+    """`load_clip` of many clips, in their order, on `workers` threads (decoding and flow do not hold Python's lock).
+
+    A clip that cannot be loaded raises VideoError; with `failed` it is told that instead, and the clip is left out.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(max(1, threads // workers))
+    ahead: deque[tuple[Clip, Future[LoadedClip]]] = deque()
+
+    def oldest() -> Generator[LoadedClip]:
+        clip, loading = ahead.popleft()
+        try:
+            yield loading.result()
+        except VideoError as error:
+            if failed is None:
+                raise
+            failed(clip, error)
+
+    try:
+        with clip_threads(workers) as pool:
+            for clip in clips:
+                loading = pool.submit(
+                    load_clip, clip, streams, flow=flow, cache=cache, folder_rate=folder_rate, limits=limits
+                )
+                ahead.append((clip, loading))
+                if len(ahead) > workers:
+                    yield from oldest()
+            while ahead:
+                yield from oldest()
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _sizes(source_size: Size, streams: Sequence[Stream], kinds: Sequence[Kind]) -> set[Size]:
+    return {resized_size(source_size, stream) for stream in streams if stream.kind in kinds}
+
+
+def _flow(frames: Tensor, method: Method, cache: FlowCache | None) -> tuple[str | None, Tensor]:
+    """The flow of frames, and its key in the cache."""
+    if cache is None:
+        return None, optical_flow(frames, method=method, bound=None).half()
+    return cache.keyed_flow(frames, method=method)
+
+
+def _rate(streams: Sequence[Stream]) -> float | None:
+    rates = {stream.rate for stream in streams}
+    if len(rates) != 1:
+        raise NetworkError(f"streams shown together need one rate, got {sorted(map(str, rates))}.")
+    return rates.pop()
+
+
+def _frames(
+    clip: Clip, streams: Sequence[Stream], kinds: Sequence[Kind], folder_rate: float, limits: Limits
+) -> SampledFrames:
+    """The clip's frames at the streams' rate, resized for those of the given kinds."""
+    found = sampled_frames(
+        Piece(clip.path, clip.start_seconds, clip.stop_seconds, folder_rate),
+        _rate(streams),
+        lambda source_size: _sizes(source_size, streams, kinds),
+        flow_sizes=len(
+            {(stream.height, stream.width, stream.short_side) for stream in streams if stream.kind == "flow"}
+        ),
+        limits=limits,
+    )
+    if found.count == 1 and span_frames(streams) > 1:
+        raise VideoError(f"'{clip.path}' has 1 frame; a clip needs at least 2 to show motion.")
+    return found
+
+
+def _stored(clip: Clip) -> StoredFlow | None:
+    return flow_beside(clip.path) if clip.flow is None else clip.flow
+
+
+def _comes_whole(clip: Clip, streams: Sequence[Stream]) -> bool:
+    """Whether there is nothing to decode by windows or to keep: the clip is made, or its flow is stored as images."""
+    return clip.maker is not None or (any(one.kind == "flow" for one in streams) and _stored(clip) is not None)
+
+
+def _shown_numbers(clip: Clip, stored: StoredFlow, numbers: Sequence[int] | None, count: int) -> Sequence[int] | None:
+    """The numbers of the frames whose flow is stored: up to two fewer than there are; None where flow must be computed.
+
+    Raises VideoError when more is missing.
+    """
+    if numbers is None or not {after - before for before, after in pairwise(numbers)} <= {0, 1}:
+        return None
+    there = stored.count
+    if numbers[-1] - there > _FIELDS_LESS:
+        raise VideoError(
+            f"'{clip.path}' has {count} frames up to number {numbers[-1] + 1}, but {there} flow images; "
+            "expected one less than frames. Complete or remove them."
+        )
+    return [number for number in numbers if number <= there]
+
+
+def _stored_fields(stored: StoredFlow, numbers: Sequence[int], size: Size) -> Tensor:
+    """The stored flow from each frame to the next; 0 where a frame is shown again."""
+    kept = stored.fields(numbers[0], numbers[-1] - numbers[0], size)
+    if len(kept) == len(numbers) - 1:
+        return kept
+    fields = kept.new_zeros(len(numbers) - 1, 2, *size)
+    for index, (before, after) in enumerate(pairwise(numbers)):
+        if after > before:
+            fields[index] = kept[before - numbers[0]]
+    return fields
+
+
+def _flow_alone(
+    clip: Clip, stored: StoredFlow, streams: Sequence[Stream], folder_rate: float, limits: Limits
+) -> LoadedClip | None:
+    """A clip of which nothing but stored flow is seen, without its frames; None where flow must be computed."""
+    rate = _rate(streams)
+    if any(stream.kind != "flow" for stream in streams) or (rate is not None and abs(rate - folder_rate) > 1e-6):
+        return None
+    first = round(clip.start_seconds * folder_rate)
+    last = stored.count if clip.stop_seconds is None else min(stored.count, round(clip.stop_seconds * folder_rate) - 1)
+    if last <= first:
+        raise VideoError(f"'{clip.path}' has no flow from {clip.start_seconds:g} s to {clip.stop_seconds} s.")
+    source_size = stored.size
+    sizes = _sizes(source_size, streams, ("flow",))
+    limits.check_bytes(clip.path, last - first, sum(4 * height * width for height, width in sizes))
+    fields = {size: stored.fields(first, last - first, size) for size in sizes}
+    return LoadedClip(clip, last - first + 1, folder_rate, source_size, {}, fields)

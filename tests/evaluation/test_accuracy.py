@@ -1,0 +1,68 @@
+"""Accuracies come with their interval, and tables with what is taken for what."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from marey.datasets.left_out import LeftOut
+from marey.evaluation.accuracy import Evaluation, averaged, wilson
+
+
+def _evaluation() -> Evaluation:
+    probabilities = torch.tensor(
+        [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4], [0.9, 0.05, 0.05]], dtype=torch.float64
+    )
+    clips = tuple(f"{k}.avi" for k in range(5))
+    return Evaluation(("a", "b", "c"), clips, torch.tensor([0, 0, 1, 2, 2]), probabilities)
+
+
+@pytest.mark.parametrize(
+    ("right", "count", "low", "high"),
+    [
+        (0, 10, 0.0, 0.2775),
+        (1, 10, 0.0179, 0.4042),
+        (5, 10, 0.2366, 0.7634),
+        (10, 10, 0.7225, 1.0),
+        (81, 263, 0.2553, 0.3662),
+    ],
+)
+def test_the_interval_is_that_of_wilson(right: int, count: int, low: float, high: float) -> None:
+    assert wilson(right, count) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_without_clips_the_interval_is_everything() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_accuracy_and_confusion_count_the_clips() -> None:
+    found = _evaluation()
+    assert found.right == 3 and found.accuracy == 0.6 and found.interval == wilson(3, 5)
+    assert found.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert found.record() == {
+        "accuracy": 0.6,
+        "clips": 5,
+        "interval": list(wilson(3, 5)),
+        "asked": 5,
+        "accuracy_of_asked": 0.6,
+        "held": 0,
+    }
+
+
+def test_clips_left_out_stay_in_the_count_of_those_asked_for() -> None:
+    found = replace(_evaluation(), left_out=(LeftOut("x.avi", "a", "no video"), LeftOut("y.avi", "b", "no video")))
+    assert found.accuracy == 0.6 and found.asked == 7 and found.accuracy_of_asked == 3 / 7
+    assert [found.left_out_of(name) for name in found.classes] == [1, 1, 0]
+    assert averaged([found, found]).left_out == found.left_out
+
+
+def test_every_class_says_what_it_is_taken_for() -> None:
+    assert _evaluation().per_class() == [("a", 2, 1, "b"), ("b", 1, 1, ""), ("c", 2, 1, "a")]
+
+
+def test_late_fusion_is_the_mean_of_the_probabilities() -> None:
+    one = _evaluation()
+    other = Evaluation(one.classes, one.clips, one.labels, one.probabilities.roll(1, 1))
+    mean = averaged([one, other])
+    assert torch.allclose(mean.probabilities, (one.probabilities + other.probabilities) / 2)
+    assert (mean.clips, mean.classes) == (one.clips, one.classes) and mean.labels.equal(one.labels)

@@ -1,0 +1,119 @@
+"""The networks that ship with the package: they load by name, are what their card says, and answer as they must."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+import marey
+import marey.families.bundled as bundled_networks
+from marey.datasets import StudySet
+from marey.errors import WeightsError
+from marey.families.bundled import BUNDLED, MOTION_STUDIES, UNTRAINED, bundled, untrained
+from marey.families.loading import provenance
+from marey.families.weights import weights_hash
+from marey.network.hooks import frozen
+from marey.studies import study_classes
+from marey.video.read.clips import starts
+
+CARD = Path(__file__).parents[2] / "docs" / "motion_studies_network.md"
+FOLDER = Path(bundled_networks.__file__).parent
+CONJUNCTIONS = ("conjunction_one", "conjunction_two")
+PLANTED = ("kick", "kick_low", "lift_bar", "lift_bar_low", "brush_teeth", "shave")
+EASY = tuple(name for name in study_classes() if name not in PLANTED)
+
+
+@cache
+def loaded(name: str) -> marey.Network:
+    return marey.load(name)
+
+
+def right(network: marey.Network, studies: StudySet) -> float:
+    """The share of clips whose class the mean of three windows' scores names."""
+    found = []
+    with torch.no_grad(), frozen(network.module):
+        for clip in studies.clips():
+            one = studies.load(clip, network.streams)
+            parts = [one.window(network.streams, start) for start in starts(one, network.streams, 3)]
+            inputs = {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+            scores = network.activations(inputs, [network.scores])[network.scores].flatten(1).mean(0)
+            found.append(network.classes[int(scores.argmax())] == clip.label)
+    return sum(found) / len(found)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_each_name_gives_a_network_of_all_classes_for_the_same_clips(name: str) -> None:
+    network = loaded(name)
+    assert network.name == name and not network.module.training
+    assert network.classes == tuple(sorted(study_classes()))
+    assert network.streams == loaded(MOTION_STUDIES).streams
+    assert all(values.dtype in (torch.float32, torch.int64) for values in network.module.state_dict().values())
+
+
+def test_all_files_together_are_small() -> None:
+    sizes = {path.name: path.stat().st_size for path in FOLDER.glob("*.safetensors")}
+    assert len(sizes) == len(BUNDLED) - 1 and sum(sizes.values()) < 8e6
+
+
+def test_the_card_names_every_file_by_its_hash() -> None:
+    card = CARD.read_text(encoding="utf-8")
+    for name in BUNDLED:
+        if name != UNTRAINED:
+            assert weights_hash(bundled(name).module) in card, name
+
+
+def test_it_knows_how_it_was_made_and_what_real_clips_reach() -> None:
+    steps = []
+    made = provenance(MOTION_STUDIES)
+    while made:
+        assert {"data", "clips", "settings", "seconds"} <= set(made)
+        steps.append(made["steps"]["fusion"])
+        made = made.get("before", {})
+    assert steps == [1100, 1950, 600, 3850]  # what each line of benchmarks/bundled_network.py took, the last one first
+    network = loaded(MOTION_STUDIES)
+    assert 1 < network.bounds["flow"] < 30
+    for layer in ("fusion.conv5", "scores", "rgb.conv3_3", "flow.conv3_3"):
+        assert len(network.maxima[layer]) == network.layer(layer).units
+        assert float(network.maxima[layer].max()) > 0
+
+
+@pytest.mark.parametrize("name", [MOTION_STUDIES, f"{MOTION_STUDIES}-verifier"])
+def test_it_tells_fair_clips_of_a_seed_not_trained_on(name: str) -> None:
+    assert right(loaded(name), StudySet(2, seed=5000, classes=EASY)) >= 0.8
+
+
+def test_the_fusion_joins_color_and_axis() -> None:
+    assert right(loaded(MOTION_STUDIES), StudySet(10, seed=5000, classes=CONJUNCTIONS)) >= 0.85
+
+
+def test_the_late_fusion_adds_what_each_stream_says_and_so_cannot_join_them() -> None:
+    late = loaded(f"{MOTION_STUDIES}-late")
+    torch.manual_seed(0)
+    one, other = ({stream.name: torch.rand(1, *stream.shape) for stream in late.streams} for _ in range(2))
+
+    def scores(rgb: dict[str, torch.Tensor], flow: dict[str, torch.Tensor]) -> torch.Tensor:
+        with torch.no_grad():
+            return late.activations({"rgb": rgb["rgb"], "flow": flow["flow"]}, [late.scores])[late.scores]
+
+    crossed = scores(one, other) + scores(other, one)
+    assert torch.allclose(scores(one, one) + scores(other, other), crossed, atol=1e-4)
+
+
+def test_the_untrained_copy_comes_from_its_seed_and_leaves_random_numbers_alone() -> None:
+    torch.manual_seed(3)
+    wanted = torch.rand(1)
+    torch.manual_seed(3)
+    first, again, other = untrained(), untrained(), untrained(1)
+    assert torch.rand(1).equal(wanted)
+    hashes = [weights_hash(file.module) for file in (first, again, other, bundled(MOTION_STUDIES))]
+    assert hashes[0] == hashes[1] and len(set(hashes)) == 3
+    assert first.maxima == {} and dict(first.provenance)["seed"] == 0
+
+
+def test_a_folder_of_that_name_is_not_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / MOTION_STUDIES).mkdir()
+    assert marey.load(MOTION_STUDIES).name == MOTION_STUDIES
+    with pytest.raises(WeightsError, match=r"there is no network 'motion-study'.*motion-studies"):
+        marey.load("motion-study")

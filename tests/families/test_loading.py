@@ -1,0 +1,138 @@
+"""A network is named by its file, or by a function of the user's own, whose failures are told in one line."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import marey
+from marey.errors import MareyError, NetworkError, WeightsError
+from marey.families.loading import from_file, keep_maxima, load, provenance
+from marey.families.two_stream import TwoStream
+from marey.families.weights import NetworkFile, open_network, save
+
+CODE = """
+from torch import nn
+import marey
+
+def network():
+    return marey.Network(nn.Sequential(nn.Conv3d(3, 4, 3)), [marey.rgb_frames(3, size=8)], name="mine")
+
+def wrong():
+    return nn.Conv3d(3, 4, 3)
+
+def fails():
+    raise ValueError("no weights\\nhere")
+
+def asks(size):
+    return None
+
+def stops():
+    raise marey.MareyError("one line of the user's own")
+
+number = 3
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    module = TwoStream(2, size=32, width=1 / 16, frames=1, stack=2)
+    path = tmp_path / "net.safetensors"
+    save(NetworkFile(module, module.input_streams(), ("left", "right"), {"data": "made", "seed": 1}), path)
+    return path
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    path = tmp_path / "json.py"  # called as a library is
+    path.write_text(CODE)
+    return path
+
+
+def test_a_file_gives_its_network_with_the_name_of_the_file(file: Path) -> None:
+    network = load(file)
+    opened = open_network(file)
+    assert (network.name, network.classes, network.streams) == ("net", ("left", "right"), opened.streams)
+    assert network.weights_hash == from_file(opened).weights_hash and not network.module.training
+    assert provenance(file) == {"data": "made", "seed": 1} and provenance("net.py:make") == {}
+
+
+def test_kept_maxima_and_bounds_come_back(file: Path) -> None:
+    network = load(file)
+    network.maxima["scores"] = torch.tensor([1.0, 2.0])
+    network.bounds["flow"] = 3.5
+    keep_maxima(network, file)
+    assert load(file).maxima["scores"].tolist() == [1.0, 2.0] and load(file).bounds == {"flow": 3.5}
+    assert provenance(file) == {"data": "made", "seed": 1, "bounds": {"flow": 3.5}}
+
+
+def test_a_function_of_the_users_own_gives_its_network(code: Path) -> None:
+    import json
+
+    network = load(f"{code}:network")
+    assert network.name == "mine" and network.layer("0").units == 4
+    assert sys.modules["json"] is json and str(code.parent) not in sys.path
+
+
+def test_the_users_code_finds_what_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "beside_marey_test.py").write_text(CODE)
+    (tmp_path / "mine.py").write_text("from beside_marey_test import network\n")
+    assert load(f"{tmp_path / 'mine.py'}:network").name == "mine"
+
+
+def test_a_module_in_the_current_folder_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "module_marey_test.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    assert load("module_marey_test:network").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("netwrk", "has no function 'netwrk'; expected one that returns a marey.Network"),
+        ("number", "has no function 'number'"),
+        ("wrong", "returned Conv3d; expected a marey.Network"),
+        ("fails", "failed with ValueError: no weights; expected a function without arguments"),
+        ("asks", "failed with TypeError: .*size.*; expected a function without arguments"),
+        ("stops", "^one line of the user's own$"),
+    ],
+)
+def test_a_function_that_gives_no_network_is_an_error(code: Path, function: str, said: str) -> None:
+    with pytest.raises(MareyError, match=said) as caught:
+        load(f"{code}:{function}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("absent.py:network", "there is no file 'absent.py'"),
+        ("no_such_module_marey:network", "failed with ModuleNotFoundError: No module named 'no_such_module_marey'"),
+        (":network", "failed with ValueError"),
+    ],
+)
+def test_code_that_is_not_there_is_an_error(source: str, said: str) -> None:
+    with pytest.raises(NetworkError, match=said):
+        load(source)
+
+
+def test_code_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def network(:\n")
+    with pytest.raises(NetworkError, match="failed with SyntaxError"):
+        load(f"{tmp_path / 'broken.py'}:network")
+
+
+def test_what_is_no_network_file_says_what_would_be_one(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"there is no network .*absent.*; expected a .safetensors file, or file.py"):
+        load(tmp_path / "absent")
+    (tmp_path / "net.pt").touch()
+    with pytest.raises(WeightsError, match=r"is no network file; expected .safetensors .*load_weights"):
+        load(tmp_path / "net.pt")
+    with pytest.raises(WeightsError, match="no file of weights at"):
+        load(tmp_path / "absent.safetensors")
+
+
+def test_load_is_public() -> None:
+    assert marey.load is load

@@ -1,0 +1,388 @@
+"""Files of weights: what is saved is what is opened, and nothing else is ever loaded, run or half written."""
+
+import errno
+import json
+import os
+import pickle
+import resource
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from marey.errors import NetworkError, OutputError, WeightsError
+from marey.families import weights
+from marey.families.two_stream import TwoStream
+from marey.families.weights import (
+    NetworkFile,
+    load_weights,
+    open_network,
+    read_tensors,
+    save,
+    take_weights,
+    weights_hash,
+)
+
+
+def small(seed: int = 0, **options: Any) -> TwoStream:
+    torch.manual_seed(seed)
+    given_options = {"size": 32, "width": 1 / 16, "frames": 2, "stack": 3, "step": 2} | options
+    return TwoStream(3, **given_options).eval()
+
+
+def filed(seed: int = 0, **options: Any) -> NetworkFile:
+    module = small(seed, **options)
+    return NetworkFile(
+        module,
+        module.input_streams(rate=12.5),
+        ("bend", "jack", "wave"),
+        {"data": "clips", "epochs": 3, "accuracy": 0.9, "seed": None, "split": {"held out": ["ido"]}},
+        {"fusion.conv5": torch.rand(32), "scores": torch.tensor([1.0, -2.0, 3.0])},
+    )
+
+
+def small_file(folder: Path) -> Path:
+    path = folder / "net.safetensors"
+    save(filed(), path)
+    return path
+
+
+class RunsCode:
+    """A pickle that leaves a mark when it is read as Python."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.system, (f"touch '{self.mark}'",))
+
+
+@contextmanager
+def full_disk(free_bytes: int) -> Iterator[None]:
+    """Files stop growing at `free_bytes`, as they do when the disk or the quota is used up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("options", [{}, {"norm": "batch", "fusion": "conv3", "auxiliary": True}, {"fusion": "late"}])
+def test_an_opened_network_is_the_saved_one(tmp_path: Path, options: dict[str, Any]) -> None:
+    file = filed(**options)
+    path = tmp_path / "net.safetensors"
+    save(file, path)
+    opened = open_network(path)
+    assert isinstance(opened.module, TwoStream)
+    assert opened.module.config == file.module.config
+    assert opened.streams == file.streams
+    assert opened.classes == file.classes
+    assert opened.provenance == file.provenance
+    assert opened.maxima.keys() == file.maxima.keys()
+    assert all(torch.equal(opened.maxima[name], values) for name, values in file.maxima.items())
+    assert weights_hash(opened.module) == weights_hash(file.module)
+    inputs = [stream.to_network(torch.rand(1, *stream.shape)) for stream in file.streams]
+    assert torch.equal(opened.module(*inputs), file.module(*inputs))
+    assert not opened.module.training
+    assert all(values.requires_grad for values in opened.module.parameters())
+
+
+def test_weights_keep_their_type_whatever_their_order_in_memory(tmp_path: Path) -> None:
+    module = small().to(torch.bfloat16)
+    for values in module.parameters():
+        if values.ndim == 4:
+            values.data = values.data.contiguous(memory_format=torch.channels_last)
+    save(NetworkFile(module, ()), tmp_path / "net.safetensors")
+    opened = open_network(tmp_path / "net.safetensors").module
+    assert {values.dtype for values in opened.parameters()} == {torch.bfloat16}
+    assert weights_hash(opened) == weights_hash(module)
+
+
+def test_opening_and_saving_give_the_same_bytes(tmp_path: Path) -> None:
+    path = small_file(tmp_path)
+    save(open_network(path), tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_opening_a_network_draws_no_random_numbers(tmp_path: Path) -> None:
+    path = small_file(tmp_path)
+    before = torch.get_rng_state()
+    open_network(path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_hash_belongs_to_the_values_and_not_to_the_file(tmp_path: Path) -> None:
+    module = small()
+    first = weights_hash(module)
+    assert weights_hash(small()) == first != weights_hash(small(seed=1))
+    save(NetworkFile(module, (), ("a", "b", "c")), tmp_path / "net.safetensors")
+    torch.save({"state_dict": module.state_dict()}, tmp_path / "net.pt")
+    for name in ("net.safetensors", "net.pt"):
+        other = small(seed=1)
+        load_weights(other, tmp_path / name)
+        assert weights_hash(other) == first
+    assert weights_hash(module.double()) != first
+    with torch.no_grad():
+        module.float().get_submodule("rgb.conv1_1").weight[0, 0, 0, 0] += 1e-6
+    assert weights_hash(module) != first
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "epoch": 3},
+        lambda state: {"model": state, "optimizer": {}},
+        lambda state: {"state_dict": {f"module.{name}": values for name, values in state.items()}},
+        lambda state: OrderedDict((f"_orig_mod.module.{name}", values) for name, values in state.items()),
+    ],
+)
+def test_wrappers_of_training_programs_are_taken_off(tmp_path: Path, wrapped: Any) -> None:
+    module, other = small(), small(seed=1)
+    torch.save(wrapped(module.state_dict()), tmp_path / "net.pth")
+    assert set(load_weights(other, tmp_path / "net.pth")) == set(module.state_dict())
+    assert weights_hash(other) == weights_hash(module)
+
+
+def test_a_tower_starts_from_a_single_stream_network(tmp_path: Path) -> None:
+    single, fused = small(seed=1, streams=("rgb",)), small()
+    motion, fc6 = fused.flow.conv1_1.weight.clone(), fused.fc6.weight.clone()
+    save(NetworkFile(single, single.input_streams()), tmp_path / "rgb.safetensors")
+    loaded = load_weights(fused, tmp_path / "rgb.safetensors", strict=False)
+    assert len(loaded) == 26 and all(name.startswith("rgb.conv") for name in loaded)
+    assert torch.equal(fused.rgb.conv5_3.weight, single.rgb.conv5_3.weight)
+    assert torch.equal(fused.flow.conv1_1.weight, motion) and torch.equal(fused.fc6.weight, fc6)
+    renamed = {f"x{name}": values for name, values in single.rgb.state_dict().items() if name.startswith("conv")}
+    torch.save(renamed, tmp_path / "other.pt")
+    with pytest.raises(WeightsError, match="none of its 26 tensors is in the network"):
+        load_weights(fused, tmp_path / "other.pt", strict=False)
+
+
+def test_a_pickle_with_code_is_refused_and_the_code_not_run(tmp_path: Path) -> None:
+    module, mark = small(), tmp_path / "mark"
+    before = weights_hash(module)
+    torch.save({"state_dict": module.state_dict(), "extra": RunsCode(mark)}, tmp_path / "torch.pt")
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(RunsCode(mark), protocol=2))
+    for name in ("torch.pt", "plain.pth"):
+        with pytest.raises(WeightsError, match=rf"{name}' is a pickle that asks for \w+\.system.*refused") as caught:
+            load_weights(module, tmp_path / name)
+        assert "\n" not in str(caught.value) and ".safetensors" in str(caught.value)
+        assert not mark.exists()
+    torch.load(tmp_path / "torch.pt", weights_only=False)
+    assert mark.exists()  # the trap works: it is marey that did not step into it
+    assert weights_hash(module) == before
+
+
+def test_a_file_that_does_not_fit_is_refused_with_the_first_reasons_and_changes_nothing(tmp_path: Path) -> None:
+    module = small()
+    before = weights_hash(module)
+    state = {name: values + 1 for name, values in module.state_dict().items()}
+    for name in ("fc6.weight", "fc6.bias", "fc7.weight", "fc7.bias"):
+        del state[name]
+    state |= {"flow.conv1_1.weight": torch.zeros(8, 20, 3, 3), "classifier.weight": torch.zeros(2, 3)}
+    safetensors.torch.save_file(state, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError) as caught:
+        load_weights(module, tmp_path / "other.safetensors")
+    assert str(caught.value) == (
+        f"'{tmp_path / 'other.safetensors'}' does not fit this TwoStream: "
+        "1 wrongly shaped: flow.conv1_1.weight (8 x 20 x 3 x 3) instead of (8 x 6 x 3 x 3); "
+        "4 missing: fc6.weight (256 x 32), fc6.bias (256), fc7.weight (256 x 256), ...; "
+        "1 unexpected: classifier.weight (2 x 3). "
+        "Build the network with the options that these weights were made with."
+    )
+    assert weights_hash(module) == before
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+@pytest.mark.parametrize("kind", ["safetensors", "pt"])
+def test_a_truncated_file_is_refused(tmp_path: Path, kind: str, share: float) -> None:
+    path = small_file(tmp_path)
+    if kind == "pt":
+        path = tmp_path / "net.pt"
+        torch.save(small().state_dict(), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(WeightsError, match=r"net.*take another copy"):
+        read_tensors(path)
+    if kind == "safetensors":
+        with pytest.raises(WeightsError, match="take another copy"):
+            open_network(path)
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), in_header=st.booleans())
+def test_a_flipped_bit_never_goes_unnoticed(
+    tmp_path_factory: pytest.TempPathFactory, place: float, bit: int, in_header: bool
+) -> None:
+    path = tmp_path_factory.mktemp("flip") / "net.safetensors"
+    save(NetworkFile(nn_file := small(fc=8), nn_file.input_streams(), ("a", "b", "c"), {"seed": 1}), path)
+    content = bytearray(path.read_bytes())
+    end = 8 + int.from_bytes(content[:8], "little") if in_header else len(content)
+    content[int(place * end)] ^= 1 << bit
+    path.write_bytes(content)
+    try:
+        opened = open_network(path)
+    except WeightsError as error:
+        assert "\n" not in str(error)  # noqa: PT017  either outcome is right
+    else:  # spaces that fill the header up carry nothing
+        assert weights_hash(opened.module) == weights_hash(nn_file) and opened.provenance == {"seed": 1}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth"])
+def test_a_file_of_anything_else_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"net{suffix}"
+    for content in (b"", b"these are not weights\n" * 20, bytes(range(256)) * 50):
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match=r"'.*net.*take another copy"):
+            load_weights(small(), path)
+    path.unlink()
+    with pytest.raises(WeightsError, match=r"no file of weights at '.*net"):
+        load_weights(small(), path)
+    path.mkdir()
+    with pytest.raises(WeightsError, match="cannot read weights from"):
+        load_weights(small(), path)
+
+
+def test_a_pickle_of_other_things_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    for content, message in (
+        ([torch.zeros(1)], "holds list; expected tensors by name"),
+        ({}, "holds dict; expected tensors by name"),
+        ({"a": torch.zeros(1), "b": 3}, "holds int as 'b'; expected tensors by name"),
+        ({"state_dict": {1: torch.zeros(1)}}, "expected tensors by name"),
+    ):
+        torch.save(content, path)
+        with pytest.raises(WeightsError, match=message):
+            load_weights(small(), path)
+    with pytest.raises(WeightsError, match=r"net.h5' is not a file of weights; expected .safetensors, .pt or .pth"):
+        load_weights(small(), tmp_path / "net.h5")
+
+
+def test_plain_tensors_are_not_a_network(tmp_path: Path) -> None:
+    safetensors.torch.save_file(small().state_dict(), tmp_path / "net.safetensors")
+    with pytest.raises(WeightsError, match="no description of a network; build the network and use load_weights"):
+        open_network(tmp_path / "net.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, "holds TwoStream in format 2; this version opens format 1 of TwoStream"),
+        ({"architecture": "ThreeStream"}, "holds ThreeStream in format 1"),
+        ({"config": {"classes": 3, "size": 100}}, "cannot build: size 100 does not divide by 32"),
+        ({"config": {"classes": 3, "color": "red"}}, "cannot build: .*color"),
+        ({"config": {"classes": 3, "size": 32}}, "does not fit this TwoStream"),
+        ({"streams": [{"name": "rgb"}]}, "cannot build"),
+    ],
+)
+def test_a_network_of_another_version_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path = small_file(tmp_path)
+    tensors, metadata = weights._safetensors(path)
+    about = json.loads(metadata["marey"]) | changes
+    about.pop("sha256")
+    signed = {"sha256": weights._text_hash(json.dumps(about))} | about
+    safetensors.torch.save_file(tensors, path, metadata={"marey": json.dumps(signed)})
+    with pytest.raises(WeightsError, match=message):
+        open_network(path)
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    path = small_file(tmp_path)
+    before = path.read_bytes()
+    with (
+        full_disk(len(before) // 2),
+        pytest.raises(OutputError, match=r"cannot save the network to '.*net\.safetensors'"),
+    ):
+        save(filed(seed=1), path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyboardInterrupt()])
+def test_a_save_that_breaks_off_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, failure: BaseException
+) -> None:
+    path = small_file(tmp_path)
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(weights.os, moment, fail)
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        save(filed(seed=1), path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot save the network to '.*': No such file or directory"):
+        save(filed(), tmp_path / "missing" / "net.safetensors")
+    (tmp_path / "folder.safetensors").mkdir()
+    with pytest.raises(OutputError, match=r"cannot save the network to '.*folder"):
+        save(filed(), tmp_path / "folder.safetensors")
+    with pytest.raises(OutputError, match=r"does not end in \.safetensors"):
+        save(filed(), tmp_path / "net.pt")
+
+
+def test_what_cannot_be_opened_again_is_not_saved(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    module = small()
+    with pytest.raises(NetworkError, match="Linear cannot be built again from a file; known architectures: TwoStream"):
+        save(NetworkFile(nn.Linear(2, 2), ()), path)
+    with pytest.raises(NetworkError, match="cannot be described as JSON"):
+        save(NetworkFile(module, (), provenance={"when": object()}), path)
+    with pytest.raises(NetworkError, match=r"maxima of 'scores' have shape \(1, 3\); expected one value per channel"):
+        save(NetworkFile(module, (), maxima={"scores": torch.zeros(1, 3)}), path)
+    assert not path.exists()
+
+
+def test_half_a_file_gives_the_network_of_32_bits_with_rounded_weights(tmp_path: Path) -> None:
+    file = filed()
+    save(file, tmp_path / "whole.safetensors")
+    save(file, tmp_path / "half.safetensors", half=True)
+    whole, half = (open_network(tmp_path / f"{name}.safetensors") for name in ("whole", "half"))
+    for name, values in whole.module.state_dict().items():
+        rounded = half.module.state_dict()[name]
+        assert rounded.dtype == values.dtype and torch.allclose(rounded, values, rtol=1e-3, atol=1e-6)
+    assert all(half.maxima[name].equal(values) for name, values in whole.maxima.items())
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    save(half, tmp_path / "again.safetensors", half=True)
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "half.safetensors").read_bytes()
+
+
+def test_weights_too_large_for_half_a_file_are_told(tmp_path: Path) -> None:
+    file = filed()
+    with torch.no_grad():
+        next(file.module.parameters()).view(-1)[0] = 1e6
+    with pytest.raises(NetworkError, match=r"weight of 1e\+06 does not fit into 16 bits"):
+        save(file, tmp_path / "net.safetensors", half=True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_what_another_network_holds_too_is_left_out_and_taken_from_it(tmp_path: Path, half: bool) -> None:
+    torch.manual_seed(0)
+    base, module = (TwoStream(3, size=32, width=0.05, frames=1, fc=8, fusion=fusion) for fusion in ("conv5", "late"))
+    save(NetworkFile(base, base.input_streams()), tmp_path / "base.safetensors", half=half)
+    base = open_network(tmp_path / "base.safetensors").module  # as rounded as it is kept
+    take_weights(module, base)
+    whole, path = tmp_path / "whole.safetensors", tmp_path / "part.safetensors"
+    file = NetworkFile(module, module.input_streams(), ("a", "b", "c"))
+    save(file, whole, half=half)
+    save(file, path, half=half, base=base)
+    assert path.stat().st_size < 0.5 * whole.stat().st_size
+    assert weights_hash(open_network(path, base=base).module) == weights_hash(open_network(whole).module)
+    for other in (None, module):
+        with pytest.raises(WeightsError, match="holds only those weights that are not the same in the network"):
+            open_network(path, base=other)

@@ -1,0 +1,54 @@
+"""The largest activations are those of the loops, and generated clips have a size of their own."""
+
+import torch
+from torch import nn
+
+from marey.network.maxima import noise_clips, unit_maxima
+from marey.network.network import Network
+from marey.network.stream import Stream, rgb_frames
+
+
+def _network() -> Network:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv3d(4, 2, 1))
+    return Network(module, [rgb_frames(3, size=7)])
+
+
+def test_the_maximum_of_a_unit_is_over_all_positions_and_clips_in_any_batches() -> None:
+    network = _network()
+    clips = torch.rand(5, 3, 3, 7, 7)
+    found = unit_maxima(network, ({"rgb": part} for part in (clips[:2], clips[2:])), ["1", "2"])
+    with torch.no_grad():
+        for layer, module in (("1", network.module[:2]), ("2", network.module)):
+            for channel in range(found[layer].shape[0]):
+                expected = max(float(module(clip[None])[0, channel].max()) for clip in clips)
+                assert abs(float(found[layer][channel]) - expected) < 1e-5
+
+
+def test_generated_clips_are_repeatable_and_in_range() -> None:
+    streams = [rgb_frames(2, size=12, step=4), Stream("flow", "flow", times=tuple(range(6)), height=10, width=14)]
+    network = Network(nn.Conv3d(3, 1, 1), streams)
+    one, other, another = (list(noise_clips(network, count=3, seed=seed)) for seed in (0, 0, 1))
+    assert len(one) == 3
+    for a, b, c in zip(one, other, another, strict=True):
+        for stream in streams:
+            video = a[stream.name]
+            assert tuple(video.shape) == (1, *stream.shape)
+            assert float(video.min()) >= stream.low
+            assert float(video.max()) <= stream.high
+            assert torch.equal(video, b[stream.name])
+            assert not torch.equal(video, c[stream.name])
+    assert max(float(clip["flow"].square().sum(1).sqrt().max()) for clip in one) <= 3.1
+
+
+def test_the_texture_of_a_generated_clip_moves_as_its_flow_says() -> None:
+    flow = Stream("flow", "flow", times=(0, 1, 2), height=24, width=24)
+    network = Network(nn.Conv3d(3, 1, 1), [rgb_frames(3, size=24), flow])
+    for clip in noise_clips(network, count=4):
+        field = clip["flow"][0].flatten(1)
+        right, down = field[:, field.square().sum(0).argmax()]
+        moved = clip["flow"][0, :, 1].abs().sum(0) / (right.abs() + down.abs())
+        still = clip["flow"][0, :, 0].abs().sum(0) / (right.abs() + down.abs())
+        shift = (round(float(down)), round(float(right)))
+        rolled = still.roll(shift, (0, 1))
+        assert float((rolled - moved).abs().mean()) <= float((still - moved).abs().mean()) + 0.02

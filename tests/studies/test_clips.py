@@ -148,7 +148,7 @@ def test_a_batch_of_every_class_comes_index_by_index() -> None:
 
 
 def test_the_record_is_plain_and_tells_who_what_where_and_how_fast() -> None:
-    record = study_clip("throw", 5, frames=4).factors.record()
+    record = study_clip("throw", 5, frames=4).factors.to_json()
     assert {"who", "what", "where", "how"} <= set(record)
     assert record["what"]["thing"] == "ball" and record["how"]["speed_px_per_frame"] > 0
 

@@ -4,7 +4,7 @@ from marey.datasets.class_folders import class_folders
 from marey.datasets.clip_set import ClipSet, classes_of, group_of
 from marey.datasets.clips_in import clips_in
 from marey.datasets.data_set import data_set
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.datasets.split_files import split_file
 from marey.datasets.splits import Fold, Split, grouped_split
 from marey.datasets.study_set import StudySet
@@ -12,7 +12,7 @@ from marey.datasets.study_set import StudySet
 __all__ = [
     "ClipSet",
     "Fold",
-    "LeftOut",
+    "SkippedClip",
     "Split",
     "StudySet",
     "class_folders",

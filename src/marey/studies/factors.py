@@ -102,6 +102,6 @@ class Factors:
     where: Where
     how: How
 
-    def record(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The factors as plain values for JSON, nested as the fields are."""
         return asdict(self)

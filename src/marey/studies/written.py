@@ -57,7 +57,7 @@ def write_study_clips(
                 parts=clip.parts,
                 part_names=np.array(clip.part_names),
             )
-        lines.append(json.dumps({"path": path.as_posix(), "class": clip.label, **clip.factors.record()}))
+        lines.append(json.dumps({"path": path.as_posix(), "class": clip.label, **clip.factors.to_json()}))
         if on_clip is not None:
             on_clip(number, total)
     with replacing(folder / "factors.jsonl") as temporary:

@@ -63,7 +63,7 @@ def test_the_card_names_every_file_by_its_hash() -> None:
             assert weights_hash(bundled(name).module) in card, name
 
 
-def test_it_knows_how_it_was_made_and_what_real_clips_reach() -> None:
+def test_it_knows_how_it_was_made_and_how_far_its_units_reach_on_which_clips() -> None:
     steps = []
     made = provenance(MOTION_STUDIES)
     while made:
@@ -72,10 +72,15 @@ def test_it_knows_how_it_was_made_and_what_real_clips_reach() -> None:
         made = made.get("before", {})
     assert steps == [1100, 1950, 600, 3850]  # what each line of benchmarks/bundled_network.py took, the last one first
     network = loaded(MOTION_STUDIES)
-    assert 1 < network.bounds["flow"] < 30
-    for layer in ("fusion.conv5", "scores", "rgb.conv3_3", "flow.conv3_3"):
-        assert len(network.maxima[layer]) == network.layer(layer).units
-        assert float(network.maxima[layer].max()) > 0
+    maxima = network.maxima
+    assert maxima is not None and 1 < maxima.bounds["flow"] < 30
+    assert maxima.source == "78 generated clips (motion studies)" and len(maxima.layers) == 59
+    for layer in maxima.layers:
+        units = network.layer(layer).units
+        assert len(maxima.largest[layer]) == len(maxima.largest_mean[layer]) == len(maxima.ordinary[layer]) == units
+        assert bool((maxima.largest_mean[layer] <= maxima.largest[layer] + 1e-5).all())
+        assert float(maxima.reach(layer).min()) > 0
+    assert float(maxima.ordinary["scores"].max()) < 0 and float(maxima.ordinary["fusion.relu5"].abs().max()) == 0
 
 
 @pytest.mark.parametrize("name", [MOTION_STUDIES, f"{MOTION_STUDIES}-verifier"])
@@ -108,7 +113,8 @@ def test_the_untrained_copy_comes_from_its_seed_and_leaves_random_numbers_alone(
     assert torch.rand(1).equal(wanted)
     hashes = [weights_hash(file.module) for file in (first, again, other, bundled(MOTION_STUDIES))]
     assert hashes[0] == hashes[1] and len(set(hashes)) == 3
-    assert first.maxima == {} and dict(first.provenance)["seed"] == 0
+    assert first.maxima is not None and not first.maxima.layers and first.maxima.bounds["flow"] > 0
+    assert dict(first.provenance) == {"seed": 0}
 
 
 def test_a_folder_of_that_name_is_not_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from marey.errors import MareyError, NetworkError, WeightsError
 from marey.families.loading import from_file, keep_maxima, load, provenance
 from marey.families.two_stream import TwoStream
 from marey.families.weights import NetworkFile, open_network, save
+from marey.network.maxima import Maxima
 
 CODE = """
 from torch import nn
@@ -59,13 +60,29 @@ def test_a_file_gives_its_network_with_the_name_of_the_file(file: Path) -> None:
     assert provenance(file) == {"data": "made", "seed": 1} and provenance("net.py:make") == {}
 
 
-def test_kept_maxima_and_bounds_come_back(file: Path) -> None:
-    network = load(file)
-    network.maxima["scores"] = torch.tensor([1.0, 2.0])
-    network.bounds["flow"] = 3.5
-    keep_maxima(network, file)
-    assert load(file).maxima["scores"].tolist() == [1.0, 2.0] and load(file).bounds == {"flow": 3.5}
-    assert provenance(file) == {"data": "made", "seed": 1, "bounds": {"flow": 3.5}}
+def test_kept_maxima_come_back_with_their_source(file: Path) -> None:
+    scores = torch.tensor([1.0, 2.0])
+    kept = Maxima({"scores": scores}, {"scores": scores / 2}, {"scores": -scores}, {"flow": 3.5}, "9 real clips")
+    keep_maxima(kept, file)
+    found = load(file).maxima
+    assert found is not None and found.layers == ("scores",) and found.tensors().keys() == kept.tensors().keys()
+    assert all(found.tensors()[name].equal(values) for name, values in kept.tensors().items())
+    assert dict(found.bounds) == {"flow": 3.5} and found.source == "9 real clips"
+    assert provenance(file) == {"data": "made", "seed": 1}
+
+
+def test_layers_measured_anew_replace_their_maxima_and_leave_the_others(file: Path) -> None:
+    one, two = torch.ones(1), torch.full((1,), 2.0)
+    keep_maxima(Maxima({"a": one, "b": one}, {"a": one, "b": one}, source="generated clips"), file)
+    keep_maxima(Maxima({"b": two}, bounds={"flow": 2.0}, source="real clips"), file)
+    found = open_network(file).maxima
+    assert found is not None and found.largest["a"].equal(one) and found.largest["b"].equal(two)
+    assert set(found.largest_mean) == {"a"}
+    assert found.source == "real clips; other layers: generated clips" and dict(found.bounds) == {"flow": 2.0}
+    keep_maxima(Maxima({"b": one}, source="real clips"), file)
+    assert getattr(open_network(file).maxima, "source", "") == "real clips; other layers: generated clips"
+    keep_maxima(Maxima({"a": one, "b": one}, source="other clips"), file)
+    assert getattr(open_network(file).maxima, "source", "") == "other clips"
 
 
 def test_a_function_of_the_users_own_gives_its_network(code: Path) -> None:

@@ -5,6 +5,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -13,9 +14,12 @@ from marey.errors import MareyError, NetworkError, WeightsError, first_line
 from marey.families.bundled import BUNDLED, bundled
 from marey.families.two_stream import TwoStream
 from marey.families.weights import NetworkFile, open_network, save
+from marey.network.maxima import Maxima
 from marey.network.network import Network
 
 Made = TypeVar("Made")
+
+_OTHERS = "; other layers: "
 
 
 def load(source: str | Path) -> Network:
@@ -55,7 +59,6 @@ def from_file(file: NetworkFile, *, name: str | None = None) -> Network:
         scores="scores",
         name=name,
         maxima=file.maxima,
-        bounds=file.provenance.get("bounds"),
     )
 
 
@@ -83,11 +86,26 @@ def _file(text: str) -> NetworkFile | None:
     return open_network(text) if text.endswith(".safetensors") else None
 
 
-def keep_maxima(network: Network, path: str | Path) -> None:
-    """Write the network's maxima and bounds into its file, the rest of which stays as it is."""
+def keep_maxima(maxima: Maxima, path: str | Path) -> None:
+    """Write maxima into the network's file at `path`, the rest of which stays as it is.
+
+    They take the place of maxima of the same layers and of bounds of the same streams. Where layers of other clips stay
+    beside them, the source names both. Raises WeightsError for a file that is missing, damaged or no network.
+    """
     file = open_network(path)
-    provenance = {**file.provenance, "bounds": dict(network.bounds)}
-    save(NetworkFile(file.module, file.streams, file.classes, provenance, dict(network.maxima)), path)
+    save(replace(file, maxima=maxima if file.maxima is None else _merged(file.maxima, maxima)), path)
+
+
+def _merged(before: Maxima, after: Maxima) -> Maxima:
+    kept = before.only(layer for layer in before.layers if layer not in after)
+    sources = [after.source] + [word for word in before.source.split(_OTHERS) if word != after.source and kept.layers]
+    return Maxima(
+        {**kept.largest, **after.largest},
+        {**kept.largest_mean, **after.largest_mean},
+        {**kept.ordinary, **after.ordinary},
+        {**before.bounds, **after.bounds},
+        _OTHERS.join(sources),
+    )
 
 
 def _called(text: str) -> Network:

@@ -1,17 +1,14 @@
 """Weights on disk: one safetensors file holds a network, its streams and classes, and how it was made."""
 
-import contextlib
 import hashlib
 import json
-import os
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import safetensors.torch
 import torch
@@ -20,12 +17,17 @@ from torch import Tensor, nn
 
 from marey.errors import NetworkError, OutputError, WeightsError
 from marey.families.two_stream import TwoStream
+from marey.files import replacing
+from marey.network.maxima import Maxima
 from marey.network.network import tensors_hash
-from marey.network.stream import Stream, Windows
+from marey.network.stream import Stream
 
-FORMAT = 1
+FORMAT = 2
+OPENED = (1, FORMAT)
+"""Formats that are opened. Format 1 kept only the largest responses, and bounds among what tells how it was made."""
 ARCHITECTURES: dict[str, type[nn.Module]] = {"TwoStream": TwoStream}
 MAXIMA = "maxima/"
+UNNAMED_CLIPS = "clips that its file does not name"
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")
 
@@ -43,14 +45,14 @@ class NetworkFile:
     provenance
         how the weights were made: any dictionary that JSON can hold.
     maxima
-        per layer, the largest activation of each channel on real clips.
+        how far the responses of its units reach, and on which clips; None: not known.
     """
 
     module: nn.Module
     streams: tuple[Stream, ...]
     classes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    maxima: Mapping[str, Tensor] = field(default_factory=dict)
+    maxima: Maxima | None = None
 
 
 def save(file: NetworkFile, path: str | Path, *, half: bool = False, base: nn.Module | None = None) -> None:
@@ -68,27 +70,28 @@ def save(file: NetworkFile, path: str | Path, *, half: bool = False, base: nn.Mo
         raise OutputError(f"'{path}' does not end in .safetensors, which is what networks are saved as.")
     architecture = type(file.module).__name__
     if ARCHITECTURES.get(architecture) is not type(file.module):
-        known = ", ".join(ARCHITECTURES)
-        raise NetworkError(f"{architecture} cannot be built again from a file; known architectures: {known}.")
+        raise NetworkError(
+            f"{architecture} cannot be built again from a file; known architectures: {', '.join(ARCHITECTURES)}."
+        )
     weights = {name: _shortened(values) if half else values for name, values in _weights(file.module).items()}
     shared = {} if base is None else _weights(base)
     for name, values in shared.items():
         if name in weights and weights[name].to(values.dtype).equal(values):
             del weights[name]
-    maxima = {name: values.detach().cpu().contiguous() for name, values in file.maxima.items()}
-    for name, values in maxima.items():
-        if values.ndim != 1:
-            raise NetworkError(f"maxima of '{name}' have shape {tuple(values.shape)}; expected one value per channel.")
+    known = file.maxima if file.maxima is not None else Maxima()
+    maxima = {name: values.detach().cpu().clone() for name, values in known.tensors().items()}
     about = {
         "format": FORMAT,
         "architecture": architecture,
         "config": file.module.config,
-        "streams": [asdict(stream) for stream in file.streams],
+        "streams": [stream.to_json() for stream in file.streams],
         "classes": list(file.classes),
         "provenance": dict(file.provenance),
         "weights_hash": tensors_hash(weights),
         "maxima_hash": tensors_hash(maxima),
     }
+    if file.maxima is not None:
+        about["maxima"] = {"bounds": dict(known.bounds), "source": known.source}
     about |= ({"half": True} if half else {}) | ({} if base is None else {"base": weights_hash(base)})
     try:
         text = json.dumps(about)
@@ -97,7 +100,8 @@ def save(file: NetworkFile, path: str | Path, *, half: bool = False, base: nn.Mo
     tensors = weights | {MAXIMA + name: values for name, values in maxima.items()}
     # one entry of metadata, because safetensors writes several in random order
     signed = json.dumps({"sha256": _text_hash(text)} | about)
-    _write_atomically(safetensors.torch.save(tensors, metadata={"marey": signed}), path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata={"marey": signed}))
 
 
 def open_network(path: str | Path, *, base: nn.Module | None = None) -> NetworkFile:
@@ -113,10 +117,10 @@ def open_network(path: str | Path, *, base: nn.Module | None = None) -> NetworkF
             f"'{path}' holds tensors but no description of a network; build the network and use load_weights."
         )
     about = _description(metadata["marey"], path)
-    if about["format"] != FORMAT or about["architecture"] not in ARCHITECTURES:
+    if about["format"] not in OPENED or about["architecture"] not in ARCHITECTURES:
         raise WeightsError(
-            f"'{path}' holds {about['architecture']} in format {about['format']}; this version opens format {FORMAT} "
-            f"of {', '.join(ARCHITECTURES)}: use the version of marey that wrote it."
+            f"'{path}' holds {about['architecture']} in format {about['format']}; this version opens formats up to "
+            f"{FORMAT} of {', '.join(ARCHITECTURES)}: use the version of marey that wrote it."
         )
     maxima = {name.removeprefix(MAXIMA): tensors.pop(name) for name in list(tensors) if name.startswith(MAXIMA)}
     if tensors_hash(tensors) != about["weights_hash"] or tensors_hash(maxima) != about["maxima_hash"]:
@@ -126,7 +130,7 @@ def open_network(path: str | Path, *, base: nn.Module | None = None) -> NetworkF
     try:
         with torch.device("meta"):  # no memory and no random numbers for weights that the file replaces
             module = ARCHITECTURES[about["architecture"]](**about["config"])
-        streams = tuple(_stream(fields) for fields in about["streams"])
+        streams = tuple(Stream.from_json(values) for values in about["streams"])
     except (TypeError, NetworkError) as error:
         raise WeightsError(f"'{path}' describes a network that this version cannot build: {error}") from None
     if "base" in about:
@@ -139,7 +143,8 @@ def open_network(path: str | Path, *, base: nn.Module | None = None) -> NetworkF
         tensors = {name: values.clone() for name, values in held.items() if name in wanted} | tensors
     _fitting(module, tensors, path, strict=True)
     module.load_state_dict(tensors, assign=True)
-    return NetworkFile(module.eval(), streams, tuple(about["classes"]), about["provenance"], maxima)
+    known = _maxima(about, maxima)
+    return NetworkFile(module.eval(), streams, tuple(about["classes"]), about["provenance"], known)
 
 
 def load_weights(module: nn.Module, path: str | Path, *, strict: bool = True) -> tuple[str, ...]:
@@ -221,19 +226,12 @@ def _description(signed: str, path: Path) -> dict[str, Any]:
     raise WeightsError(f"'{path}' is damaged: its description has changed since it was saved; take another copy.")
 
 
-def _write_atomically(content: bytes, path: Path) -> None:
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot save the network to '{path}': {error.strerror}.") from None
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
+def _maxima(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Maxima | None:
+    """The maxima that a file holds; None when it holds none."""
+    if about["format"] == 1:
+        bounds = about["provenance"].pop("bounds", {})
+        return Maxima(largest=tensors, bounds=bounds, source=UNNAMED_CLIPS) if tensors or bounds else None
+    return Maxima.from_tensors(tensors, **about["maxima"]) if "maxima" in about else None
 
 
 def _safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -325,13 +323,6 @@ def _counted(kind: str, names: list[str]) -> str:
 def _form(values: Tensor) -> str:
     size = " x ".join(str(length) for length in values.shape) or "one number"
     return f"({size})" if values.is_floating_point() else f"({size}, {str(values.dtype).removeprefix('torch.')})"
-
-
-def _stream(fields: Mapping[str, Any]) -> Stream:
-    values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in fields.items()}
-    if values.get("windows") is not None:
-        values["windows"] = Windows(**values["windows"])
-    return Stream(**values)
 
 
 def _line(error: Exception) -> str:

@@ -32,8 +32,8 @@ from marey.datasets import StudySet
 from marey.datasets.study_list import write_study_list
 from marey.evaluation.accuracy import Evaluation
 from marey.families.bundled import bundled
-from marey.families.loading import from_file
-from marey.families.weights import NetworkFile, open_network, save, weights_hash
+from marey.families.network_file import NetworkFile, open_network, save
+from marey.families.weights import weights_hash
 from marey.network.maxima import Maxima
 from marey.network.measured_maxima import measured_maxima
 from marey.network.network import Network
@@ -165,7 +165,7 @@ def maxima_only() -> None:
     """Measure the maxima of the bundled networks anew and write them into their files; no weight changes."""
     folder = Path(bundled_networks.__file__).parent
     file = bundled(bundled_networks.MOTION_STUDIES)
-    maxima = clip_maxima(from_file(file))
+    maxima = clip_maxima(file.network())
     late = bundled(bundled_networks.LATE)
     hashes = [weights_hash(one.module) for one in (file, late)]
     for one, name, kept, base in (
@@ -185,7 +185,7 @@ def measured(out: Path) -> None:
     files = opened(out)
     save(files["network"], out / "network.safetensors", half=True)
     rounded = open_network(out / "network.safetensors")
-    maxima = clip_maxima(from_file(rounded))
+    maxima = clip_maxima(rounded.network())
     save(replace(rounded, maxima=maxima), out / "network.safetensors", half=True)
     late = replace(files["late"], maxima=maxima.only(()))
     save(late, out / "late.safetensors", half=True, base=rounded.module)

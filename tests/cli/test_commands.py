@@ -12,8 +12,8 @@ from PIL import Image
 from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
 from marey.families.loading import load
+from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.two_stream import TwoStream
-from marey.families.weights import NetworkFile, open_network, save
 from marey.maximization.result import PreferredInput
 from marey.video.flow.methods import Method
 from marey.video.read.decode import read_video

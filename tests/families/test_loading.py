@@ -8,9 +8,9 @@ import torch
 
 import marey
 from marey.errors import MareyError, NetworkError, WeightsError
-from marey.families.loading import from_file, keep_maxima, load, provenance
+from marey.families.loading import FAMILIES, keep_maxima, load, provenance
+from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.two_stream import TwoStream
-from marey.families.weights import NetworkFile, open_network, save
 from marey.network.maxima import Maxima
 
 CODE = """
@@ -56,7 +56,7 @@ def test_a_file_gives_its_network_with_the_name_of_the_file(file: Path) -> None:
     network = load(file)
     opened = open_network(file)
     assert (network.name, network.classes, network.streams) == ("net", ("left", "right"), opened.streams)
-    assert network.weights_hash == from_file(opened).weights_hash and not network.module.training
+    assert network.weights_hash == opened.network().weights_hash and not network.module.training
     assert provenance(file) == {"data": "made", "seed": 1} and provenance("net.py:make") == {}
 
 
@@ -153,3 +153,38 @@ def test_what_is_no_network_file_says_what_would_be_one(tmp_path: Path) -> None:
 
 def test_load_is_public() -> None:
     assert marey.load is load
+
+
+class FrameCounts:
+    """A family of the tests: "counts/4" is a network that sees four frames."""
+
+    def matches(self, source: str) -> bool:
+        return source.startswith("counts/")
+
+    def load(self, source: str) -> marey.Network:
+        frames = int(source.removeprefix("counts/"))
+        return marey.Network(torch.nn.Conv3d(3, 2, 1), [marey.rgb_frames(frames, size=8)], name=source)
+
+
+def test_a_family_of_ones_own_is_asked_before_the_shipped_ones(file: Path) -> None:
+    assert load("counts/4", families=[FrameCounts()]).streams[0].frames == 4
+    assert load(file, families=[FrameCounts()]).name == "net"
+    with pytest.raises(WeightsError, match="there is no network 'counts/4'"):
+        load("counts/4")
+
+
+@pytest.mark.parametrize(
+    ("source", "family"),
+    [
+        ("motion-studies", "bundled"),
+        ("motion-studies-untrained", "bundled"),
+        ("motion-studies.safetensors", "network_file"),
+        ("C:/networks/mine.safetensors", "network_file"),
+        ("networks.py:mine", "own_code"),
+        ("package.module:mine", "own_code"),
+        ("network.pt", None),
+    ],
+)
+def test_each_source_belongs_to_one_family(source: str, family: str | None) -> None:
+    found = [str(getattr(one, "__name__", "")) for one in FAMILIES if one.matches(source)]
+    assert [name.rpartition(".")[2] for name in found[:1]] == ([] if family is None else [family])

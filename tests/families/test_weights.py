@@ -21,16 +21,9 @@ from safetensors import safe_open
 from torch import nn
 
 from marey.errors import NetworkError, OutputError, WeightsError
+from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.two_stream import TwoStream
-from marey.families.weights import (
-    NetworkFile,
-    load_weights,
-    open_network,
-    read_tensors,
-    save,
-    take_weights,
-    weights_hash,
-)
+from marey.families.weights import load_weights, read_tensors, take_weights, weights_hash
 from marey.network.maxima import Maxima
 from marey.network.network import tensors_hash
 
@@ -423,5 +416,5 @@ def test_what_another_network_holds_too_is_left_out_and_taken_from_it(tmp_path: 
     assert path.stat().st_size < 0.5 * whole.stat().st_size
     assert weights_hash(open_network(path, base=base).module) == weights_hash(open_network(whole).module)
     for other in (None, module):
-        with pytest.raises(WeightsError, match="holds only those weights that are not the same in the network"):
+        with pytest.raises(WeightsError, match="holds only those weights that differ from the network"):
             open_network(path, base=other)

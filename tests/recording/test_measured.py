@@ -11,7 +11,7 @@ import marey
 from marey.datasets import class_folders
 from marey.errors import NetworkError, VideoError
 from marey.families.loading import keep_maxima
-from marey.families.weights import open_network
+from marey.families.network_file import open_network
 from marey.maximization.recipe import Recipe
 from marey.recording.measured import measure_maxima
 from marey.studies.moving_shapes import moving_shape

@@ -13,9 +13,9 @@ import marey
 from marey.datasets import Split, StudySet, class_folders, group_of, grouped_split
 from marey.errors import DatasetError, MareyError, OutputError, VideoError, WeightsError
 from marey.evaluation.classify import evaluated
-from marey.families.loading import from_file
+from marey.families.network_file import NetworkFile, open_network
 from marey.families.two_stream import TwoStream
-from marey.families.weights import NetworkFile, open_network, weights_hash
+from marey.families.weights import weights_hash
 from marey.training import fit, stage, training_data
 from marey.training.fit import Trained, TrainingProgress, train
 from marey.training.settings import Settings
@@ -128,7 +128,7 @@ def test_without_tower_steps_both_towers_learn_with_the_fusion_alone(
 def test_the_towers_are_given_back_as_late_fusion_too(split: Split, short: Settings, tmp_path: Path) -> None:
     done = train(split, tmp_path / "net.safetensors", settings=replace(short, tower_rate=1.0))
     assert done.late is not None and done.late.streams == done.file.streams
-    late = from_file(done.late)
+    late = done.late.network()
     held_out = split.held_out
     scores = evaluated(late, held_out, flow=short.flow).predictions
     means = done.results["late"].probabilities

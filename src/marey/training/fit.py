@@ -15,8 +15,9 @@ from marey.datasets.skipped_clip import SkippedClip
 from marey.datasets.splits import Split
 from marey.errors import DatasetError, OutputError
 from marey.evaluation.accuracy import Evaluation, averaged
+from marey.families.network_file import NetworkFile, save
 from marey.families.two_stream import TwoStream
-from marey.families.weights import NetworkFile, save, take_weights, weights_hash
+from marey.families.weights import take_weights, weights_hash
 from marey.network.hooks import lay_channels_last
 from marey.network.stream import Stream
 from marey.threads import clip_threads

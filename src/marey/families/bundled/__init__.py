@@ -1,11 +1,12 @@
-"""The networks that ship with the package, by name: trained on motion studies (see docs/motion_studies_network.md)."""
+"""The family of networks that ship with the package, trained on motion studies (see docs/motion_studies_network.md)."""
 
 from pathlib import Path
 
 import torch
 
+from marey.families.network_file import NetworkFile, open_network
 from marey.families.two_stream import TwoStream
-from marey.families.weights import NetworkFile, open_network
+from marey.network.network import Network
 
 MOTION_STUDIES = "motion-studies"
 LATE = f"{MOTION_STUDIES}-late"
@@ -21,8 +22,18 @@ BUNDLED = (*FILES, UNTRAINED)
 """All names: the two-stream network; its towers without the fusion; one that fuses earlier; random weights."""
 
 
+def matches(source: str) -> bool:
+    """Whether `source` is the name of a bundled network."""
+    return source in BUNDLED
+
+
+def load(source: str) -> Network:
+    """The bundled network of that name."""
+    return bundled(source).network(name=source)
+
+
 def bundled(name: str) -> NetworkFile:
-    """The network of this name, one of `BUNDLED`, with its classes, maxima and how it was made.
+    """The file of the network `name`, one of `BUNDLED`, with its classes, maxima and provenance.
 
     >>> bundled("motion-studies").module.config["fusion"]
     'conv5'
@@ -34,7 +45,7 @@ def bundled(name: str) -> NetworkFile:
 
 
 def untrained(seed: int = 0) -> NetworkFile:
-    """The network of "motion-studies" before training: random weights from `seed`, the same bounds, no other maxima."""
+    """The network "motion-studies" before training: random weights from `seed`, the same bounds, no other maxima."""
     trained = bundled(MOTION_STUDIES)
     assert isinstance(trained.module, TwoStream)
     with torch.random.fork_rng():

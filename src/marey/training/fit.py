@@ -70,6 +70,7 @@ def train(
     name: str = "",
     cache: FlowCache | None = None,
     start: NetworkFile | None = None,
+    imagenet: str | Path | None = None,
     device: str | torch.device = "cpu",
     windows: int = 5,
     save_seconds: float = 60.0,
@@ -85,6 +86,7 @@ def train(
     is saved beside `out` every `save_seconds` and on Ctrl-C; the same call goes on from it, and removes it when done.
     Nothing is chosen by the clips held out. `start` is a network to start from, which may have other classes: the
     weights whose names and shapes fit are taken (build the same with `Settings.built_as`), the others are random.
+    `imagenet` is a file of VGG-16 weights that towers of width 1 start from, see `load_vgg`.
     `on_note` is told, in a line, what the user should know.
 
     Raises DatasetError for a split without clips or a state of other settings, VideoError when no clip of a class can

@@ -266,7 +266,7 @@ def ask(given: argparse.Namespace) -> None:
     clips_read, _ = clocked(lambda: found.clips)
     units = found.layer("fusion.conv5").units
     tops = [clocked(lambda k=k: found.top(f"fusion.conv5:{k % units}", 9))[0] for k in range(20)]
-    layer_maxima, _ = clocked(lambda: found.maxima("fusion.conv5"))
+    layer_maxima, _ = clocked(lambda: found.largest("fusion.conv5"))
     print(
         f"open {opening:.1f} ms, clips {clips_read:.0f} ms, first top {tops[0]:.0f} ms, "
         f"then {np.median(tops[1:]):.1f} ms (most {max(tops[1:]):.1f}), maxima of a layer {layer_maxima:.0f} ms"

@@ -19,10 +19,10 @@ import marey
 from marey.errors import DatasetError, MareyError, NetworkError, OutputError
 from marey.network.network import Network
 from marey.recording import Recording, merged, record
-from marey.recording.answers import clip_answers
 from marey.recording.chosen import chosen_layers
 from marey.recording.heat import heat
 from marey.recording.plan import Settings
+from marey.recording.responses import clip_responses
 from marey.video.read.clips import Clip, load_clip, starts
 
 record_module = sys.modules[record.__module__]
@@ -67,7 +67,7 @@ def test_the_second_of_the_peak_is_the_middle_of_what_the_place_sees(recording: 
 
 def test_maxima_are_the_largest_over_clips(recording: Recording) -> None:
     for layer in recording.layers:
-        assert recording.maxima(layer).equal(recording.matrix(layer).amax(0))
+        assert recording.largest(layer).equal(recording.matrix(layer).amax(0))
 
 
 def test_the_network_is_left_as_it_was(
@@ -201,7 +201,7 @@ def test_clips_that_cannot_be_used_are_listed_with_their_reasons_and_counted(
 def test_a_recording_of_nothing_but_bad_clips_says_so_and_opens(again: Again, tmp_path: Path) -> None:
     found = again([Clip(tmp_path / "gone.mp4"), Clip(tmp_path / "lost.mp4")])
     assert (found.recorded, found.left_out) == (0, 2)
-    assert found.maxima("fc6").isnan().all() and found.top("fc6:0") == []
+    assert found.largest("fc6").isnan().all() and found.top("fc6:0") == []
 
 
 def test_values_that_are_no_numbers_make_a_clip_a_failure(clips: list[Clip], tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_units_along_the_last_axis_are_recorded_as_any_other(clips: list[Clip], 
     for unit in range(5):
         norm, back = (found.top(f"{layer}:{unit}", 1)[0] for layer in ("norm", "back"))
         assert (norm.value, norm.position, norm.clip) == (back.value, back.position, back.clip)
-    answers = clip_answers(network, clips[0], ["norm", "back"], windows=2)
+    answers = clip_responses(network, clips[0], ["norm", "back"], windows=2)
     assert answers["norm"].equal(answers["back"])
     assert heat(network, "norm:1", clips[0])[1].equal(heat(network, "back:1", clips[0])[1])
 

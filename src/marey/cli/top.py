@@ -102,7 +102,7 @@ def _show(found: "Recording", units: list[str], *, count: int, same_group: bool)
     for address in (one for unit in units for one in (expand(unit) if ":" in unit else [unit])):
         unit = found.unit(address)
         shown = table(escape(str(address)), "class", "predicted", right=("response", "of maximum", "second", "t, y, x"))
-        largest = float(found.maxima(unit.layer)[unit.channel])
+        largest = float(found.largest(unit.layer)[unit.channel])
         for one in found.top(unit, count, one_per_group=not same_group):
             share = f"{one.value / largest:.0%}" if largest > 0 and one.value >= 0 else "-"
             shown.add_row(

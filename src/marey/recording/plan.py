@@ -146,7 +146,7 @@ def _network(network: Network) -> dict[str, Any]:
         "weights": network.weights_hash,
         "classes": list(network.classes),
         "scores": _scores(network),
-        "streams": [asdict(stream) for stream in network.streams],
+        "streams": [stream.to_json() for stream in network.streams],
         "dtype": str(network.dtype).removeprefix("torch."),
         "device": network.device.type,
     }

@@ -1,6 +1,6 @@
 """A recording as it lies on disk: the answers of every unit to every clip, opened without network or clips."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,18 @@ from torch import Tensor
 from marey.datasets.skipped_clip import SkippedClip
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.evaluation.accuracy import Evaluation
+from marey.network.maxima import Maxima
 from marey.network.receptive_field import Field, ReceptiveField
-from marey.network.stream import Stream, Windows
+from marey.network.stream import Stream
 from marey.network.unit import Unit
 from marey.recording.clip_rows import ClipRows
+from marey.recording.flow_bounds import flow_bounds
 from marey.recording.opening import damaged, numbers, parquet_file, read_summary, read_table, rows_between
 from marey.recording.store import CLIPS, RESPONSE_SCHEMA, RESPONSES, STATISTICS, SUMMARY
 from marey.video.read.clips import Clip
+
+_ROWS_AT_ONCE = 2**22
+"""Rows of units and clips that are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Recording:
         self.summary = read_summary(self.folder)
         try:
             self.layers, self.streams, self.recorded, self.left_out, self._responses  # noqa: B018 -- all there, or damaged
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, NetworkError) as error:
             raise damaged(self.folder / SUMMARY, error) from None
         self._files: dict[Path, parquet.ParquetFile] = {}
         self._clip_rows = ClipRows(self.folder / CLIPS)
@@ -95,7 +100,7 @@ class Recording:
     @cached_property
     def streams(self) -> tuple[Stream, ...]:
         """What the network was shown."""
-        return tuple(_stream(values) for values in self.summary["network"]["streams"])
+        return tuple(Stream.from_json(values) for values in self.summary["network"]["streams"])
 
     @property
     def recorded(self) -> int:
@@ -251,8 +256,38 @@ class Recording:
         """The rows of `clips` that were recorded, in the order of every unit's rows."""
         return self.clips.filter(compute.is_null(self.clips["failure"]))
 
-    def maxima(self, layer: str) -> Tensor:
-        """The largest activation of every unit over all clips: a_max of equation (1)."""
+    def maxima(self, layers: Iterable[str] | None = None) -> Maxima:
+        """What the units of `layers` (None: of all recorded layers) reach on the recorded clips, and the flow bounds.
+
+        `Maxima.of_clips` says how the values follow from the responses to single clips. Units are read a few at a time.
+        Raises NetworkError for a layer that was not recorded, MareyError when no clip was recorded.
+        """
+        names = list(self.layers if layers is None else dict.fromkeys(self.layer(layer).name for layer in layers))
+        if not self.recorded:
+            raise MareyError(f"the recording '{self.folder}' holds no clip, so it has no maxima; record other clips.")
+        largest: dict[str, Tensor] = {}
+        largest_mean: dict[str, Tensor] = {}
+        ordinary: dict[str, Tensor] = {}
+        at_once = max(1, _ROWS_AT_ONCE // self.recorded)
+        for name in names:
+            units = self.layers[name].units
+            parts = [self._means(name, first, min(units, first + at_once)) for first in range(0, units, at_once)]
+            largest[name] = self.largest(name)
+            largest_mean[name] = torch.cat([top for top, _, _ in parts])
+            below = any(lowest < 0 for _, _, lowest in parts)
+            middle = torch.cat([middle for _, middle, _ in parts])
+            ordinary[name] = middle if below else torch.zeros_like(middle)
+        bounds = flow_bounds(self.streams, self.speeds())
+        return Maxima(largest, largest_mean, ordinary, bounds, f"{self.recorded} recorded clips")
+
+    def _means(self, layer: str, first: int, stop: int) -> tuple[Tensor, Tensor, float]:
+        """Of the means over positions of some units' responses to each clip: largest, median, and the lowest of all."""
+        rows = numbers(self.units(layer, first, stop)["mean"])
+        means = torch.from_numpy(rows.reshape(stop - first, self.recorded).copy())  # unit clip
+        return means.amax(1), means.median(1).values, float(means.amin())
+
+    def largest(self, layer: str) -> Tensor:
+        """The largest response (unit) to any recorded clip; not a number where no clip was recorded."""
         table = self.statistics(layer)
         every = table.filter(compute.is_null(table["label"]))
         return torch.from_numpy(numbers(every["maximum"]).copy())
@@ -305,12 +340,6 @@ def _damaged(rows: pyarrow.Table) -> tuple[tuple[str, str], ...]:
 
 def _held(rows: pyarrow.Table) -> tuple[str, ...]:
     return tuple(rows.filter(rows["held"])["path"].to_pylist())
-
-
-def _stream(values: Mapping[str, Any]) -> Stream:
-    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    windows = plain.pop("windows")
-    return Stream(**plain, windows=None if windows is None else Windows(**windows))
 
 
 def _field(sees: Mapping[str, Any]) -> ReceptiveField:

@@ -403,7 +403,7 @@ def test_weights_too_large_for_half_a_file_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_what_another_network_holds_too_is_left_out_and_taken_from_it(tmp_path: Path, half: bool) -> None:
+def test_weights_that_another_network_holds_too_are_not_written_but_taken_from_it(tmp_path: Path, half: bool) -> None:
     torch.manual_seed(0)
     base, module = (TwoStream(3, size=32, width=0.05, frames=1, fc=8, fusion=fusion) for fusion in ("conv5", "late"))
     save(NetworkFile(base, base.input_streams()), tmp_path / "base.safetensors", half=half)

@@ -16,8 +16,9 @@ from marey.evaluation.classify import evaluated
 from marey.families.network_file import NetworkFile, open_network
 from marey.families.two_stream import TwoStream
 from marey.families.weights import weights_hash
-from marey.training import fit, stage, training_data
-from marey.training.fit import Trained, TrainingProgress, train
+from marey.training import runner, stage, training_data
+from marey.training.fit import Trained, train
+from marey.training.runner import TrainingProgress
 from marey.training.settings import Settings
 from marey.video.flow.cache import FlowCache
 from marey.video.read.clips import Clip
@@ -25,7 +26,7 @@ from marey.video.read.clips import Clip
 
 @pytest.fixture(autouse=True)
 def _one_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "faster_in_bf16", lambda *_: False)
+    monkeypatch.setattr(runner, "faster_in_bf16", lambda *_: False)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_the_file_says_streams_classes_and_how_it_was_made(trained: tuple[Path, 
     assert made["data"] == "shapes" and made["held_out_groups"] == ["person0"]
     assert made["clips"] == {"train": 36, "watched": 0, "held_out": 12}
     assert made["settings"]["tower_steps"] == 50
-    assert made["results"]["fusion"] == done.results["fusion"].record()
+    assert made["results"]["fusion"] == done.results["fusion"].to_json()
     assert set(path.parent.iterdir()) == {path}
 
 
@@ -333,9 +334,9 @@ def test_clips_that_are_too_short_are_told_and_damaged_ones_too(split: Split, sh
     clips = tuple(replace(clip, stop_seconds=0.1) for clip in split.held_out[:2]) + split.held_out[2:]
     notes: list[str] = []
     done = train(Split(split.train, clips), tmp_path / "n.safetensors", settings=short, on_note=notes.append)
-    assert notes == ["2 clips are shorter than the network's window: their last frame is held"]
-    assert done.results["fusion"].held == tuple(str(clip.path) for clip in clips[:2])
-    assert done.results["late"].held == done.results["fusion"].held
+    assert notes == ["2 clips are shorter than the network's window: they are padded with their last frame"]
+    assert done.results["fusion"].padded == tuple(str(clip.path) for clip in clips[:2])
+    assert done.results["late"].padded == done.results["fusion"].padded
 
 
 def test_a_class_that_is_held_out_as_a_whole_is_an_error(split: Split, short: Settings, tmp_path: Path) -> None:
@@ -350,14 +351,14 @@ def test_one_class_cannot_be_trained(split: Split, short: Settings, tmp_path: Pa
         train(Split(one, ()), tmp_path / "net.safetensors", settings=short)
 
 
-def test_unreadable_clips_are_left_out_and_listed(split: Split, short: Settings, tmp_path: Path) -> None:
+def test_unreadable_clips_are_skipped_and_listed(split: Split, short: Settings, tmp_path: Path) -> None:
     bad = tmp_path / "bad.avi"
     bad.write_text("no video")
     clip = Clip(bad, label="disc_down", group="zoe")
     done = train(Split((*split.train, clip), split.held_out), tmp_path / "net.safetensors", settings=short)
-    (one,) = done.left_out
+    (one,) = done.skipped
     assert (one.path, one.label) == (str(bad), "disc_down") and "cannot be opened as a video" in one.reason
-    assert done.results["fusion"].left_out == ()
+    assert done.results["fusion"].skipped == ()
 
 
 def test_a_class_whose_clips_are_all_unreadable_is_an_error(split: Split, short: Settings, tmp_path: Path) -> None:
@@ -409,7 +410,7 @@ def test_bf16_that_gives_no_finite_gradient_is_given_up(
             next(value for value in self.module.parameters() if value.grad is not None).grad.fill_(float("nan"))  # type: ignore[union-attr]
         return loss
 
-    monkeypatch.setattr(fit, "faster_in_bf16", lambda *_: True)
+    monkeypatch.setattr(runner, "faster_in_bf16", lambda *_: True)
     monkeypatch.setattr(stage.Stage, "_gradients", broken)
     done = train(split, tmp_path / "net.safetensors", settings=short)
     assert used.count(True) == 3  # once in every stage

@@ -74,8 +74,7 @@ def save(file: NetworkFile, path: str | Path, *, half: bool = False, base: nn.Mo
     Raises NetworkError for a module that cannot be built again, OutputError if the file cannot be written.
     """
     path = Path(path)
-    if path.suffix != ".safetensors":
-        raise OutputError(f"'{path}' does not end in .safetensors; networks are saved in files that do.")
+    check_name(path)
     architecture = type(file.module).__name__
     if ARCHITECTURES.get(architecture) is not type(file.module):
         raise NetworkError(
@@ -110,6 +109,12 @@ def save(file: NetworkFile, path: str | Path, *, half: bool = False, base: nn.Mo
     signed = json.dumps({"sha256": _text_hash(text)} | about)
     with replacing(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(tensors, metadata={"marey": signed}))
+
+
+def check_name(path: Path) -> None:
+    """Raise OutputError unless the file's name is one that networks are saved under."""
+    if path.suffix != ".safetensors":
+        raise OutputError(f"'{path}' does not end in .safetensors; networks are saved in files that do.")
 
 
 def open_network(path: str | Path, *, base: nn.Module | None = None) -> NetworkFile:

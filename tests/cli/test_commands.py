@@ -240,7 +240,7 @@ def test_train_takes_a_list_of_motion_studies_and_settings_from_a_file(marey: Ma
 
 def test_train_from_a_network_takes_its_architecture(marey: Marey, net: Path, shapes: Path, tmp_path: Path) -> None:
     path = tmp_path / "new.safetensors"
-    line = ("train", shapes, "--out", path, "--hold-out", "0", "--steps", 1)
+    line = ("train", shapes, "--out", path, "--hold-out", "0", "--steps", 1, "--batch", 4, "--flow", "dis")
     said = marey(*line, "--from", net, "--size", 64, "--keep", 4)
     assert said.status == 0, said.err
     assert load(path).streams == load(net).streams

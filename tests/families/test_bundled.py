@@ -29,16 +29,25 @@ def loaded(name: str) -> marey.Network:
     return marey.load(name)
 
 
+@cache
+def windows(studies: StudySet) -> list[tuple[str, dict[str, torch.Tensor]]]:
+    """The class of every clip, and three windows of it {stream: (window channel time height width)}."""
+    streams = loaded(MOTION_STUDIES).streams
+    found = []
+    for clip in studies.clips():
+        one = studies.load(clip, streams)
+        parts = [one.window(streams, start) for start in starts(one, streams, 3)]
+        found.append((str(clip.label), {name: torch.stack([part[name] for part in parts]) for name in parts[0]}))
+    return found
+
+
 def right(network: marey.Network, studies: StudySet) -> float:
     """The share of clips whose class the mean of three windows' scores names."""
     found = []
     with torch.no_grad(), frozen(network.module):
-        for clip in studies.clips():
-            one = studies.load(clip, network.streams)
-            parts = [one.window(network.streams, start) for start in starts(one, network.streams, 3)]
-            inputs = {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+        for label, inputs in windows(studies):
             scores = network.activations(inputs, [network.scores])[network.scores].flatten(1).mean(0)
-            found.append(network.classes[int(scores.argmax())] == clip.label)
+            found.append(network.classes[int(scores.argmax())] == label)
     return sum(found) / len(found)
 
 
@@ -85,7 +94,7 @@ def test_it_knows_how_it_was_made_and_how_far_its_units_reach_on_which_clips() -
 
 @pytest.mark.parametrize("name", [MOTION_STUDIES, f"{MOTION_STUDIES}-verifier"])
 def test_it_tells_fair_clips_of_a_seed_not_trained_on(name: str) -> None:
-    assert right(loaded(name), StudySet(2, seed=5000, classes=EASY)) >= 0.8
+    assert right(loaded(name), StudySet(1, seed=5000, classes=EASY)) >= 0.8
 
 
 def test_the_fusion_joins_color_and_axis() -> None:

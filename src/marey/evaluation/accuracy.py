@@ -1,4 +1,4 @@
-"""How often a network is right on clips: accuracy with its interval, per class, and what is taken for what."""
+"""How often a network is right on clips: accuracy with its interval, accuracy per class, confusion of classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from marey.datasets.skipped_clip import SkippedClip
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Class probabilities of labeled clips, and what follows from them.
+    """Class probabilities of labeled clips, and the figures that follow from them.
 
     labels
         the right class of every clip, as an index.
@@ -25,7 +25,7 @@ class Evaluation:
     padded
         clips shorter than the network's window, padded with their last frame; they count as any other.
     damaged
-        (clip, what it lacks) of clips that are cut off or damaged and were used as far as they can be read.
+        (clip, what it lacks) of clips that are cut off or damaged; they were used as far as they can be read.
     """
 
     classes: tuple[str, ...]
@@ -68,7 +68,7 @@ class Evaluation:
 
     @cached_property
     def confusion(self) -> Tensor:
-        """(right class, predicted class): how many clips."""
+        """How many clips of each right class are predicted to be of each class (right class, predicted class)."""
         size = len(self.classes)
         return torch.bincount(self.labels * size + self.predictions, minlength=size * size).view(size, size)
 
@@ -77,7 +77,7 @@ class Evaluation:
         return sum(one.label == label for one in self.skipped)
 
     def per_class(self) -> list[tuple[str, int, int, str]]:
-        """For every class its name, clips, clips classified right, and what it is taken for most often otherwise."""
+        """(name, clips, clips classified right, class it is mistaken for most often or "") of every class."""
         rows = []
         for index, name in enumerate(self.classes):
             counts = self.confusion[index].clone()

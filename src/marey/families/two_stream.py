@@ -136,13 +136,13 @@ class TwoStream(nn.Module):
         if depth < 5:
             blocks = self._convolutions(channels, range(depth + 1, 6))
             self.fused = Tower(blocks, {"pool5": nn.MaxPool3d((self.config["frames"], 2, 2))})
-        head = self._classifier()
-        for name, layer in head.items():
+        for name, layer in self._classifier().items():
             self.add_module(name, layer)
-        self._head = tuple(head)
         if self.config["auxiliary"]:
             classes = self.config["classes"]
             self.auxiliary = nn.ModuleDict({name: nn.Linear(channels, classes) for name in self.streams})
+        # built once more for its names, because the random numbers that it draws belong to the weights of a seed
+        self._head = tuple(self._classifier())
 
     def _channels(self, stream: str) -> int:
         """Channels of the network's input for a stream."""

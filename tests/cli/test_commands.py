@@ -13,11 +13,12 @@ from PIL import Image
 from marey._version import __version__
 from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
-from marey.families.loading import load
+from marey.families.loading import keep_maxima, load
 from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.towers import BLOCKS
 from marey.families.two_stream import TwoStream
 from marey.maximization.result import PreferredInput
+from marey.network.maxima import Maxima
 from marey.video.flow.methods import Method
 from marey.video.read.decode import read_video
 
@@ -148,6 +149,23 @@ def test_classify_shows_the_best_classes(marey: Marey, net: Path, shapes: Path) 
     assert said.status == 0, said.err
     assert all(clip.name in said.out.replace("\n", "") for clip in clips)
     assert said.out.count("%") == 4
+
+
+def test_classify_shows_the_units_that_respond_most_and_relative_to_which_clips(
+    marey: Marey, net: Path, shapes: Path
+) -> None:
+    clip = class_folders(shapes)[0].path
+    line = ("classify", net, clip, "--units", "--top", 1, "--flow", "dis", "--windows", 1)
+    said = marey(*line)
+    assert said.status == 1 and "holds no maxima to compare units with; give --recording DIR" in said.err
+    units = load(net).layer("fusion.relu5").units
+    largest = torch.full((units,), 1e9)
+    largest[3] = 1e-3
+    keep_maxima(Maxima({"fusion.relu5": largest}, source="9 clips of tests"), net)
+    said = marey(*line)
+    assert said.status == 0, said.err
+    assert "relative to 9 clips of tests" in said.out
+    assert sum("fusion.relu5:" in row for row in said.out.splitlines()) == 1
 
 
 def test_evaluate_takes_the_clips_held_out_and_writes_json(

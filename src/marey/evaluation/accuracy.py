@@ -21,7 +21,7 @@ class Evaluation:
     probabilities
         (clip, class), of the scores averaged over the windows of a clip.
     skipped
-        clips that could not be used; `accuracy` does not count them, `accuracy_of_asked` counts them as wrong.
+        clips that could not be used; `accuracy` does not count them, `accuracy_of_all` counts them as wrong.
     padded
         clips shorter than the network's window, padded with their last frame; they count as any other.
     damaged
@@ -48,18 +48,18 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of the clips used that are classified right."""
+        """Share of the clips that were used that is classified right."""
         return self.right / len(self.labels)
 
     @property
-    def asked(self) -> int:
+    def total(self) -> int:
         """How many clips were to be classified, skipped ones included."""
         return len(self.labels) + len(self.skipped)
 
     @property
-    def accuracy_of_asked(self) -> float:
-        """Share of all clips that were to be classified that are right; skipped ones are wrong."""
-        return self.right / self.asked
+    def accuracy_of_all(self) -> float:
+        """Share of `total` that is classified right; skipped clips count as wrong."""
+        return self.right / self.total
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -94,8 +94,8 @@ class Evaluation:
             "accuracy": self.accuracy,
             "clips": len(self.labels),
             "interval": [low, high],
-            "asked": self.asked,
-            "accuracy_of_asked": self.accuracy_of_asked,
+            "total": self.total,
+            "accuracy_of_all": self.accuracy_of_all,
             "padded": len(self.padded),
         }
 

@@ -247,8 +247,8 @@ def _results(
     """Evaluations of the towers, of the mean of their scores and of the network, on the clips held out."""
     labels = data.labels(data.held_out)
     names = tuple(str(clip.path) for clip in data.held_out.sources)
-    asked = {str(clip.path) for clip in split.held_out}
-    skipped = tuple(one for one in data.skipped if one.path in asked)
+    tested = {str(clip.path) for clip in split.held_out}
+    skipped = tuple(one for one in data.skipped if one.path in tested)
     padded = tuple(str(clip.path) for clip in data.held_out.sources if clip in data.short)
     damaged = tuple((str(clip.path), data.damaged[clip]) for clip in data.held_out.sources if clip in data.damaged)
 

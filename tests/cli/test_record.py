@@ -79,7 +79,7 @@ def test_record_stopped_says_that_the_same_line_goes_on(
 
     out = tmp_path / "recording"
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["marey.recording.record"], "finish", stopped)
+        patch.setattr(sys.modules["marey.recording.write.record"], "finish", stopped)
         said = _recorded(marey, net, few, out)
     assert said.status == 130 and "the same line goes on" in said.err
     assert not (out / "recording.json").exists()
@@ -106,7 +106,7 @@ def test_a_decoder_that_is_still_at_work_does_not_abort_the_end() -> None:
     assert done.stderr.startswith("marey: there is no network 'nosuch'") and "terminate" not in done.stderr
 
 
-def test_record_writes_a_recording_and_says_what_was_left_out(
+def test_record_writes_a_recording_and_says_what_was_skipped(
     marey: Marey, net: Path, few: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "recording"
@@ -115,7 +115,7 @@ def test_record_writes_a_recording_and_says_what_was_left_out(
     assert "skipped: " in said.out and "person9_broken.mp4" in said.out
     found = Recording.open(out)
     assert list(found.layers) == ["fusion.conv5", "fusion.relu5", "fusion.pool5", "scores"]
-    assert (found.recorded, found.left_out) == (8, 1)
+    assert (found.recorded, len(found.skipped)) == (8, 1)
     assert _recorded(marey, net, few, out).status == 0
     refused = _recorded(marey, net, few, out, "--windows", 2)
     assert refused.status == 1 and "settings.windows was 3, is 2" in refused.err
@@ -161,7 +161,7 @@ def test_top_of_a_network_records_the_layers_of_the_units_and_shows_the_same(
     assert list(Recording.open(kept).layers) == ["fusion.conv5"]
 
 
-def test_classify_shows_which_units_answer_against_their_real_range(
+def test_classify_shows_which_units_respond_relative_to_the_recorded_clips(
     marey: Marey, net: Path, few: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "recording"
@@ -171,10 +171,10 @@ def test_classify_shows_which_units_answer_against_their_real_range(
     said = marey(*words, "--recording", out)
     assert said.status == 0, said.err
     lines = said.out.splitlines()
-    assert "of real maximum" in lines[3] and lines[4].split()[0].startswith("fusion.conv5:")
+    assert "relative to 8 recorded clips" in lines[3] and lines[4].split()[0].startswith("fusion.conv5:")
     assert all(float(line.split()[-1].rstrip("%")) <= 101 for line in lines[4:])
     without = marey(*words, "--units")
-    assert without.status == 1 and "no real maxima" in without.err
+    assert without.status == 1 and "holds no maxima to compare units with" in without.err
 
 
 def test_maximize_shows_the_recorded_clips_beside_and_scores_by_them(

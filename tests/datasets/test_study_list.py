@@ -14,7 +14,7 @@ from marey.datasets.data_set import data_set
 from marey.datasets.study_list import is_study_list, study_list, write_study_list
 from marey.errors import DatasetError, MareyError
 from marey.evaluation.classify import evaluated
-from marey.recording.record import record
+from marey.recording.write.record import record
 from marey.studies.casting import drawn_factors
 from marey.studies.difficulty import Difficulty, named
 from marey.video.read.clips import load_clip, starts, stream_inputs

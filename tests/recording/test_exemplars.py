@@ -15,8 +15,8 @@ from marey.draw.picture_row import PictureRow
 from marey.errors import MareyError, VideoError
 from marey.network.network import Network
 from marey.recording import Recording, exemplars, record
-from marey.recording.heat import heat
-from marey.recording.plan import Settings
+from marey.recording.read.heat import heat
+from marey.recording.write.settings import RecordingSettings
 from marey.video.read.clips import Clip, load_clip
 from marey.video.read.decode import read_video
 
@@ -57,7 +57,7 @@ def test_loops_and_sheets_are_drawn(recording: Recording, tmp_path: Path) -> Non
 def test_a_clip_that_is_gone_is_named(network: Network, clips: list[Clip], tmp_path: Path) -> None:
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(clips[0].path.read_bytes())
-    found = record(network, [Clip(copy)], ["fc6"], out=tmp_path / "out", settings=Settings(flow="dis"))
+    found = record(network, [Clip(copy)], ["fc6"], out=tmp_path / "out", settings=RecordingSettings(flow="dis"))
     copy.unlink()
     assert found.top("fc6:0")[0].clip.path == copy
     with pytest.raises(VideoError, match=r"copy.mp4"):

@@ -11,7 +11,7 @@ from marey.network.maxima import Maxima
 from marey.network.measured_maxima import measured_maxima
 from marey.network.network import Network
 from marey.recording import Recording, check_same_weights, measure_maxima
-from marey.recording import recording as recording_module
+from marey.recording.read import recording as recording_module
 from marey.video.read.clips import Clip, load_clip, starts
 
 
@@ -55,7 +55,7 @@ def test_they_are_the_same_however_few_units_are_read_at_once(
     recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = recording.maxima()
-    monkeypatch.setattr(recording_module, "_ROWS_AT_ONCE", 3 * recording.recorded)
+    monkeypatch.setattr(recording_module, "ROWS_AT_ONCE", 3 * recording.recorded)
     assert all(
         torch.equal(one, other)
         for one, other in zip(recording.maxima().tensors().values(), whole.tensors().values(), strict=True)

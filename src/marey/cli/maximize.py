@@ -195,7 +195,7 @@ def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder
     from marey.draw.exemplars import draw_exemplars, sheet_with_exemplars
     from marey.draw.preferred import SHEET, STRIP, picture_row
     from marey.errors import VideoError
-    from marey.recording.exemplars import exemplars
+    from marey.recording.read.exemplars import exemplars
     from marey.video.encode import write_png
 
     try:

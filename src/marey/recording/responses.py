@@ -11,7 +11,7 @@ from marey.network.hooks import observed
 from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.unit import Unit
-from marey.recording.peaks import peaks
+from marey.recording.output_maxima import output_maxima
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method
 from marey.video.read.ahead import clip_windows
@@ -52,7 +52,7 @@ def clip_responses(
     def keep(name: str, output: Tensor) -> None:
         if name not in found:
             laid = network.units_second(name, output)
-            found[name] = peaks(laid, len(made.start_frames)).maximum.amax(0).cpu()
+            found[name] = output_maxima(laid, len(made.start_frames)).maximum.amax(0).cpu()
 
     with torch.no_grad(), quick_passes(network), observed(modules, keep):
         network.forward(inputs)

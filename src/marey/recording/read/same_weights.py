@@ -2,7 +2,7 @@
 
 from marey.errors import NetworkError
 from marey.network.network import Network
-from marey.recording.recording import Recording
+from marey.recording.read.recording import Recording
 
 
 def check_same_weights(recording: Recording, network: Network) -> None:

@@ -296,7 +296,7 @@ class Recording:
             labels,
             scores.softmax(1),
             skipped=tuple(one for one in self.skipped if one.label in self.classes),
-            held=_padded(rows),
+            padded=_padded(rows),
             damaged=_damaged(rows),
         )
 

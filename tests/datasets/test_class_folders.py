@@ -88,8 +88,8 @@ def test_a_pattern_that_does_not_fit_every_clip_is_an_error(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ({}, "holds no folders; expected one folder of clips for each class"),
-        ({"walk": ["a.avi"]}, "holds one class only, 'walk'"),
+        ({}, "holds no clips; expected one folder for each class"),
+        ({"walk": ["a.avi"]}, "has clips of one class only, 'walk'"),
         ({"walk": ["a.avi"], "run": []}, "class folder '.*run' holds no clips. Put videos"),
         (
             {"walk": ["a.avi"], "run": ["a.txt", "b.txt"]},
@@ -109,7 +109,7 @@ def test_a_place_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match=r"'.*gone' does not exist; expected a folder"):
         class_folders(tmp_path / "gone")
-    with pytest.raises(DatasetError, match=r"'.*file' is no folder"):
+    with pytest.raises(DatasetError, match=r"'.*file' is no folder of clips.*no layout matches: ClassFolders"):
         class_folders(tmp_path / "file")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from marey.datasets.class_folders import class_folders
+from marey.datasets import class_folders
 from marey.draw.study_sheet import write_study_sheet
 from marey.studies.clips import study_clip
 from marey.studies.written import write_study_clips

@@ -1,4 +1,4 @@
-"""Clips with classes and groups, from folders and lists, and splits that keep groups whole."""
+"""Data sets: clips with classes and groups, read from folders and lists, and splits that keep groups whole."""
 
 from marey.datasets.clip_set import ClipSet, classes_of, group_of
 from marey.datasets.clips_in import clips_in

@@ -1,4 +1,4 @@
-"""Motion studies: generated clips of actions whose flow, mask and factors are known."""
+"""Motion studies: generated clips of actions, whose flow, mask and factors are known exactly."""
 
 from marey.studies.classes import CLASSES, EXPERIMENTS, Experiment, StudyClass, study_classes
 from marey.studies.clips import StudyClip, study_clip, study_clips

@@ -153,7 +153,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--kills", type=int, default=30)
     words.add_argument("--processes", type=int, default=4, help="that record at once in one folder")
-    words.add_argument("--actors", type=int, default=4, help="actors: 12 clips of each")
+    words.add_argument("--people", type=int, default=4, help="actors: 12 clips of each")
     words.add_argument("--ray", action="store_true", help="also on a Ray cluster of two nodes on this machine")
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--out", type=Path, default=None)
@@ -162,7 +162,7 @@ def main() -> None:
     place = Path(tempfile.mkdtemp(prefix="recording-kills-", dir=given.out))
     chance = random.Random(given.seed)
     try:
-        write_study_clips(place, given.actors, 0, classes=study_classes()[:12], size=32, frames=9)
+        write_study_clips(place, given.people, 0, classes=study_classes()[:12], size=32, frames=9)
         folder = place / "clips"
         clips = class_folders(folder)
         net = network(clips.classes)

@@ -118,3 +118,9 @@ def test_the_people_of_weizmann_are_found(real_clips: Path) -> None:
     assert len(data) == 90
     assert len(data.classes) == 10
     assert data.groups == ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
+
+
+def test_files_that_are_no_videos_are_counted(tmp_path: Path) -> None:
+    folders(tmp_path, {"run": ["a.avi", "b.doc"], "walk": ["c.avi", ".hidden"]})
+    (note,) = class_folders(tmp_path).notes
+    assert note == f"1 files that are no videos are passed over, such as '{tmp_path / 'run' / 'b.doc'}'"

@@ -7,6 +7,7 @@ from marey.datasets.layout import Hints, Layout
 from marey.datasets.layouts import LAYOUTS
 from marey.datasets.skipped_clip import SkippedClip
 from marey.datasets.splits import Fold, Split, grouped_split
+from marey.datasets.study_list import write_study_list
 from marey.datasets.study_set import StudySet
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "data_set",
     "group_of",
     "grouped_split",
+    "write_study_list",
 ]

@@ -13,11 +13,11 @@ _COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 
 
 class Kinetics:
-    """A list with classes, which the lists of the hidden test videos lack, or a folder with such lists in it."""
+    """A list with classes, or a folder with such lists in it; the list of the hidden test videos, without, is an error."""
 
     def matches(self, place: Path) -> bool:
         """Tell whether `place` is a CSV file with the columns of Kinetics, or holds one."""
-        return bool(lists_at(place, _is_list))
+        return bool(lists_at(place, _is_list)) or set(_COLUMNS[1:]) <= columns_of(place)
 
     def clips(self, place: Path, hints: Hints) -> dict[str, ClipSet]:
         """Read the list and the one of the other split beside it.
@@ -25,11 +25,11 @@ class Kinetics:
         The file of a clip is called ID_SSSSSS_EEEEEE after its seconds, in whatever folder it lies. The group is the
         video that the clip was cut from.
         """
-        path = only_list(place, _is_list)
+        path = place if place.is_file() else only_list(place, _is_list)
         listed = [
             _clip(part, number, row, split)
             for split, part in companions(path).items()
-            if _is_list(part)
+            if part == path or _is_list(part)
             for number, row in rows_of(part, _COLUMNS)
         ]
         return unparted(listed_splits(path, listed, hints))

@@ -93,11 +93,11 @@ def lists_at(place: Path, is_list: Callable[[Path], bool]) -> list[Path]:
     return [path for path in files if is_list(path)]
 
 
-def only_list(place: Path, is_list: Callable[[Path], bool]) -> Path:
-    """Return the list at `place` to which all others there belong; DatasetError when there are several."""
-    found = lists_at(place, is_list)
+def only_list(folder: Path, is_list: Callable[[Path], bool]) -> Path:
+    """Return the list in a folder to which all other lists there belong; DatasetError when there are several."""
+    found = lists_at(folder, is_list)
     chosen = next((path for path in found if all(path in companions(other).values() for other in found)), None)
     if chosen is None:
         first, second = found[0].name, found[1].name
-        raise DatasetError(f"'{place}' holds several lists, such as '{first}' and '{second}'; name the one to use.")
+        raise DatasetError(f"'{folder}' holds several lists, such as '{first}' and '{second}'; name the one to use.")
     return chosen

@@ -14,7 +14,7 @@ class LooseClips:
 
     def matches(self, place: Path) -> bool:
         """Tell whether `place` is a clip or a folder of clips, and no folder of class folders."""
-        return bool(_paths(place)) and not has_class_folders(place)
+        return not has_class_folders(place) and bool(_paths(place))
 
     def clips(self, place: Path, hints: Hints) -> dict[str, ClipSet]:
         """List the clips by name, without class."""

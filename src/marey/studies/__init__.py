@@ -4,6 +4,7 @@ from marey.studies.classes import CLASSES, EXPERIMENTS, Experiment, StudyClass, 
 from marey.studies.clips import StudyClip, study_clip, study_clips
 from marey.studies.difficulty import DIFFICULTIES, Difficulty
 from marey.studies.factors import Factors, How, What, Where, Who
+from marey.studies.written import write_study_clips
 
 __all__ = [
     "CLASSES",
@@ -21,4 +22,5 @@ __all__ = [
     "study_classes",
     "study_clip",
     "study_clips",
+    "write_study_clips",
 ]

@@ -13,7 +13,10 @@ _COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 
 
 class Kinetics:
-    """A list with classes, or a folder with such lists in it; the list of the hidden test videos, without, is an error."""
+    """A list with classes, or a folder with such lists in it.
+
+    The list of the hidden test videos has no classes: it is passed over beside others, and an error when it is named.
+    """
 
     def matches(self, place: Path) -> bool:
         """Tell whether `place` is a CSV file with the columns of Kinetics, or holds one."""

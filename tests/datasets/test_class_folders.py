@@ -88,7 +88,7 @@ def test_a_pattern_that_does_not_fit_every_clip_is_an_error(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ({}, "holds no clips; expected one folder for each class"),
+        ({}, "holds no clips; expected videos, folders of frames, or"),
         ({"walk": ["a.avi"]}, "has clips of one class only, 'walk'"),
         ({"walk": ["a.avi"], "run": []}, "class folder '.*run' holds no clips. Put videos"),
         (

@@ -26,7 +26,7 @@ class ClassFolders:
         top = place if images is None else place / images.frames.partition("{video}")[0]
         if not has_class_folders(top):
             raise DatasetError(
-                f"'{top}' holds no clips; expected one folder for each class, with videos or folders of frames."
+                f"'{top}' holds no clips; expected videos, folders of frames, or a folder of these for each class."
             )
         labels = [path for path in visible(top) if path.is_dir()]
         clips = [

@@ -75,7 +75,8 @@ def splits_at(
         layout = next((layout for layout in layouts if layout.matches(place)), None)
         splits = None if layout is None else layout.clips(place, hints)
     except OSError as error:
-        raise DatasetError(f"'{error.filename}' cannot be read: {error.strerror}.") from None
+        where = place if error.filename is None else error.filename
+        raise DatasetError(f"'{where}' cannot be read: {error.strerror}.") from None
     if splits is None:
         names = ", ".join(type(layout).__name__ for layout in layouts)
         raise DatasetError(

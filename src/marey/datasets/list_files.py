@@ -1,9 +1,11 @@
 """Lists of clips as text files: their lines and columns, and which of several lists belong together."""
 
 import csv
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from marey.datasets.clip_files import visible
 from marey.errors import DatasetError
@@ -22,6 +24,14 @@ def text_of(path: Path) -> str:
         raise DatasetError(f"'{path}' cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise DatasetError(f"'{path}' is no text file; expected a list of clips.") from None
+
+
+def json_of(path: Path) -> Any:
+    """Read the values in a JSON file; DatasetError when it cannot be read or is no JSON."""
+    try:
+        return json.loads(text_of(path))
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"'{path}' is no JSON: {error.msg} in line {error.lineno}.") from None
 
 
 def beginning_of(path: Path) -> str:

@@ -1,13 +1,12 @@
 """The layout of Something-Something v2: JSON files with labels, train, validation (Goyal et al., 2017)."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from marey.datasets.clip_set import ClipSet
 from marey.datasets.layout import Hints
-from marey.datasets.list_files import beginning_of, lists_at, only_list, text_of
+from marey.datasets.list_files import beginning_of, json_of, lists_at, only_list
 from marey.datasets.listed_splits import ListedClip, listed_splits
 from marey.errors import DatasetError, did_you_mean
 
@@ -52,7 +51,7 @@ def _listed(path: Path) -> list[ListedClip]:
     for split in ("train", "validation"):
         list_path = path.with_name(f"{before}{split}.json")
         if list_path.exists():
-            entries = _json(list_path)
+            entries = json_of(list_path)
             if not isinstance(entries, list):
                 raise DatasetError(f"'{list_path}' holds no list of entries with id and template.")
             clips += [_clip(list_path, index, entry, split, known) for index, entry in enumerate(entries)]
@@ -74,14 +73,7 @@ def _clip(path: Path, index: int, entry: Any, split: str, known: set[str]) -> Li
 def _labels(path: Path) -> set[str]:
     if not path.exists():
         return set()
-    names = _json(path)
+    names = json_of(path)
     if not isinstance(names, dict):
         raise DatasetError(f"'{path}' holds no classes; expected an object of names and numbers.")
     return {str(name) for name in names}
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(text_of(path))
-    except ValueError as error:
-        raise DatasetError(f"'{path}' is no JSON: {error}.") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 from marey.datasets.clip_set import ClipSet
 from marey.datasets.layout import Hints
-from marey.datasets.list_files import beginning_of, text_of
+from marey.datasets.list_files import beginning_of, json_of
 from marey.datasets.study_set import StudySet
 from marey.errors import DatasetError, did_you_mean
 from marey.files import replacing
@@ -32,10 +32,7 @@ class StudyLists:
 
         Raises DatasetError when an entry is no set of motion studies, or two sets have a clip in common.
         """
-        try:
-            listed = json.loads(text_of(place))
-        except json.JSONDecodeError as error:
-            raise DatasetError(f"'{place}' is no JSON: {error.msg} in line {error.lineno}.") from None
+        listed = json_of(place)
         entries = listed.get(_KEY) if isinstance(listed, dict) else None
         if not isinstance(entries, list) or not entries:
             raise DatasetError(f'\'{place}\' lists no motion studies; expected {{"{_KEY}": [{{"count": 10}}]}}.')

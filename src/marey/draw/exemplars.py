@@ -13,7 +13,7 @@ from marey.draw.paper_row import row_block
 from marey.draw.picture_row import PictureRow, appearance_picture, cell_size, motion_picture, resized
 from marey.draw.typeset import QUIET, Block, below, beside, margined, rule, text_block
 from marey.errors import MareyError
-from marey.recording.exemplars import Exemplar
+from marey.recording.read.exemplars import Exemplar
 from marey.video.encode import Picture, write_mp4, write_png
 from marey.video.read.clips import LoadedClip
 

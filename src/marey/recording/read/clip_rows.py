@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow
 from pyarrow import parquet
 
-from marey.recording.opening import damaged, parquet_file
-from marey.recording.plan import stored_flow
+from marey.recording.clip_identity import stored_flow
+from marey.recording.read.opening import damaged, parquet_file
 from marey.video.read.clips import Clip
 
 _CLIP = ["path", "start_seconds", "stop_seconds", "label", "group", "flow"]

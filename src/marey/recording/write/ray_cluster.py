@@ -13,9 +13,9 @@ from torch import nn
 
 from marey.errors import MareyError
 from marey.network.network import Network
-from marey.recording.passes import shards_of
-from marey.recording.plan import Plan
-from marey.recording.shard import shard_path
+from marey.recording.write.gathering import shards_of
+from marey.recording.write.plan import Plan
+from marey.recording.write.shard import shard_path
 from marey.video.flow.cache import FlowCache
 
 _RETRIES = 1000  # of a task whose worker or node was lost

@@ -1,11 +1,11 @@
-"""How strongly units answer to the clips of every class, such that no order and no split of the clips matters."""
+"""Statistics of responses to the clips of every class, the same for any order and any split of the clips."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+from marey.recording.layout import QUANTILES, quantile_name
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 
@@ -43,15 +43,6 @@ def _quantile(rising: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     lower, upper = rising[:, below], rising[:, min(below + 1, rising.shape[1] - 1)]
     quantile: NDArray[np.float64] = lower + (upper - lower) * (place - below)
     return quantile
-
-
-def quantile_name(share: float) -> str:
-    """The column of a quantile.
-
-    >>> quantile_name(0.05)
-    'q05'
-    """
-    return f"q{round(100 * share):02d}"
 
 
 def statistics_by_class(

@@ -1,4 +1,4 @@
-"""From shards to the finished recording."""
+"""Makes the finished recording out of all shards."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from marey.network.layer import Layer
 from marey.network.receptive_field import ReceptiveField
 from marey.network.stream import Stream
-from marey.recording.plan import Plan
-from marey.recording.shard import ClipRow, shard_path, shard_rows, shard_units
-from marey.recording.store import MEMORY_BYTES, Block, Part, staged, write_recording
+from marey.recording.layout import ResponseArrays
+from marey.recording.write.plan import Plan
+from marey.recording.write.shard import ClipRow, shard_path, shard_rows, shard_units
+from marey.recording.write.staged import staged
+from marey.recording.write.tables import MEMORY_BYTES, LayerUnits, write_recording
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,18 @@ def finish(
             np.concatenate([one.start_seconds for one in kept]),
         )
 
-    def block(part: Part) -> Block:
+    def responses_of(part: LayerUnits) -> ResponseArrays:
         """The responses of layers that follow each other, of which each shard is read once."""
         first, last = part[0], part[-1]
         place = slice(begins[first[0]] + first[1].start, begins[last[0]] + last[1].stop)
         read = [shard_units(shard_path(shards, index), place) for index in range(plan.shards)]
         found = {name: np.concatenate([one[name] for one in read], axis=1) for name in read[0]}
-        return _block(found, all_kept(), [(layers[name], units.stop - units.start) for name, units in part], streams)
+        return _responses(
+            found, all_kept(), [(layers[name], units.stop - units.start) for name, units in part], streams
+        )
 
     with staged(folder, shards / f"whole-{uuid4().hex}") as staging:
-        write_recording(staging, plan.described, rows(), block, memory_bytes=memory_bytes)
+        write_recording(staging, plan.provenance, rows(), responses_of, memory_bytes=memory_bytes)
 
 
 def _kept(rows: tuple[ClipRow, ...], planned: list[dict[str, Any]]) -> _Kept:
@@ -84,7 +88,7 @@ def _clip_row(planned: dict[str, Any], row: ClipRow, classes: list[str]) -> dict
         "failure": row.failure,
         "frames": row.frames,
         "rate": row.rate,
-        "held": row.held,
+        "padded": row.padded,
         "damage": row.damage,
         "start_frames": list(row.start_frames) if row.failure is None else None,
         "speeds": list(row.speeds) if row.failure is None else None,
@@ -93,12 +97,12 @@ def _clip_row(planned: dict[str, Any], row: ClipRow, classes: list[str]) -> dict
     }
 
 
-def _block(
+def _responses(
     found: Mapping[str, NDArray[Any]],
     kept: _Kept,
     layers: Sequence[tuple[Layer, int]],
     streams: Mapping[str, Stream],
-) -> Block:
+) -> ResponseArrays:
     """The responses to the recorded clips of some units, so many of each layer."""
     counts = [count for _, count in layers]
 

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from marey.errors import MareyError
-from marey.recording.plan import FORMAT
-from marey.recording.store import SUMMARY, UNFINISHED
+from marey.recording.layout import FORMAT, SUMMARY, UNFINISHED
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """What recording.json says; MareyError when it is not there, damaged or of another format."""
+    """The content of recording.json; MareyError when it is not there, damaged or of another format."""
     if folder.is_file():
         raise MareyError(
             f"'{folder}' is a file, not a recording; if it is a network, "
@@ -32,7 +31,10 @@ def read_summary(folder: Path) -> dict[str, Any]:
         raise MareyError(f"the recording in '{folder}' is damaged: {error}. Make it again.") from None
     found = summary.get("format") if isinstance(summary, dict) else None
     if found != FORMAT:
-        raise MareyError(f"the recording in '{folder}' has format {found}; this marey reads {FORMAT}.")
+        raise MareyError(
+            f"the recording in '{folder}' has format {found}, and this marey reads {FORMAT}; "
+            "record again into a new folder."
+        )
     return dict(summary)
 
 

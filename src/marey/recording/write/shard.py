@@ -1,37 +1,41 @@
 """The responses to a few clips in a row, written whole or not at all: by shards a recording grows and resumes."""
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-from marey.errors import MareyError, OutputError
+from marey.errors import MareyError
+from marey.files import replacing
 
 FIELDS = ("maximum", "mean", "place", "window")
 
 
 @dataclass(frozen=True)
 class ClipRow:
-    """What became of a clip: the start frames of its windows and its class scores, or why it is left out.
+    """What became of a clip: the start frames of its windows and its class scores, or why it was skipped.
 
-    `speeds` are the root mean squares of speed in its windows, px/frame, of each stream of flow. `held` says that it is
-    shorter than a window, so that its last frame was held, `damage` what its file lacks.
+    failure
+        the reason why it was skipped; None for a recorded clip.
+    padded
+        whether it is shorter than a window, so that its last frame fills the window up.
+    damage
+        what its file lacks; None for a whole one.
+    speeds
+        the root mean square of speed in its windows, px/frame, of each stream of flow.
     """
 
     clip: int
     failure: str | None = None
     frames: int | None = None
     rate: float | None = None
-    held: bool | None = None
+    padded: bool | None = None
     damage: str | None = None
     start_frames: tuple[int, ...] = ()
     speeds: tuple[float, ...] = ()
@@ -40,10 +44,11 @@ class ClipRow:
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """The rows of its clips, and for those not left out {field: (unit, clip)}, the units of all layers in a row.
+    """The rows of some clips, and the responses of all units to those that were not skipped.
 
-    maximum and mean are over places and windows (float32), window is which one the maximum is in (uint8), and place is
-    its place in the layer, (t * height + y) * width + x (int32).
+    `responses` are {field: (unit, clip)}, the units of all layers in a row. maximum and mean are over positions and
+    windows (float32), window is the number of the window with the maximum (uint8), and place the position of the
+    maximum in the layer, (t * height + y) * width + x (int32).
     """
 
     rows: tuple[ClipRow, ...]
@@ -53,19 +58,8 @@ class Shard:
         """Write the file; what was there is replaced only by a whole one."""
         tensors = {name: np.ascontiguousarray(values) for name, values in self.responses.items()}
         metadata = {"rows": json.dumps([asdict(row) for row in self.rows])}
-        temporary = path.with_name(f".{path.stem}.{uuid4().hex}.part")  # a name that no other machine has either
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-            with temporary.open("rb+") as written:
-                os.fsync(written.fileno())
-            temporary.replace(path)
-        except (OSError, SafetensorError) as error:
-            raise OutputError(
-                f"cannot write '{path}': {error}. Free some space and run the same line again."
-            ) from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(save(tensors, metadata))
 
 
 def shard_path(folder: Path, index: int) -> Path:

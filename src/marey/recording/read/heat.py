@@ -1,4 +1,4 @@
-"""Where in a whole clip a unit answers, as a map over the pixels of every frame."""
+"""Where in a whole clip a unit responds, as a map over the pixels of every frame."""
 
 import torch
 from torch import Tensor
@@ -22,10 +22,11 @@ def heat(
     cache: FlowCache | None = None,
     batch: int = 16,
 ) -> tuple[LoadedClip, Tensor]:
-    """The clip, and a unit's answers over its frames and the pixels of the network's first stream (time height width).
+    """The clip, and a unit's responses (time height width) over its frames and the pixels of the first stream.
 
-    Windows follow each other by half their length. Every answer belongs to the frame and the pixel in the middle of
-    what its position sees; between positions it is interpolated, and a frame shows the position nearest in time.
+    Windows follow each other by half their length. A response belongs to the frame and the pixel in the middle of the
+    receptive field of its position. Between positions responses are interpolated; a frame shows the position nearest in
+    time. Raises VideoError for a clip that cannot be read.
     """
     chosen = network.unit(unit)
     layer = network.layer(chosen.layer)
@@ -40,17 +41,17 @@ def heat(
             inputs = {name: torch.stack([window[name] for window in windows]).to(network.device) for name in windows[0]}
             volume = network.activations(inputs, [layer.name])[layer.name]
             maps.append(volume[:, chosen.channel].float().cpu())
-    answers = torch.cat(maps)  # window t y x
+    responses = torch.cat(maps)  # window t y x
     stream = next(stream for stream in network.streams if stream.name in layer.receptive_field.streams)
     time, *space = layer.receptive_field.streams[stream.name]
     middles = []
-    for t in range(answers.shape[1]):
+    for t in range(responses.shape[1]):
         first, stop = time.start + time.stride * t, time.start + time.stride * t + time.length
         seen = stream.times[max(0, first) : max(1, stop)]
         middles.append((seen[0] + seen[-1]) / 2 if seen else 0.0)
     frames = (torch.tensor(starts)[:, None] + torch.tensor(middles)).flatten()
     nearest = (torch.arange(loaded.frames)[:, None] - frames).abs().argmin(1)
-    shown = _over_pixels(answers.flatten(0, 1), (space[0], space[1]), (stream.height, stream.width))
+    shown = _over_pixels(responses.flatten(0, 1), (space[0], space[1]), (stream.height, stream.width))
     return loaded, shown[nearest]
 
 

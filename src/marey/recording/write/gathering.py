@@ -1,4 +1,4 @@
-"""The network's passes over the windows of clips, gathered into shards; decoding and the network overlap."""
+"""Gathers the responses to the windows of clips into shards, while further clips are decoded."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from marey.accelerate.passes import quick_passes
 from marey.network.network import Network
-from marey.recording.lanes import Answers, Lanes, Watch, lanes_of
-from marey.recording.plan import Plan
-from marey.recording.shard import ClipRow, Shard
+from marey.recording.write.plan import Plan
+from marey.recording.write.shard import ClipRow, Shard
+from marey.recording.write.window_pass import PassResponses, WindowPass
 from marey.video.flow.cache import FlowCache
 from marey.video.read.ahead import ClipWindows, windows_ahead
 from marey.video.read.clips import Clip, span_frames
@@ -23,7 +23,7 @@ from marey.video.read.clips import Clip, span_frames
 
 @dataclass
 class _Gathered:
-    """A clip on its way through the network: its windows' answers so far, all layers side by side."""
+    """A clip on its way through the network: the responses to its windows so far, the units of all layers in a row."""
 
     number: int
     made: ClipWindows
@@ -59,7 +59,7 @@ def shards_of(
     """The shards at `indices`, in order; the next index is drawn when decoding gets there.
 
     Every pass shows the same number of windows, all of one shard, the last one filled up with repetitions: so a clip's
-    answers depend neither on the clips beside it nor on where the recording was resumed.
+    responses depend neither on the clips beside it nor on where the recording was resumed.
     """
     begun: deque[tuple[int, list[tuple[int, Clip]]]] = deque()
 
@@ -76,37 +76,36 @@ def shards_of(
         flow=plan.settings.flow,
         cache=cache,
         workers=workers,
-        held=3 * -(-plan.settings.batch // plan.settings.windows),  # what three passes show: two are taken at a time
+        held=2 * -(-plan.settings.batch // plan.settings.windows),  # the clips that two passes show
         limit_seconds=limit_seconds,
         pinned=network.device.type == "cuda",
     )
-    watch = Watch(tuple(layer.name for layer in plan.layers), plan.network["scores"], plan.settings.batch)
+    layers = [layer.name for layer in plan.layers]
     with closing(ahead):
         first = next(ahead, None)
         if first is None:
             return
-        # the next clips are decoded while lanes are made
-        with torch.no_grad(), quick_passes(network), lanes_of(network, watch) as lanes:
-            yield from _Passes(network, plan, lanes).shards(chain([first], ahead), begun)
+        with torch.no_grad(), quick_passes(network):
+            window_pass = WindowPass(network, layers, plan.network["scores"], plan.settings.batch)
+            yield from _Gathering(network, plan, window_pass).shards(chain([first], ahead), begun)
 
 
-class _Passes:
-    """The windows that wait for a pass, and the clips of those that are on their way through the network."""
+class _Gathering:
+    """The windows that wait for a pass, and the clips whose responses are not complete."""
 
-    def __init__(self, network: Network, plan: Plan, lanes: Lanes) -> None:
+    def __init__(self, network: Network, plan: Plan, window_pass: WindowPass) -> None:
         self.network = network
         self.plan = plan
-        self.lanes = lanes
+        self.window_pass = window_pass
         self.units = [layer.units for layer in plan.layers]
         self.waiting: list[tuple[_Gathered, dict[str, Tensor]]] = []
-        self.sent: deque[list[_Gathered]] = deque()
-        self.passes = 0  # that were begun, with those whose answers are given
+        self.sent: tuple[list[_Gathered], PassResponses] | None = None
+        """The last pass, which an accelerator may still be computing."""
 
     def shards(
         self, ahead: Iterable[tuple[Clip, ClipWindows | str]], begun: deque[tuple[int, list[tuple[int, Clip]]]]
     ) -> Iterator[tuple[int, Shard]]:
         filling: list[ClipRow | _Gathered] = []
-        full: deque[tuple[int, list[ClipRow | _Gathered], int]] = deque()  # with how many passes were begun by then
         for _, made in ahead:
             index, numbered = begun[0]
             number, _ = numbered[len(filling)]
@@ -114,16 +113,10 @@ class _Passes:
             if len(filling) == len(numbered):
                 if self.waiting:
                     self._send()
-                full.append((index, filling, self.passes))
+                self._give()
+                yield index, self._shard(filling)
                 begun.popleft()
                 filling = []
-            while full and full[0][2] <= self.passes - len(self.sent):
-                index, clips, _ = full.popleft()
-                yield index, self._shard(clips)
-        while self.sent:
-            self._give(self.lanes.next())
-        for index, clips, _ in full:
-            yield index, self._shard(clips)
 
     def _take(self, number: int, made: ClipWindows) -> _Gathered:
         size = sum(self.units)
@@ -144,20 +137,21 @@ class _Passes:
         return gathered
 
     def _send(self) -> None:
-        """Begin a pass over what is waiting."""
+        """Begin a pass over the waiting windows; then take in the responses of the pass before."""
         waiting, self.waiting = self.waiting, []
-        self.sent.append([gathered for gathered, _ in waiting])
-        self.passes += 1
-        answers = self.lanes.send([cut for _, cut in waiting])
-        if answers is not None:
-            self._give(answers)
+        responses = self.window_pass.responses([cut for _, cut in waiting])
+        self._give()
+        self.sent = ([gathered for gathered, _ in waiting], responses)
 
-    def _give(self, answers: Answers) -> None:
-        """Give the answers of the earliest pass on its way to its clips."""
-        found = answers.peaks
+    def _give(self) -> None:
+        """Add the responses of the last pass to its clips."""
+        if self.sent is None:
+            return
+        (clips, responses), self.sent = self.sent, None
+        found = responses.maxima
         maximum, mean, place = (part.numpy(force=True) for part in (found.maximum, found.mean, found.place))
-        scores = None if answers.scores is None else answers.scores.numpy(force=True).astype(np.float64)
-        for row, gathered in enumerate(self.sent.popleft()):
+        scores = None if responses.scores is None else responses.scores.numpy(force=True).astype(np.float64)
+        for row, gathered in enumerate(clips):
             gathered.add(maximum[row], mean[row], place[row])
             if scores is not None:
                 gathered.scores = scores[row] if gathered.scores is None else gathered.scores + scores[row]
@@ -187,14 +181,14 @@ class _Passes:
             first = int(numbers.argmin())
             ends = np.cumsum(self.units)
             layer = self.plan.layers[int(np.searchsorted(ends, first, side="right"))]
-            return ClipRow(gathered.number, failure=f"layer '{layer.name}' answers with values that are no numbers")
+            return ClipRow(gathered.number, failure=f"layer '{layer.name}' responds with values that are not numbers")
         scores = () if gathered.scores is None else tuple((gathered.scores / gathered.seen).tolist())
         made = gathered.made
         return ClipRow(
             gathered.number,
             frames=made.frames,
             rate=made.rate,
-            held=made.frames < span_frames(self.network.streams),
+            padded=made.frames < span_frames(self.network.streams),
             damage=made.damage,
             start_frames=made.start_frames,
             speeds=made.speeds,

@@ -1,4 +1,4 @@
-"""Real clips beside synthetic ones: what a unit saw of a clip where it answered most."""
+"""What a unit saw of the clips that drive it most: its receptive field in the window of its largest response."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,8 @@ from torch import Tensor
 
 from marey.network.stream import Stream
 from marey.network.unit import Unit
-from marey.recording.recording import Recording, Response
+from marey.recording.read.recording import Recording
+from marey.recording.read.response import Response
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method
 from marey.video.read.clips import load_clip
@@ -16,12 +17,12 @@ Box = tuple[slice, slice, slice]  # frames, rows, columns
 
 @dataclass(frozen=True, eq=False)
 class Exemplar:
-    """A clip that drives a unit, in the window of its largest answer.
+    """A clip that drives a unit, in the window of the largest response.
 
     window
-        {stream: (channel time height width)}, as the network was shown it: RGB in 0..1, flow in px/frame.
+        {stream: (channel time height width)}, the input of the network: RGB in 0..1, flow in px/frame.
     boxes
-        where in each stream that the unit sees its receptive field lies, within the frame.
+        {stream: frames, rows and columns} of the receptive field within the window, for the streams that the unit sees.
     rate
         frames per second of the window.
     """
@@ -51,9 +52,10 @@ def exemplars(
     one_per_group: bool = True,
     cache: FlowCache | None = None,
 ) -> list[Exemplar]:
-    """The clips that a unit answers to most, strongest first, with what it saw of them; the clips are read for it.
+    """The clips to which a unit responds most, strongest first, with the part of them that the unit saw.
 
-    Raises VideoError when a clip is not where it was recorded.
+    `Recording.top` chooses them; their files are read. Raises VideoError when a clip is not where it was recorded,
+    NetworkError for a unit that was not recorded.
     """
     flow: Method = recording.summary["settings"]["flow"]
     cache = FlowCache() if cache is None else cache
@@ -67,7 +69,7 @@ def exemplars(
 
 
 def seen_boxes(recording: Recording, response: Response) -> dict[str, Box]:
-    """{stream: frames, rows and columns} of the receptive field at the place of a response, cut at the borders."""
+    """{stream: frames, rows and columns} of the receptive field at a response's position, within the window."""
     field = recording.layer(response.unit.layer).receptive_field
     boxes = {}
     for stream in recording.streams:

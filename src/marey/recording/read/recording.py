@@ -1,7 +1,6 @@
-"""A recording as it lies on disk: the answers of every unit to every clip, opened without network or clips."""
+"""A recording on disk: the responses of every unit to every clip, opened without network or clips."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,60 +8,33 @@ from typing import Any
 import numpy as np
 import pyarrow
 import torch
-from numpy.typing import NDArray
 from pyarrow import compute, parquet
 from torch import Tensor
 
-from marey.datasets.skipped_clip import SkippedClip
+from marey.datasets.left_out import LeftOut
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.evaluation.accuracy import Evaluation
-from marey.network.receptive_field import Field, ReceptiveField
-from marey.network.stream import Stream, Windows
+from marey.network.layer import Layer
+from marey.network.maxima import Maxima
+from marey.network.stream import Stream
 from marey.network.unit import Unit
-from marey.recording.clip_rows import ClipRows
-from marey.recording.opening import damaged, numbers, parquet_file, read_summary, read_table, rows_between
-from marey.recording.store import CLIPS, RESPONSE_SCHEMA, RESPONSES, STATISTICS, SUMMARY
+from marey.recording.flow_bounds import flow_bounds
+from marey.recording.layer_json import layer_from_json
+from marey.recording.layout import CLIPS, RESPONSE_SCHEMA, RESPONSES, STATISTICS, SUMMARY
+from marey.recording.read.clip_rows import ClipRows
+from marey.recording.read.descending import descending
+from marey.recording.read.opening import damaged, numbers, parquet_file, read_summary, read_table, rows_between
+from marey.recording.read.response import Response
 from marey.video.read.clips import Clip
 
-
-@dataclass(frozen=True)
-class Response:
-    """The strongest answer of a unit to a clip.
-
-    value
-        the largest activation over windows and places.
-    position
-        its place (t, y, x) in the layer, in the window that starts at `start_frame` (at the rate of the streams).
-    seconds
-        of the video, the middle of what this place sees.
-    """
-
-    unit: Unit
-    number: int
-    clip: Clip
-    value: float
-    mean: float
-    position: tuple[int, int, int]
-    start_frame: int
-    seconds: float
-    prediction: str | None
-
-
-@dataclass(frozen=True)
-class RecordedLayer:
-    """A layer of the network, as recorded."""
-
-    name: str
-    kind: str
-    units: int
-    positions: tuple[int, int, int]
-    receptive_field: ReceptiveField
+ROWS_AT_ONCE = 2**22
+"""Rows of units and clips that are in memory at once."""
 
 
 class Recording:
-    """The answers of the units of some layers to the clips of a data set, in a folder that `record` wrote.
+    """The responses of the units of some layers to the clips of a data set, in a folder that `record` wrote.
 
-    Holds in memory what it was asked for: the summary, then the clips, then the units' rows as they are read.
+    Opening reads the summary only; clips and the responses of units are read when they are asked for.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -70,8 +42,8 @@ class Recording:
         self.folder = Path(folder)
         self.summary = read_summary(self.folder)
         try:
-            self.layers, self.streams, self.recorded, self.left_out, self._responses  # noqa: B018 -- all there, or damaged
-        except (KeyError, TypeError, ValueError) as error:
+            self.layers, self.streams, self.recorded, self._skipped_count, self._responses  # noqa: B018 -- all there, or damaged
+        except (KeyError, TypeError, ValueError, NetworkError) as error:
             raise damaged(self.folder / SUMMARY, error) from None
         self._files: dict[Path, parquet.ParquetFile] = {}
         self._clip_rows = ClipRows(self.folder / CLIPS)
@@ -84,7 +56,7 @@ class Recording:
     def __repr__(self) -> str:
         return (
             f"Recording('{self.folder}': {len(self.layers)} layers of {self.summary['network']['name']}, "
-            f"{self.recorded} clips, {self.left_out} left out)"
+            f"{self.recorded} clips, {self._skipped_count} skipped)"
         )
 
     @property
@@ -94,8 +66,8 @@ class Recording:
 
     @cached_property
     def streams(self) -> tuple[Stream, ...]:
-        """What the network was shown."""
-        return tuple(_stream(values) for values in self.summary["network"]["streams"])
+        """The inputs of the network."""
+        return tuple(Stream.from_json(values) for values in self.summary["network"]["streams"])
 
     @property
     def recorded(self) -> int:
@@ -103,47 +75,43 @@ class Recording:
         return int(self.summary["clips"]["recorded"])
 
     @property
-    def left_out(self) -> int:
-        """How many clips could not be used; `failures` says which, and why."""
-        return int(self.summary["clips"]["left_out"])
+    def _skipped_count(self) -> int:
+        return int(self.summary["clips"]["skipped"])
 
     @cached_property
-    def layers(self) -> dict[str, RecordedLayer]:
+    def layers(self) -> dict[str, Layer]:
         """The recorded layers, in the order of the network."""
-        return {
-            name: RecordedLayer(name, layer["kind"], layer["units"], tuple(layer["positions"]), _field(layer["sees"]))
-            for name, layer in self.summary["layers"].items()
-        }
+        return {name: layer_from_json(name, values) for name, values in self.summary["layers"].items()}
 
     @cached_property
     def clips(self) -> pyarrow.Table:
-        """One row for every clip, those left out too: see docs/recording.md for the columns."""
+        """One row for every clip, skipped ones too; `marey.recording.layout.CLIP_SCHEMA` has the columns."""
         return read_table(self.folder / CLIPS)
 
     @property
-    def failures(self) -> tuple[SkippedClip, ...]:
-        """Every clip left out, with the reason."""
+    def skipped(self) -> tuple[LeftOut, ...]:
+        """The clips that could not be used, with the reasons."""
         names = ["path", "label", "failure"]
         rows = read_table(self.folder / CLIPS, names)
         out = rows.filter(compute.is_valid(rows["failure"]))
-        return tuple(SkippedClip(*row) for row in zip(*(out[name].to_pylist() for name in names), strict=True))
+        return tuple(LeftOut(*row) for row in zip(*(out[name].to_pylist() for name in names), strict=True))
 
     @property
     def damaged(self) -> tuple[tuple[str, str], ...]:
-        """(path, what it lacks) of clips that are cut off or damaged and were recorded as far as they can be read."""
+        """(path, what it lacks) of clips that are cut off or damaged; they were recorded as far as they can be read."""
         return _damaged(read_table(self.folder / CLIPS, ["path", "damage"]))
 
     @property
-    def held(self) -> tuple[str, ...]:
-        """Paths of clips shorter than the network's window, whose last frame was held."""
-        return _held(read_table(self.folder / CLIPS, ["path", "held"]))
+    def padded(self) -> tuple[str, ...]:
+        """Paths of clips shorter than the network's window, which their last frame filled up."""
+        return _padded(read_table(self.folder / CLIPS, ["path", "padded"]))
 
     def clip(self, number: int) -> Clip:
         """The clip with this number."""
         return self._clip_rows.clip(number)
 
-    def layer(self, name: str) -> RecordedLayer:
-        """A recorded layer; NetworkError when it was not recorded."""
+    def layer(self, name: str) -> Layer:
+        """The layer with this name; NetworkError when it was not recorded."""
         if name not in self.layers:
             raise NetworkError(
                 f"layer '{name}' is not in the recording '{self.folder}'.{did_you_mean(name, self.layers)} "
@@ -206,22 +174,24 @@ class Recording:
         return self.units(found.layer, found.channel, found.channel + 1)
 
     def matrix(self, layer: str, *, field: str = "maximum") -> Tensor:
-        """(clip, unit) of a field, the clips being those recorded, in order."""
+        """(clip, unit) of a column of the responses, the recorded clips in order."""
         units = self.layer(layer).units
         values = numbers(self.units(layer, 0, units)[field])
         return torch.from_numpy(values.reshape(units, self.recorded).T.copy())
 
     def top(self, unit: str | Unit, count: int = 9, *, one_per_group: bool = True) -> list[Response]:
-        """The clips that a unit answers to most, strongest first, of a group (person, source video) only the strongest.
+        """The clips to which a unit responds most, strongest first.
 
-        Clips without a group are each their own. Equal answers come in the order of the clips.
+        With `one_per_group` only the strongest of a group (a person, a source video) counts, and a clip without a group
+        is a group of its own. Equal responses come in the order of the clips. Raises NetworkError for a unit that was
+        not recorded.
         """
         found = self.unit(unit)
         rows = self.responses(found)
         values, clips = numbers(rows["maximum"]), numbers(rows["clip"])
         chosen: list[int] = []
         groups: set[str] = set()
-        for row in _descending(values, count):
+        for row in descending(values, count):
             group = self._clip_rows.group(int(clips[row])) if one_per_group else None
             if group is not None:
                 if group in groups:
@@ -251,14 +221,47 @@ class Recording:
         """The rows of `clips` that were recorded, in the order of every unit's rows."""
         return self.clips.filter(compute.is_null(self.clips["failure"]))
 
-    def maxima(self, layer: str) -> Tensor:
-        """The largest activation of every unit over all clips: a_max of equation (1)."""
+    def maxima(self, layers: Iterable[str] | None = None) -> Maxima:
+        """What the units of `layers` (None: of all recorded layers) reach on the recorded clips, and the flow bounds.
+
+        `Maxima.of_clips` says how the values follow from the responses to single clips. Units are read a few at a time.
+        Raises NetworkError for a layer that was not recorded, MareyError when no clip was recorded.
+        """
+        names = list(self.layers if layers is None else dict.fromkeys(self.layer(layer).name for layer in layers))
+        if not self.recorded:
+            raise MareyError(f"the recording '{self.folder}' holds no clip, so it has no maxima; record other clips.")
+        largest: dict[str, Tensor] = {}
+        largest_mean: dict[str, Tensor] = {}
+        ordinary: dict[str, Tensor] = {}
+        at_once = max(1, ROWS_AT_ONCE // self.recorded)
+        for name in names:
+            units = self.layers[name].units
+            parts = [self._means(name, first, min(units, first + at_once)) for first in range(0, units, at_once)]
+            largest[name] = self.largest(name)
+            largest_mean[name] = torch.cat([top for top, _, _ in parts])
+            below = any(lowest < 0 for _, _, lowest in parts)
+            middle = torch.cat([middle for _, middle, _ in parts])
+            ordinary[name] = middle if below else torch.zeros_like(middle)
+        bounds = flow_bounds(self.streams, self.speeds())
+        return Maxima(largest, largest_mean, ordinary, bounds, f"{self.recorded} recorded clips")
+
+    def _means(self, layer: str, first: int, stop: int) -> tuple[Tensor, Tensor, float]:
+        """Of the means over positions of some units' responses to each clip: largest, median, and the lowest of all."""
+        rows = numbers(self.units(layer, first, stop)["mean"])
+        means = torch.from_numpy(rows.reshape(stop - first, self.recorded).copy())  # unit clip
+        return means.amax(1), means.median(1).values, float(means.amin())
+
+    def largest(self, layer: str) -> Tensor:
+        """The largest response (unit) to any recorded clip; not a number where no clip was recorded."""
         table = self.statistics(layer)
         every = table.filter(compute.is_null(table["label"]))
         return torch.from_numpy(numbers(every["maximum"]).copy())
 
     def statistics(self, layer: str, channel: int | None = None) -> pyarrow.Table:
-        """Of every unit and class (label; null: all clips): count, mean, variance, maximum, quantiles of the maxima."""
+        """The rows of a layer's units, or of one: for each class (label; null: all clips) statistics of the maxima.
+
+        These are their count, mean, variance, maximum and quantiles, and the mean of the means.
+        """
         self.layer(layer)
         path = self.folder / STATISTICS
         file = self._file(path)
@@ -276,9 +279,9 @@ class Recording:
         return {name: float(np.median(values)) for name, values in zip(names, columns, strict=False)}
 
     def evaluation(self) -> Evaluation:
-        """How often the network is right on the recorded clips of its classes, and on what.
+        """How often the network is right on the recorded clips of its classes.
 
-        Raises MareyError when there are none. Clips of other classes, or without a class, count in no figure.
+        Clips of other classes, or without a class, do not count. Raises MareyError when no clip counts.
         """
         rows = self.recorded_clips
         known = compute.is_in(rows["label"], value_set=pyarrow.array(self.classes, pyarrow.string()))
@@ -292,8 +295,8 @@ class Recording:
             tuple(rows["path"].to_pylist()),
             labels,
             scores.softmax(1),
-            left_out=tuple(one for one in self.failures if one.label in self.classes),
-            held=_held(rows),
+            left_out=tuple(one for one in self.skipped if one.label in self.classes),
+            held=_padded(rows),
             damaged=_damaged(rows),
         )
 
@@ -303,36 +306,5 @@ def _damaged(rows: pyarrow.Table) -> tuple[tuple[str, str], ...]:
     return tuple(zip(found["path"].to_pylist(), found["damage"].to_pylist(), strict=True))
 
 
-def _held(rows: pyarrow.Table) -> tuple[str, ...]:
-    return tuple(rows.filter(rows["held"])["path"].to_pylist())
-
-
-def _stream(values: Mapping[str, Any]) -> Stream:
-    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    windows = plain.pop("windows")
-    return Stream(**plain, windows=None if windows is None else Windows(**windows))
-
-
-def _field(sees: Mapping[str, Any]) -> ReceptiveField:
-    fields: dict[str, tuple[Field, Field, Field]] = {}
-    for name, (t, y, x) in sees.items():
-        fields[name] = (Field(*t), Field(*y), Field(*x))
-    return ReceptiveField(fields)
-
-
-def _descending(values: NDArray[np.float32], first: int) -> Iterator[int]:
-    """The places of the values, largest first, equal ones in order.
-
-    They are put in order as far as is asked for: sixteen times `first`, then all.
-    """
-    given = 0
-    for count in (16 * first, len(values)):
-        places = np.arange(len(values))
-        if 0 < count < len(values):
-            least = np.partition(values, len(values) - count)[len(values) - count]
-            places = np.flatnonzero(values >= least)
-        descending = places[np.argsort(-values[places], kind="stable")]
-        yield from descending[given:].tolist()
-        given = len(descending)
-        if given == len(values):
-            return
+def _padded(rows: pyarrow.Table) -> tuple[str, ...]:
+    return tuple(rows.filter(rows["padded"])["path"].to_pylist())

@@ -106,7 +106,7 @@ def _fields(clip: "Clip", short_side: int | None, method: FlowWord, bound: float
 def _write(fields: Tensor, name: str, out: Path, form: Form, bound: float) -> Path:
     from dataclasses import replace
 
-    from marey.draw.flow_colors import color_wheel, nice_max_px
+    from marey.draw.color_wheel import color_wheel, nice_max_px
     from marey.video.encode import write_mp4
     from marey.video.flow.files import DENSEFLOW, I3D, TWO_STREAM, write_flow
 

@@ -90,7 +90,7 @@ def maximize(
 
     For each unit a folder in DIR holds the frames, scores and settings, a contact sheet and looping videos.
     """
-    from marey.draw.preferred import draw, draw_overview
+    from marey.draw.preferred_input import draw, draw_overview
     from marey.errors import NetworkError
     from marey.families.loading import load
     from marey.maximization.mosaic import maximize_mosaic
@@ -193,7 +193,7 @@ def _recorded(network: Network, folder: Path, layers: set[str]) -> "Recording":
 def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder: Path, console: Console) -> None:
     """The clips that drive a unit most, in its folder and on its contact sheet; a note where they are gone."""
     from marey.draw.exemplars import draw_exemplars, sheet_with_exemplars
-    from marey.draw.preferred import SHEET, STRIP, picture_row
+    from marey.draw.preferred_input import SHEET, STRIP, picture_row
     from marey.errors import VideoError
     from marey.recording.exemplars import exemplars
     from marey.video.encode import write_png

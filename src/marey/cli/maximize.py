@@ -211,11 +211,11 @@ def measure(
     network: Network, source: str, clips: Path, layers: set[str], *, flow: FlowWord, group: str | None, console: Console
 ) -> None:
     """Measure the real maxima of `layers` on clips, and keep them in the network's file where it has one."""
-    from marey.datasets.left_out import LeftOut
+    from marey.datasets.skipped_clip import SkippedClip
     from marey.families.loading import keep_maxima
     from marey.recording.measured import measure_maxima
 
-    left_out: list[LeftOut] = []
+    left_out: list[SkippedClip] = []
     with console.status(escape(f"measuring {', '.join(sorted(layers))} on the clips of {clips}")):
         count = measure_maxima(
             network,
@@ -223,7 +223,7 @@ def measure(
             layers,
             flow=flow,
             group=group,
-            failed=lambda clip, error: left_out.append(LeftOut.of(clip, error)),
+            failed=lambda clip, error: left_out.append(SkippedClip.of(clip, error)),
         )
     for one in left_out:
         console.print(str(one), highlight=False, markup=False)

@@ -17,7 +17,7 @@ from marey.network.network import Network
 from marey.recording.peaks import PassPeaks, Peaks
 from marey.recording.quick_peaks import QuickPeaks, pass_peaks
 from marey.threads import compute_alone
-from marey.video.read.windows import physical
+from marey.video.read.loaded_clip import physical
 
 Cut = Mapping[str, Tensor]
 """A window of a clip, as `ClipWindows` holds it."""

@@ -76,7 +76,7 @@ def shards_of(
         flow=plan.settings.flow,
         cache=cache,
         workers=workers,
-        ahead=3 * -(-plan.settings.batch // plan.settings.windows),  # what three passes show: two are taken at a time
+        held=3 * -(-plan.settings.batch // plan.settings.windows),  # what three passes show: two are taken at a time
         limit_seconds=limit_seconds,
         pinned=network.device.type == "cuda",
     )

@@ -1,4 +1,4 @@
-"""How much a single video may ask for, so that a damaged header cannot fill the memory or hold up a data set."""
+"""Bounds on a single video, so that a damaged header cannot fill the memory or hold up a data set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,10 @@ class Limits:
 
     def __post_init__(self) -> None:
         if not min(self.side_px, self.pixels, self.decode_seconds, self.clip_bytes) > 0:
-            raise VideoError(f"limits of a video are above 0, got {self}.")
+            raise VideoError(f"limits of a video must be above 0, got {self}.")
 
     def check_size(self, path: Path, height: int, width: int) -> None:
-        """Raises VideoError for frames above the limits."""
+        """Raise VideoError for frames above the limits."""
         if max(height, width) > self.side_px or height * width > self.pixels:
             raise VideoError(
                 f"'{path}' has frames of {width} x {height} px; at most {self.side_px} px a side and "
@@ -36,13 +36,13 @@ class Limits:
             )
 
     def too_slow(self, path: Path) -> VideoError:
-        """The error for decoding that has taken too long."""
+        """Make the error for decoding that has taken too long."""
         return VideoError(
             f"'{path}' takes more than {self.decode_seconds:g} s to decode; cut it up, or give other Limits."
         )
 
     def check_bytes(self, path: Path, count: int, frame_bytes: int) -> None:
-        """Raises VideoError when `count` frames do not fit."""
+        """Raise VideoError when `count` frames do not fit."""
         if count * frame_bytes > self.clip_bytes:
             raise VideoError(
                 f"'{path}' has {count} frames or more, of {frame_bytes / 1e6:.1f} MB each as the network wants them: "

@@ -1,28 +1,29 @@
-"""The pictures of preferred inputs: contact sheet, looping video and overview, drawn from results alone."""
+"""The pictures of preferred inputs: contact sheet, loop and overview, drawn from results alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
 
-from marey.draw.contact_sheet import overview
-from marey.draw.paper_row import paper_row
+from marey.draw.contact_sheet import contact_sheet
+from marey.draw.overview import overview
 from marey.draw.picture_row import PictureRow
-from marey.draw.preferred_video import preferred_video
+from marey.draw.preferred_loop import preferred_loop
 from marey.maximization.diagnostics import SEES_NO_MOTION
 from marey.maximization.result import PreferredInput
 from marey.video.encode import write_mp4, write_png, write_webp
 
 SHEET, VIDEO, LOOP = "contact_sheet.png", "preferred.mp4", "preferred.webp"
 STRIP = 12
-"""Flow fields shown of a long stream: the middle stack and its neighbors."""
+"""How many flow fields a contact sheet shows of a long stream: the middle stack and its neighbors."""
 
 
 def picture_row(result: PreferredInput, *, fields: int | None = None, alone: bool = True) -> PictureRow:
-    """What is drawn of a result; with `fields`, at most so many flow fields from the middle of the clip.
+    """Choose the clips and the words of a result that are drawn.
 
-    Unless `alone`, the network and what scores are relative to are not said, which stand once for all rows of a page.
-    What is the same at every slowness is drawn once.
+    `fields` limits the flow fields to so many from the middle of the clip. With `alone`, the subtitle names the network
+    and the maximum that scores are relative to; rows of one page say this once for all. A clip that is the same at
+    every slowness is drawn once.
     """
     rgb, flow = result.stream("rgb"), result.stream("flow")
     motion = None if flow is None else result.frames[flow.name]
@@ -38,11 +39,11 @@ def picture_row(result: PreferredInput, *, fields: int | None = None, alone: boo
 
 
 def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
-    """Write the contact sheet, the MP4 and the WebP of a result to `folder`; their paths."""
+    """Write the contact sheet, the MP4 and the WebP of a result to `folder`, and return their paths."""
     folder = Path(folder)
     row = picture_row(result, fields=STRIP)
-    write_png(paper_row(row), folder / SHEET)
-    frames = preferred_video(picture_row(result))
+    write_png(contact_sheet(row), folder / SHEET)
+    frames = preferred_loop(picture_row(result))
     rate = 25.0
     write_mp4(frames, folder / VIDEO, rate=rate, repeat=max(1, round(4 * rate / len(frames))))
     write_webp(frames, folder / LOOP, rate=rate, quality=75)
@@ -50,7 +51,7 @@ def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
 
 
 def draw_overview(results: Sequence[PreferredInput], path: str | Path, *, title: str = "") -> Path:
-    """Write one page with all results that have the sweep of the first; its path."""
+    """Write one page with all results that have the slownesses of the first, and return its path."""
     shown = [one for one in results if one.slowness == results[0].slowness]
     said = {_scores(one) for one in shown}
     rows = [picture_row(one, fields=STRIP, alone=len(said) > 1) for one in shown]
@@ -65,7 +66,10 @@ def _middle(motion: Tensor, fields: int) -> Tensor:
 
 
 def _where(result: PreferredInput) -> list[str]:
-    """The unit of a result that is called otherwise; its position only where there are others. Of a mosaic the grid."""
+    """Say which unit a result is of where its label does not: its address, or the grid of a mosaic.
+
+    The position is said only where there are several.
+    """
     if "mosaic" in result.provenance:
         grid = result.provenance["mosaic"]
         return [f"{len(grid['units'])} units, row by row, {grid['columns']} in a row"]
@@ -74,7 +78,7 @@ def _where(result: PreferredInput) -> list[str]:
 
 
 def _scores(result: PreferredInput) -> str:
-    """What scores are, in words."""
+    """Say of which network the scores are, and what they are relative to."""
     return f"{result.provenance.get('network', '')}: 0 is an ordinary response, 1 the largest on {result.source}"
 
 

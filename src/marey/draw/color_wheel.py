@@ -1,4 +1,4 @@
-"""Colors for flow fields: the color wheel, the three components in one picture, and one component alone."""
+"""The color wheel: flow fields as colors, one component of them, and the speed at which colors are full."""
 
 from functools import lru_cache
 from typing import Literal
@@ -11,7 +11,6 @@ from marey.errors import MareyError
 from marey.video.encode import Picture
 
 Component = Literal["u", "v", "magnitude"]
-Colors = Literal["wheel", "gray"]
 
 # Number of hues from each corner of the wheel to the next: red, yellow, green, cyan, blue, magenta, red.
 _HUES = ((15, 0, 1, +1), (6, 1, 0, -1), (4, 1, 2, +1), (11, 2, 1, -1), (13, 2, 0, +1), (6, 0, 2, -1))
@@ -33,12 +32,13 @@ def _wheel() -> Tensor:
 
 
 def color_wheel(flow: Tensor, *, max_px: float | None = None) -> Picture:
-    """The flow (..., 2, height, width) in px/frame as color: white is no motion, hue is direction, saturation is speed.
+    """Color the flow (..., 2, height, width) in px/frame, as uint8 (..., height, width, 3).
 
-    Motion to the right is red, down yellow, left cyan-blue, up violet. Colors are full at `max_px` (None: the largest
-    magnitude in `flow`) and darkened by a quarter beyond it; unknown (not finite) flow is black. The 55 hues and the
-    treatment of fast motion are those of Baker et al., "A Database and Evaluation Methodology for Optical Flow",
-    ICCV 2007 / IJCV 2011; the hues here close the circle without a seam.
+    White is no motion, hue is direction, saturation is speed. Motion to the right is red, down yellow, left cyan-blue,
+    up violet. Colors are full at `max_px` (None: the largest magnitude in `flow`), and faster motion is darker by a
+    quarter. Flow that is not finite is black. The 55 hues and the colors of fast motion come from Baker et al., "A
+    Database and Evaluation Methodology for Optical Flow", ICCV 2007 / IJCV 2011; the hues here close the circle without
+    a seam. Raises MareyError for other axes.
 
     >>> color_wheel(torch.tensor([1.0, 0.0]).view(2, 1, 1)).tolist()
     [[[255, 0, 0]]]
@@ -58,47 +58,28 @@ def color_wheel(flow: Tensor, *, max_px: float | None = None) -> Picture:
     return _picture(color * known.unsqueeze(-1))
 
 
-def uv_magnitude(flow: Tensor, *, max_px: float | None = None) -> Picture:
-    """The flow (..., 2, height, width) in px/frame with red, green, blue <- u, v, magnitude.
+def one_component(flow: Tensor, component: Component, *, max_px: float | None = None) -> Picture:
+    """Draw one component of the flow (..., 2, height, width) in px/frame, as uint8 (..., height, width, 3).
 
-    u and v run from -`max_px` (0) over no motion (128) to `max_px` (255), the magnitude from 0 to `max_px` (255);
-    values beyond are clipped. None: the largest magnitude in `flow`.
-    """
-    u, v = (torch.nan_to_num(part) for part in _components(flow))
-    magnitude = torch.hypot(u, v)
-    full = _full_scale(magnitude, max_px)
-    return _picture(torch.stack([0.5 + u / full / 2, 0.5 + v / full / 2, magnitude / full], dim=-1))
-
-
-def one_component(
-    flow: Tensor, component: Component, *, max_px: float | None = None, colors: Colors = "wheel"
-) -> Picture:
-    """One component of the flow (..., 2, height, width) in px/frame.
-
-    With `colors="wheel"`, u and v take the colors that the wheel has along their axis (u red to the right, blue to the
-    left; v yellow down, violet up), so that one legend explains all; the magnitude darkens from white. With "gray", u
-    and v are mid-gray where nothing moves and brighter to the right or down; the magnitude brightens from black.
+    u and v take the colors that the wheel has along their axis (u red to the right, blue to the left; v yellow down,
+    violet up), so that one legend explains all. The magnitude darkens from white. Flow that is not finite is no motion.
     """
     u, v = (torch.nan_to_num(part) for part in _components(flow))
     magnitude = torch.hypot(u, v)
     full = _full_scale(magnitude, max_px)
     if component == "magnitude":
-        share = (magnitude / full).clamp(0, 1)
-        gray = share if colors == "gray" else 1 - share * (1 - _DARKEST)
-    elif colors == "gray":
-        gray = 0.5 + (u if component == "u" else v) / full / 2
-    else:
-        nothing = torch.zeros_like(u)
-        pair = [u, nothing] if component == "u" else [nothing, v]
-        return color_wheel(torch.stack(pair, dim=-3), max_px=full)
-    return _picture(gray.unsqueeze(-1).expand(*gray.shape, 3))
+        gray = 1 - (magnitude / full).clamp(0, 1) * (1 - _DARKEST)
+        return _picture(gray.unsqueeze(-1).expand(*gray.shape, 3))
+    nothing = torch.zeros_like(u)
+    pair = [u, nothing] if component == "u" else [nothing, v]
+    return color_wheel(torch.stack(pair, dim=-3), max_px=full)
 
 
 def nice_max_px(*flows: Tensor) -> float:
-    """A round number of px/frame for the colors of these flows (..., 2, height, width) to be full at.
+    """Choose a round number of px/frame at which the colors of these flows (..., 2, height, width) are full.
 
-    It is at or above the largest magnitude; but where a few vectors are far beyond the rest, twice what 99.5 % of a
-    field stay below is enough. 1 where nothing moves.
+    The number is at or above the largest magnitude. Where a few vectors are far beyond the rest, it is at or above
+    twice the speed that 99.5 % of a field stay below. It is 1 where nothing moves.
 
     >>> nice_max_px(torch.full((2, 8, 8), 2.0))
     3.0

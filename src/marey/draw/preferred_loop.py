@@ -1,24 +1,19 @@
-"""The looping video of one unit: what it prefers to see, and the motion it prefers, at every chi from slow to fast."""
+"""The loop of one unit: the appearance and the motion that it prefers, at every chi from slow to fast."""
 
 import numpy as np
 from torch import Tensor
 
-from marey.draw.cells import GAP, MARGIN, NARROWEST_NAME, Cells, caption, chi_text, sweep_head, with_contrast
-from marey.draw.flow_colors import nice_max_px
+from marey.draw.captions import NARROWEST_NAME, caption, chi_text, sweep_head
+from marey.draw.cells import Cells
+from marey.draw.color_wheel import nice_max_px
+from marey.draw.frames import appearance_picture, cell_size, motion_picture, resized
 from marey.draw.moving_texture import moving_texture
-from marey.draw.picture_row import (
-    Contrast,
-    Enlarge,
-    PictureRow,
-    appearance_picture,
-    cell_size,
-    motion_picture,
-    resized,
-    wheel_legend,
-)
+from marey.draw.picture_row import PictureRow
 from marey.draw.typeset import (
+    GAP,
     HAIRLINE,
     INK,
+    MARGIN,
     QUIET,
     Block,
     below,
@@ -29,26 +24,24 @@ from marey.draw.typeset import (
     text_block,
     text_width,
 )
+from marey.draw.wheel_legend import wheel_legend
 from marey.video.encode import Picture
 
 _LEAST_PICTURES = 24  # a loop of about a second at 25 pictures per second
 
 
-def preferred_video(
+def preferred_loop(
     row: PictureRow,
     *,
     max_px: float | None = None,
-    contrast: Contrast = "as is",
-    enlarge: Enlarge = "bicubic",
     steps: int | None = None,
 ) -> Picture:
-    """A loop (time, height, width, 3) of one unit: a column for every chi, slow to fast.
+    """Draw the loop of one unit as uint8 (time, height, width, 3): a column for every chi, slow to fast.
 
-    Below each other: appearance, motion as color wheel, and a texture that moves with it. Every flow field is held for
-    `steps` pictures (None: 3, or more where the stack is short), so that at 25 pictures per second the motion is a
-    third as fast as in a video. RGB frames are spread evenly over the loop.
+    Each column shows the appearance, the motion as color wheel, and a texture that moves with the motion. Every flow
+    field is shown for `steps` pictures (None: 3, or more where the stack is short), so that at 25 pictures per second
+    the motion is a third as fast as in a video. RGB frames are spread evenly over the loop.
     """
-    row = with_contrast(row, contrast)
     clips = row.motion if row.motion is not None else row.appearance
     assert clips is not None  # a PictureRow has at least one
     if max_px is None:
@@ -56,7 +49,7 @@ def preferred_video(
     length = clips.shape[2]
     if steps is None:
         steps = max(3, -(-_LEAST_PICTURES // length))
-    cells = Cells(cell_size(*clips.shape[-2:], least=160), max_px, enlarge)
+    cells = Cells(cell_size(*clips.shape[-2:], least=160), max_px)
     order = row.slow_to_fast
     lines: list[tuple[str, list[Picture]]] = []  # for every line its name and the loop of every column
     if row.appearance is not None:
@@ -65,7 +58,7 @@ def preferred_video(
         lines.append(("motion", [_colors(row.motion[k], cells, steps) for k in order]))
         lines.append(("texture moved by it", [_texture(row.motion[k], cells, steps) for k in order]))
     gutter = min(96, max(text_width(name, 13) for name, _ in lines) + 4)
-    return _composed(row, lines, cells, gutter=gutter, length=length, steps=steps, stretched=contrast == "stretch")
+    return _composed(row, lines, cells, gutter=gutter, length=length, steps=steps)
 
 
 def _composed(
@@ -76,9 +69,8 @@ def _composed(
     gutter: int,
     length: int,
     steps: int,
-    stretched: bool,
 ) -> Picture:
-    """The loops in their places on a page of words, with a clock below that shows which field is seen."""
+    """Set the loops in their places on a page of words, with a clock below that shows which field is seen."""
     order = row.slow_to_fast
     name = " and ".join(
         name for name, clips in (("appearance", row.appearance), ("motion", row.motion)) if clips is not None
@@ -96,23 +88,17 @@ def _composed(
     if row.captions:
         foot.append(beside([caption(row, k, cells.width)[0] for k in order], gap=GAP))
     clock = space(head.width, 6)
-    if stretched and row.appearance is not None:
-        foot.append(
-            text_block(
-                "Contrast of the appearance stretched for each chi alone.", size=12, color=QUIET, width=head.width
-            )
-        )
     indent = gutter + GAP
     column = [beside([space(indent), block]) for block in (head, *foot, clock)]
-    page = below([title, space(1, 6), column[0], body, *column[1:]], gap=8)
+    paper = below([title, space(1, 6), column[0], body, *column[1:]], gap=8)
     if row.motion is not None:
         top = title.height + 8 + 6 + 8
-        page = beside([page, below([space(1, top), wheel_legend(cells.max_px, magnitude=False)])], gap=2 * GAP)
-    page = margined(page, MARGIN)
+        paper = beside([paper, below([space(1, top), wheel_legend(cells.max_px, magnitude=False)])], gap=2 * GAP)
+    paper = margined(paper, MARGIN)
 
     x0 = MARGIN + indent
     y0 = MARGIN + title.height + 6 + head.height + 3 * 8
-    frames: Picture = np.repeat(np.asarray(page)[None], length * steps, axis=0)
+    frames: Picture = np.repeat(np.asarray(paper)[None], length * steps, axis=0)
     for line, (_, loops) in enumerate(lines):
         for column_number, loop in enumerate(loops):
             height, width = loop.shape[1:3]
@@ -120,12 +106,12 @@ def _composed(
             y = y0 + line * (cells.height + GAP) + (cells.height - height) // 2
             frames[:, y - 1 : y + height + 1, x - 1 : x + width + 1] = HAIRLINE
             frames[:, y : y + height, x : x + width] = loop
-    _draw_clock(frames, x=x0, y=page.height - MARGIN - 6, width=head.width, length=length, steps=steps)
+    _draw_clock(frames, x=x0, y=paper.height - MARGIN - 6, width=head.width, length=length, steps=steps)
     return frames
 
 
 def _title(row: PictureRow, room: int) -> Block:
-    """Title and subtitle, side by side where there is room for both."""
+    """Set title and subtitle, side by side where there is room for both."""
     title = text_block(row.title, size=20, width=room if text_width(row.title, 20) > room else None)
     if not row.subtitle:
         return title
@@ -136,7 +122,7 @@ def _title(row: PictureRow, room: int) -> Block:
 
 
 def _draw_clock(frames: Picture, *, x: int, y: int, width: int, length: int, steps: int) -> None:
-    """A row of `length` dashes, the one of the current field dark."""
+    """Draw a row of `length` dashes; the dash of the current field is dark."""
     if length < 2:
         return
     edges = [x + round(k * (width + 4) / length) for k in range(length + 1)]
@@ -147,18 +133,18 @@ def _draw_clock(frames: Picture, *, x: int, y: int, width: int, length: int, ste
 
 def _appearance(clip: Tensor, cells: Cells, pictures: int) -> Picture:
     count = clip.shape[1]
-    frames = appearance_picture(clip.movedim(1, 0), cells.within(clip), enlarge=cells.enlarge)
-    held: Picture = frames[[k * count // pictures for k in range(pictures)]]
-    return held
+    frames = appearance_picture(clip.movedim(1, 0), cells.within(clip))
+    shown: Picture = frames[[k * count // pictures for k in range(pictures)]]
+    return shown
 
 
 def _colors(clip: Tensor, cells: Cells, steps: int) -> Picture:
-    fields = motion_picture(clip.movedim(1, 0), cells.within(clip), max_px=cells.max_px, enlarge=cells.enlarge)
-    held: Picture = np.repeat(fields, steps, axis=0)
-    return held
+    fields = motion_picture(clip.movedim(1, 0), cells.within(clip), max_px=cells.max_px)
+    shown: Picture = np.repeat(fields, steps, axis=0)
+    return shown
 
 
 def _texture(clip: Tensor, cells: Cells, steps: int) -> Picture:
     size = cells.within(clip)
-    enlarged = resized(clip.movedim(1, 0), size, enlarge="bicubic").movedim(0, 1)
+    enlarged = resized(clip.movedim(1, 0), size).movedim(0, 1)
     return moving_texture(enlarged * (size[1] / clip.shape[-1]), steps=steps)

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -221,11 +222,11 @@ TRAIN = (
 )  # fmt: skip
 
 
-def test_train_writes_a_network_and_says_how_good_it_is(marey: Marey, shapes: Path, tmp_path: Path) -> None:
+def test_train_writes_a_network_and_says_how_good_it_is(
+    marey: Marey, moving_shapes: ModuleType, tmp_path: Path
+) -> None:
     long = tmp_path / "long"
-    from marey.studies.moving_shapes import write_moving_shapes
-
-    write_moving_shapes(long, people=2, takes=1, size=32, frames=11)
+    moving_shapes.write_moving_shapes(long, people=2, takes=1, size=32, frames=11)
     path = tmp_path / "made" / "new.safetensors"
     options = (*TRAIN, "--no-flip", "--adversary", "0.15,0.3")
     said = marey("train", long, "--out", path, "--hold-out", "person1", *options)
@@ -402,7 +403,7 @@ def test_flow_written_beside_the_videos_is_used_by_the_other_commands(
         shutil.copy(shapes / label / "person0_0.mp4", data / label)
     (data / "disc_left" / "text.avi").write_text("no video")
     said = marey("flow", data, "--form", "denseflow", "--flow", "dis", "--out", data)
-    assert said.status == 0 and "1 of 3 clips are left out" in said.out and "text.avi" in said.out
+    assert said.status == 0 and "1 of 3 clips are skipped" in said.out and "text.avi" in said.out
     assert (data / "disc_left" / "person0_0" / "flow_x_00008.jpg").exists()
     monkeypatch.setattr(clips_module, "_flow", lambda *_: pytest.fail("flow was computed"))
     said = marey("evaluate", net, data, "--groups", "all")

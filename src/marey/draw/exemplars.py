@@ -13,7 +13,7 @@ from marey.draw.frames import appearance_picture, cell_size, motion_picture
 from marey.draw.picture_row import PictureRow
 from marey.draw.typeset import GAP, MARGIN, QUIET, Block, below, beside, page, rule, text_block
 from marey.errors import MareyError
-from marey.recording.read.exemplars import Exemplar
+from marey.recording import Exemplar
 from marey.video.encode import Picture, write_mp4, write_png
 
 _LEAST_PICTURES = 24

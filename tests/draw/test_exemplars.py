@@ -1,6 +1,7 @@
 """Real clips are drawn as far as the unit saw them, with the words that say which they are."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from marey.draw.exemplars import draw_exemplars, seen_loop, sheet_with_exemplars
 from marey.draw.picture_row import PictureRow
 from marey.draw.typeset import MARGIN, QUIET
 from marey.errors import MareyError
+from marey.maximization.result import PreferredInput
 from marey.network.stream import Stream, rgb_frames
 from marey.network.unit import Unit
 from marey.recording import Exemplar, Response
@@ -69,11 +71,34 @@ def test_real_clips_stand_below_the_sheet_of_the_preferred_input_in_its_scale(sa
     page = sheet_with_exemplars(row, [exemplar(), exemplar("run_02", prediction="run")])
     assert np.array_equal(page[: len(alone) - MARGIN, : alone.shape[1] - MARGIN], alone[:-MARGIN, :-MARGIN])
     below = page[len(alone) - MARGIN :]
-    for text in ("12.6  walk", "12.6  walk, taken for run", "walk_01.mp4", "run_02.mp4", "at 1.2 s"):
+    for text in ("12.6  walk", "walk_01.mp4", "run_02.mp4", "at 1.2 s", "12.6  walk, taken for"):
         assert says(below, text, 12, QUIET), text
-    third = (below == [255, 170, 170]).all(-1)  # 1 px/frame where 3 px/frame are full red
-    assert third.sum() >= 2 * 112**2
+    half = (below == [255, 128, 128]).all(-1)  # 1 px/frame where 2 px/frame are full red
+    assert half.sum() >= 2 * 112**2
     assert says(sheet_with_exemplars(row, []), "no clip was recorded", 14, QUIET)
+
+
+def test_beside_a_result_responses_are_scores_relative_to_its_range(says: Callable[..., bool]) -> None:
+    row = PictureRow("fusion.conv5:0", motion=torch.zeros(1, 2, 1, 24, 24))
+    result = PreferredInput(
+        target="fusion.conv5:0",
+        label="fusion.conv5:0",
+        slowness=(0.0,),
+        streams=(FLOW,),
+        frames={"flow": torch.zeros(1, *FLOW.shape)},
+        scores=(1.2,),
+        ordinary=2.6,
+        reach=10.0,
+        source="90 real clips",
+        history=torch.ones(1, 1),
+        shares=({"score": 1.0},),
+        notes=((),),
+        recognized=(None,),
+    )
+    page = sheet_with_exemplars(row, [exemplar()], relative_to=result)
+    assert says(page, "score 1.00  walk", 12, QUIET)
+    summed = replace(result, ordinary=None, reach=None)
+    assert says(sheet_with_exemplars(row, [exemplar()], relative_to=summed), "12.6  walk", 12, QUIET)
 
 
 def test_every_clip_has_a_video_of_about_four_seconds_and_all_share_a_sheet(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import marey
-from marey.draw.exemplars import draw_exemplars, heat_loop, seen_loop, sheet_with_exemplars
+from marey.draw.exemplars import draw_exemplars, seen_loop, sheet_with_exemplars
+from marey.draw.heat_loop import heat_loop
 from marey.draw.picture_row import PictureRow
 from marey.errors import MareyError, VideoError
 from marey.network.network import Network

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,7 +13,7 @@ from marey.datasets import class_folders
 from marey.errors import NetworkError, VideoError
 from marey.network.network import Network
 from marey.recording import measure_maxima
-from marey.studies.moving_shapes import moving_shape
+from marey.studies import study_clip
 from marey.video.encode import write_mp4
 from marey.video.read.clips import Clip, load_clip, starts
 
@@ -67,7 +66,7 @@ def test_they_are_those_of_a_slow_loop_over_all_windows(
 
 
 def test_a_short_clip_is_padded_a_bad_one_told_and_none_left_is_an_error(network: Network, few: Path) -> None:
-    short = moving_shape("disc_left", np.random.default_rng(0), size=32, frames=3)
+    short = study_clip("wave", 0, size=32, frames=3).frames
     write_mp4(short, few / "short.mp4")
     told: list[str] = []
     found = measure_maxima(network, few, ["fc6"], flow="dis", skipped=lambda clip, _: told.append(clip.path.name))

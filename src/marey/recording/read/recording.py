@@ -11,7 +11,7 @@ import torch
 from pyarrow import compute, parquet
 from torch import Tensor
 
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.evaluation.accuracy import Evaluation
 from marey.network.layer import Layer
@@ -89,12 +89,12 @@ class Recording:
         return read_table(self.folder / CLIPS)
 
     @property
-    def skipped(self) -> tuple[LeftOut, ...]:
+    def skipped(self) -> tuple[SkippedClip, ...]:
         """The clips that could not be used, with the reasons."""
         names = ["path", "label", "failure"]
         rows = read_table(self.folder / CLIPS, names)
         out = rows.filter(compute.is_valid(rows["failure"]))
-        return tuple(LeftOut(*row) for row in zip(*(out[name].to_pylist() for name in names), strict=True))
+        return tuple(SkippedClip(*row) for row in zip(*(out[name].to_pylist() for name in names), strict=True))
 
     @property
     def damaged(self) -> tuple[tuple[str, str], ...]:
@@ -295,8 +295,8 @@ class Recording:
             tuple(rows["path"].to_pylist()),
             labels,
             scores.softmax(1),
-            left_out=tuple(one for one in self.skipped if one.label in self.classes),
-            held=_padded(rows),
+            skipped=tuple(one for one in self.skipped if one.label in self.classes),
+            padded=_padded(rows),
             damaged=_damaged(rows),
         )
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.passes import quick_passes
 from marey.network.network import Network
 from marey.recording.write.plan import Plan
 from marey.recording.write.shard import ClipRow, Shard
@@ -76,7 +76,7 @@ def shards_of(
         flow=plan.settings.flow,
         cache=cache,
         workers=workers,
-        held=2 * -(-plan.settings.batch // plan.settings.windows),  # the clips that two passes show
+        ahead=2 * -(-plan.settings.batch // plan.settings.windows),  # the clips that two passes show
         limit_seconds=limit_seconds,
         pinned=network.device.type == "cuda",
     )

@@ -111,8 +111,8 @@ def _exchange(new: Path, folder: Path, names: list[Path], old: Path) -> None:
 
     def move(source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
+        moved.append((source, target))  # before the move, which may be the last thing that happens
         source.replace(target)
-        moved.append((source, target))
 
     try:
         for name in reversed(names):
@@ -122,7 +122,8 @@ def _exchange(new: Path, folder: Path, names: list[Path], old: Path) -> None:
             move(new / name, folder / name)
     except BaseException:
         for source, target in reversed(moved):
-            target.replace(source)
+            if not source.exists():
+                target.replace(source)
         raise
 
 

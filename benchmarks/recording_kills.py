@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow
 import torch
 
 from marey.datasets import class_folders
@@ -158,6 +159,7 @@ def main() -> None:
     words.add_argument("--out", type=Path, default=None)
     given = words.parse_args()
     torch.set_num_threads(1)
+    pyarrow.array([0])  # which loads pandas where that is installed: here once, not in every process
     place = Path(tempfile.mkdtemp(prefix="recording-kills-", dir=given.out))
     chance = random.Random(given.seed)
     try:

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marey.files import replacing_files
 from marey.network.layer import Layer
 from marey.network.receptive_field import ReceptiveField
 from marey.network.stream import Stream
-from marey.recording.layout import SUMMARY, ResponseArrays
+from marey.recording.layout import ResponseArrays
 from marey.recording.write.plan import Plan
 from marey.recording.write.shard import ClipRow, shard_path, shard_rows, shard_units
+from marey.recording.write.staged import staged
 from marey.recording.write.tables import MEMORY_BYTES, LayerUnits, write_recording
 
 
@@ -66,8 +67,8 @@ def finish(
             found, all_kept(), [(layers[name], units.stop - units.start) for name, units in part], streams
         )
 
-    with replacing_files(folder, last=SUMMARY, drafts=shards) as draft:
-        write_recording(draft, plan.provenance, rows(), responses_of, memory_bytes=memory_bytes)
+    with staged(folder, shards / f"whole-{uuid4().hex}") as staging:
+        write_recording(staging, plan.provenance, rows(), responses_of, memory_bytes=memory_bytes)
 
 
 def _kept(rows: tuple[ClipRow, ...], planned: list[dict[str, Any]]) -> _Kept:

@@ -10,11 +10,11 @@ import pyarrow
 from numpy.typing import NDArray
 
 from marey.errors import DatasetError, MareyError, OutputError
-from marey.files import replacing_files
 from marey.recording.clip_identity import clip_key, clips_hash
-from marey.recording.layout import PLANNED_FIELDS, RESPONSE_FIELDS, RESPONSES, SUMMARY, ResponseArrays
+from marey.recording.layout import PLANNED_FIELDS, RESPONSE_FIELDS, RESPONSES, UNFINISHED, ResponseArrays
 from marey.recording.read.recording import Recording
 from marey.recording.write.differences import differences
+from marey.recording.write.staged import remove_tree, staged
 from marey.recording.write.tables import LayerUnits, write_recording
 
 _KEYS = ("path", "start_seconds", "stop_seconds")
@@ -51,8 +51,9 @@ def merged(parts: Sequence[Recording], out: str | Path) -> Recording:
     planned = table.select([name for name, _ in PLANNED_FIELDS])
     provenance = {name: value for name, value in first.summary.items() if name != RESPONSES}
     provenance["clips"] = {"count": len(table), "sha256": clips_hash(planned)}
-    with replacing_files(folder, last=SUMMARY) as draft:
-        write_recording(draft, provenance, rows(), responses_of)
+    with staged(folder, folder / UNFINISHED) as staging:
+        write_recording(staging, provenance, rows(), responses_of)
+    remove_tree(folder / UNFINISHED)
     return Recording.open(folder)
 
 

@@ -1,6 +1,5 @@
 """One pass over the clips of a data set that keeps the responses of every unit, and goes on where it was stopped."""
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -17,6 +16,7 @@ from marey.recording.write.gathering import shards_of
 from marey.recording.write.plan import Plan, planned
 from marey.recording.write.settings import RecordingSettings
 from marey.recording.write.shard import shard_path
+from marey.recording.write.staged import remove_tree
 from marey.video.flow.cache import FlowCache
 from marey.video.read.clips import Clip
 
@@ -105,7 +105,7 @@ def completed(
 ) -> Recording:
     """The recording, once every shard that nobody else works on is filled, and the others too."""
     if (folder / SUMMARY).exists():
-        shutil.rmtree(folder / UNFINISHED, ignore_errors=True)  # which others may be removing, too
+        remove_tree(folder / UNFINISHED)
         return Recording.open(folder)
     shards = folder / UNFINISHED
     with closing(claims_on(folder)) as claims:
@@ -142,5 +142,5 @@ def completed(
         with claims.taken(plan.shards):
             if not (folder / SUMMARY).exists():
                 finish(folder, shards, plan, {stream.name: stream for stream in network.streams})
-            shutil.rmtree(shards, ignore_errors=True)
+            remove_tree(shards)
     return Recording.open(folder)

@@ -24,7 +24,7 @@ from marey.accelerate.allocator import keep_freed_memory
 if sys.argv[1:2] == ["speed"]:
     keep_freed_memory()  # as the command line does, before Arrow is loaded
 
-from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.passes import quick_passes
 from marey.datasets.clips_in import clips_in
 from marey.families.loading import load
 from marey.network.hooks import frozen

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.passes import quick_passes
 from marey.errors import NetworkError
 from marey.network.network import Network
 from marey.network.stream import rgb_frames

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.passes import quick_passes
 from marey.accelerate.blocks import Block
 from marey.network.hooks import observed_calls, passed_on
 from marey.network.network import Network

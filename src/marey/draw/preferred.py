@@ -9,7 +9,8 @@ from marey.draw.contact_sheet import overview
 from marey.draw.paper_row import paper_row
 from marey.draw.picture_row import PictureRow
 from marey.draw.preferred_video import preferred_video
-from marey.maximization.result import SEES_NO_MOTION, PreferredInput
+from marey.maximization.diagnostics import SEES_NO_MOTION
+from marey.maximization.result import PreferredInput
 from marey.video.encode import write_mp4, write_png, write_webp
 
 SHEET, VIDEO, LOOP = "contact_sheet.png", "preferred.mp4", "preferred.webp"
@@ -65,8 +66,8 @@ def _middle(motion: Tensor, fields: int) -> Tensor:
 
 def _where(result: PreferredInput) -> list[str]:
     """The unit of a result that is called otherwise; its position only where there are others. Of a mosaic the grid."""
-    if "mosaic" in result.made:
-        grid = result.made["mosaic"]
+    if "mosaic" in result.provenance:
+        grid = result.provenance["mosaic"]
         return [f"{len(grid['units'])} units, row by row, {grid['columns']} in a row"]
     plain = result.target.replace("@0,0,0", "")
     return [] if result.label in (plain, result.target) or plain.startswith(f"{result.label}@") else [plain]
@@ -74,11 +75,11 @@ def _where(result: PreferredInput) -> list[str]:
 
 def _scores(result: PreferredInput) -> str:
     """What scores are, in words."""
-    return f"{result.made.get('network', '')}: scores relative to {result.maximum_source}"
+    return f"{result.provenance.get('network', '')}: 0 is an ordinary response, 1 the largest on {result.source}"
 
 
 def _caption(result: PreferredInput, place: int) -> str:
-    lines = [f"{result.scores[place]:.2f} of maximum"]
+    lines = [f"score {result.scores[place]:.2f}"]
     recognized = result.recognized[place]
     if recognized is not None:
         lines.append(f"recognized as {recognized}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.passes import quick_passes
 from marey.datasets.left_out import LeftOut
 from marey.errors import DatasetError, NetworkError, VideoError, did_you_mean
 from marey.evaluation.accuracy import Evaluation

@@ -7,7 +7,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.passes import quick_passes
 from marey.datasets.clips_in import clips_in
 from marey.errors import VideoError
 from marey.network.maxima import unit_maxima

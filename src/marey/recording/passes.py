@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.passes import quick_passes
 from marey.network.network import Network
 from marey.recording.lanes import Answers, Lanes, Watch, lanes_of
 from marey.recording.plan import Plan

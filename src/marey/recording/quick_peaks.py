@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from marey.accelerate.arithmetic import alike
 from marey.accelerate.blocks import Block, blocks_of
 from marey.accelerate.compiled import Floats, shared
+from marey.network.crop import noise
 from marey.network.hooks import observed, observed_calls, passed_on
 from marey.network.layer import volume
 from marey.network.network import Network
-from marey.network.region import noise
 from marey.recording.kernels import Kernels, Places, kernels
 from marey.recording.peaks import PassPeaks, Peaks, known_norm, norm_line, peaks, tiled_side
 

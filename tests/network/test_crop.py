@@ -12,7 +12,7 @@ from marey.accelerate.blocks import blocks_of
 from marey.accelerate.quick_layers import neurons_alone, quick_layers_run
 from marey.network.hooks import frozen
 from marey.network.network import Network
-from marey.network.region import Region, noise, region_of, whole
+from marey.network.crop import Crop, noise, crop_of, whole
 from marey.network.stream import Stream, rgb_frames
 from marey.network.unit import Unit
 
@@ -143,25 +143,25 @@ def test_the_crop_has_the_activation_and_the_gradient_of_the_full_frame(
     inputs = {stream.name: torch.rand(2, *stream.shape, generator=generator) for stream in network.streams}
     full, gradients = _gradients(network, unit, inputs)
     with left_as_found(network.module):
-        region = region_of(network, unit)
-        assert mode is None or region.mode == mode
-        parts = {name: part.clone().requires_grad_() for name, part in region.crop(inputs).items()}
-        place = region.position if region.position is not None else position
-        with frozen(network.module), region.arithmetic(network.module):
-            column = region.activations(parts)[layer][(slice(None), slice(None), *place)]
+        crop = crop_of(network, unit)
+        assert mode is None or crop.mode == mode
+        parts = {name: part.clone().requires_grad_() for name, part in crop.cut(inputs).items()}
+        place = crop.position if crop.position is not None else position
+        with frozen(network.module), crop.applied(network.module):
+            column = crop.activations(parts)[layer][(slice(None), slice(None), *place)]
         column.sum().backward()
     torch.testing.assert_close(column.detach(), full, atol=1e-5, rtol=1e-4)
     for name, gradient in gradients.items():
         outside = gradient.clone()
         if name in parts:
-            t, y, x = region.corners[name]
-            stream = region.network.stream(name)
+            t, y, x = crop.corners[name]
+            stream = crop.network.stream(name)
             box = (slice(t, t + stream.frames), slice(y, y + stream.height), slice(x, x + stream.width))
             grad = parts[name].grad
             assert grad is not None
             torch.testing.assert_close(grad, gradient[(slice(None), slice(None), *box)], atol=1e-6, rtol=1e-4)
             outside[(slice(None), slice(None), *box)] = 0
-        assert not bool(outside.any()), f"{name} is seen outside the region"
+        assert not bool(outside.any()), f"{name} is seen outside the crop"
 
 
 @pytest.mark.skipif(not quick_layers_run(), reason="this torch lacks the operators")
@@ -170,20 +170,20 @@ def test_quick_layers_give_the_same_in_every_region(
     which: str, layer: str, position: tuple[int, int, int], mode: str | None
 ) -> None:
     network = _network(which)
-    region = region_of(network, Unit(layer, 0, position))
+    crop = crop_of(network, Unit(layer, 0, position))
     with frozen(network.module):
-        plain = region.probed(network.module)
-        blocks = blocks_of(lambda: region.probed(network.module), network.module, kept=region.layers)
-        twin = quickened(region)(network.module)
+        plain = crop.probed(network.module)
+        blocks = blocks_of(lambda: crop.probed(network.module), network.module, kept=crop.layers)
+        twin = quickened(crop)(network.module)
         assert twin is not network.module
-        quick = region.probed(twin)
+        quick = crop.probed(twin)
         for one, other in zip(plain, quick, strict=True):
             torch.testing.assert_close(other, one, atol=1e-4, rtol=1e-4)
-        place = position if region.position is None else region.position
-        parts = {s.name: noise(s, torch.Generator().manual_seed(1)) for s in region.streams}
-        one = _neuron(region, network.module, parts, (0, 1, *place))
+        place = position if crop.position is None else crop.position
+        parts = {s.name: noise(s, torch.Generator().manual_seed(1)) for s in crop.streams}
+        one = _neuron(crop, network.module, parts, (0, 1, *place))
         with neurons_alone(twin, layer, torch.tensor([[0, 1, *place]])):
-            other = _neuron(region, twin, parts, (0, 1, *place))
+            other = _neuron(crop, twin, parts, (0, 1, *place))
         for before, after in zip(one, other, strict=True):
             torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
     assert [block.convolution for block in blocks] == [
@@ -193,11 +193,11 @@ def test_quick_layers_give_the_same_in_every_region(
     ]
 
 
-def _neuron(region: Region, module: nn.Module, parts: dict[str, Tensor], index: tuple[int, ...]) -> tuple[Tensor, ...]:
+def _neuron(crop: Crop, module: nn.Module, parts: dict[str, Tensor], index: tuple[int, ...]) -> tuple[Tensor, ...]:
     """An activation and its gradients."""
     shown = {name: part.clone().requires_grad_() for name, part in parts.items()}
-    with region.arithmetic(module):
-        value = region.activations(shown, module=module)[region.layers[0]][index]
+    with crop.applied(module):
+        value = crop.activations(shown, module=module)[crop.layers[0]][index]
     return value.detach(), *torch.autograd.grad(value, list(shown.values()))
 
 
@@ -208,21 +208,21 @@ def _at_or_before(network: Network, name: str, layer: str) -> bool:
 
 def test_a_region_is_no_larger_than_the_receptive_field() -> None:
     network = _network("vgg")
-    region = region_of(network, Unit("3", 0, (0, 20, 20)))
-    (stream,) = region.streams
+    crop = crop_of(network, Unit("3", 0, (0, 20, 20)))
+    (stream,) = crop.streams
     assert (stream.height, stream.width) == (5, 5)
-    assert region.corners == {"rgb": (0, 18, 18)}
+    assert crop.corners == {"rgb": (0, 18, 18)}
 
 
 def test_where_a_neuron_sees_everything_deep_maps_are_still_small() -> None:
     network = _network("deep")
-    region = region_of(network, Unit("16", 0, (0, 3, 3)))
-    assert [stream.shape for stream in region.streams] == [(3, 1, 48, 48)]
-    assert region.corners == {"rgb": (0, 0, 0)}
-    with torch.no_grad(), region.arithmetic(network.module, network.module):  # twice is once
-        maps = region.activations({"rgb": torch.rand(1, 3, 1, 48, 48)})["16"]
-    assert maps.shape[-2:] == (3, 3) and region.position == (0, 1, 1)
-    windows = dict(region.windows)
+    crop = crop_of(network, Unit("16", 0, (0, 3, 3)))
+    assert [stream.shape for stream in crop.streams] == [(3, 1, 48, 48)]
+    assert crop.corners == {"rgb": (0, 0, 0)}
+    with torch.no_grad(), crop.applied(network.module, network.module):  # twice is once
+        maps = crop.activations({"rgb": torch.rand(1, 3, 1, 48, 48)})["16"]
+    assert maps.shape[-2:] == (3, 3) and crop.position == (0, 1, 1)
+    windows = dict(crop.windows)
     assert windows["14"] == ((1, 7), (1, 7)) and "0" not in windows
 
 
@@ -231,27 +231,27 @@ def test_how_much_a_position_sees_is_known_of_every_region() -> None:
         nn.Sequential(*_vgg(3), nn.Flatten(), nn.Linear(8 * 12 * 12, 2)), [rgb_frames(1, size=48, layout="n c h w")]
     )
     for name, sees in (("0", 3), ("2", 5), ("5", 10)):
-        assert region_of(network, Unit(name, 0, (0, 3, 3))).sees == whole(network, [name]).sees == sees
+        assert crop_of(network, Unit(name, 0, (0, 3, 3))).sees == whole(network, [name]).sees == sees
     assert whole(network, ["2", "5"]).sees == 10
     assert whole(network, [list(network.layers)[-1]]).sees == whole(network, []).sees == 48
 
 
 def test_a_unit_without_a_position_has_the_whole_frame() -> None:
     network = _network("vgg")
-    region = region_of(network, Unit("9", 0))
-    assert region.mode == "whole"
-    assert region.position is None
-    assert [stream.shape for stream in region.streams] == [(3, 1, 48, 48)]
+    crop = crop_of(network, Unit("9", 0))
+    assert crop.mode == "whole"
+    assert crop.position is None
+    assert [stream.shape for stream in crop.streams] == [(3, 1, 48, 48)]
 
 
 def test_streams_that_a_layer_does_not_see_are_left_out() -> None:
     network = _network("two-stream")
     assert [stream.name for stream in whole(network, ["motion"]).streams] == ["flow"]
-    assert [stream.name for stream in region_of(network, Unit("appearance.0", 0, (0, 9, 9))).streams] == ["rgb"]
+    assert [stream.name for stream in crop_of(network, Unit("appearance.0", 0, (0, 9, 9))).streams] == ["rgb"]
     assert [stream.name for stream in whole(network, []).streams] == ["rgb", "flow"]
 
 
 def test_a_global_layer_has_the_whole_frame() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1))
-    region = region_of(Network(module, [rgb_frames(1, size=9, layout="n c h w")]), Unit("1", 0, (0, 0, 0)))
-    assert region.mode == "whole"
+    crop = crop_of(Network(module, [rgb_frames(1, size=9, layout="n c h w")]), Unit("1", 0, (0, 0, 0)))
+    assert crop.mode == "whole"

@@ -8,7 +8,7 @@ given what the neuron needs of the one before it.
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -28,7 +28,7 @@ Mode = Literal["unpadded", "padded", "whole"]
 
 
 @dataclass(frozen=True)
-class Region:
+class Crop:
     """Where a neuron looks.
 
     mode
@@ -79,8 +79,8 @@ class Region:
         """Equal for regions whose crops may share a forward pass, wherever in the frame they lie."""
         return (self.mode, self.layers, self.position, self.windows, tuple(stream.shape for stream in self.streams))
 
-    def crop(self, inputs: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
-        """The part of full physical inputs that lies in the region."""
+    def cut(self, inputs: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+        """The part of full physical inputs that lies in the crop."""
         parts = {}
         for stream in self.streams:
             t, y, x = self.corners[stream.name]
@@ -91,26 +91,13 @@ class Region:
         return parts
 
     @contextmanager
-    def arithmetic(self, *modules: nn.Module) -> Iterator[None]:
-        """The context in which modules compute on the crop; one that is named twice enters it once."""
-        with ExitStack() as stack:
-            for module in dict.fromkeys(modules):
-                alone = unpadded(module) if self.mode == "unpadded" else narrowed(module, dict(self.windows))
-                stack.enter_context(alone)
+    def applied(self, module: nn.Module) -> Iterator[None]:
+        """While inside, `module`, the network's own or a copy of it, computes on the crop."""
+        with unpadded(module) if self.mode == "unpadded" else narrowed(module, dict(self.windows)):
             yield
 
-    def probed(self, module: nn.Module) -> list[Tensor]:
-        """What `module` makes of noise: the layers' outputs, and the gradients of a random sum of them by stream."""
-        generator = torch.Generator().manual_seed(0)
-        shown = {s.name: noise(s, generator).to(self.network.device).requires_grad_() for s in self.streams}
-        with self.arithmetic(module):
-            outputs = list(self.activations(shown, module=module).values())
-        weights = [torch.randn(output.shape, generator=generator).to(output) for output in outputs]
-        gradients = torch.autograd.grad(outputs, list(shown.values()), weights)
-        return [*(output.detach() for output in outputs), *gradients]
-
     def activations(self, parts: Mapping[str, Tensor], *, module: nn.Module | None = None) -> dict[str, Tensor]:
-        """The layers' outputs (clip channel time height width) for crops; enter `arithmetic` first."""
+        """The layers' outputs (clip channel time height width) for crops; enter `applied` first."""
         clips = next(iter(parts.values())).shape[0]
         inputs = dict(parts) | self.network.rest(clips, seen=self.corners, besides=parts)
         return self.network.activations(inputs, self.layers, module=module)
@@ -126,12 +113,12 @@ def _seen(network: Network, field: ReceptiveField) -> list[str]:
     return [stream.name for stream in network.streams if stream.name in field.streams]
 
 
-def whole(network: Network, layers: Iterable[str]) -> Region:
+def whole(network: Network, layers: Iterable[str]) -> Crop:
     """The full frame of every stream that any of `layers` sees; without layers, of all streams."""
     layers = tuple(sorted(layers))
     seen = {name for layer in layers for name in _seen(network, network.layer(layer).receptive_field)}
     names = [stream.name for stream in network.streams if stream.name in seen or not layers]
-    return Region("whole", network, layers, dict.fromkeys(names, (0, 0, 0)), None)
+    return Crop("whole", network, layers, dict.fromkeys(names, (0, 0, 0)), None)
 
 
 def _cropped(network: Network, boxes: Mapping[str, tuple[tuple[int, int], ...]], layer: str) -> Network:
@@ -150,7 +137,7 @@ def _sizes(stream: Stream) -> tuple[int, int, int]:
     return (stream.frames, stream.height, stream.width)
 
 
-def _unpadded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Region | None:
+def _unpadded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Crop | None:
     field = network.layer(unit.layer).receptive_field
     boxes = {}
     for name in _seen(network, field):
@@ -171,10 +158,10 @@ def _unpadded(network: Network, unit: Unit, position: tuple[int, int, int]) -> R
     except MareyError:
         return None
     corners = {name: (box[0][0], box[1][0], box[2][0]) for name, box in boxes.items()}
-    return Region("unpadded", network, (unit.layer,), corners, (0, 0, 0))
+    return Crop("unpadded", network, (unit.layer,), corners, (0, 0, 0))
 
 
-def _padded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Region | None:
+def _padded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Crop | None:
     field = network.layer(unit.layer).receptive_field
     names = _seen(network, field)
     shift = []  # by how many positions the crop starts later than the frame, the same for all streams
@@ -209,52 +196,52 @@ def _padded(network: Network, unit: Unit, position: tuple[int, int, int]) -> Reg
         return None
     corners = {name: (box[0][0], box[1][0], box[2][0]) for name, box in boxes.items()}
     t, y, x = (place - step for place, step in zip(position, shift, strict=True))
-    return Region("padded", network, (unit.layer,), corners, (t, y, x))
+    return Crop("padded", network, (unit.layer,), corners, (t, y, x))
 
 
-def _agrees(network: Network, region: Region, position: tuple[int, int, int]) -> bool:
+def _agrees(network: Network, crop: Crop, position: tuple[int, int, int]) -> bool:
     """Whether the crop gives the neuron's whole layer column the activation that it has in the full frame."""
     generator = torch.Generator().manual_seed(0)
-    inputs = network.rest(1, seen=region.corners)
-    for name in region.corners:
+    inputs = network.rest(1, seen=crop.corners)
+    for name in crop.corners:
         inputs[name] = noise(network.stream(name), generator).to(network.device)
     t, y, x = position
-    assert region.position is not None
+    assert crop.position is not None
     with torch.no_grad(), frozen(network.module):
-        (layer,) = region.layers
+        (layer,) = crop.layers
         full = network.activations(inputs, [layer])[layer][0, :, t, y, x]
         try:
-            with region.arithmetic(network.module):
-                volume = region.activations(region.crop(inputs))[layer][0]
-            part = volume[(slice(None), *region.position)]
+            with crop.applied(network.module):
+                volume = crop.activations(crop.cut(inputs))[layer][0]
+            part = volume[(slice(None), *crop.position)]
         except (RuntimeError, ValueError, IndexError, MareyError):
             return False
     size = full.abs().max().clamp_min(1e-12)
     return bool(torch.isfinite(part).all()) and float((full - part).abs().max() / size) < 1e-3
 
 
-def region_of(network: Network, unit: Unit) -> Region:
-    """The smallest region that gives `unit` the activation that it has in the full frame, checked by running both once.
+def crop_of(network: Network, unit: Unit) -> Crop:
+    """The smallest crop that gives `unit` the activation that it has in the full frame, checked by running both once.
 
     Networks whose parts do not fit without padding (residual sums, say) get the padded crop; those with global
     operations, or units without a position, the full frame.
     """
     if unit.position is None:
         return whole(network, [unit.layer])
-    region = _unpadded(network, unit, unit.position)
-    if region is not None and _agrees(network, region, unit.position):
-        return region
-    region = _padded(network, unit, unit.position)
-    if region is None or not _agrees(network, region, unit.position):
-        region = whole(network, [unit.layer])
-    narrow = _narrow(region, unit.position)
-    return narrow if narrow is not None and _agrees(network, narrow, unit.position) else region
+    crop = _unpadded(network, unit, unit.position)
+    if crop is not None and _agrees(network, crop, unit.position):
+        return crop
+    crop = _padded(network, unit, unit.position)
+    if crop is None or not _agrees(network, crop, unit.position):
+        crop = whole(network, [unit.layer])
+    narrow = _narrow(crop, unit.position)
+    return narrow if narrow is not None and _agrees(network, narrow, unit.position) else crop
 
 
-def _narrow(region: Region, position: tuple[int, int, int]) -> Region | None:
-    """The same region with no more of its maps than the neuron needs; None where that is hardly less."""
-    (layer,) = region.layers
-    found = narrowing(region.network, layer, position if region.position is None else region.position)
+def _narrow(crop: Crop, position: tuple[int, int, int]) -> Crop | None:
+    """The same crop with no more of its maps than the neuron needs; None where that is hardly less."""
+    (layer,) = crop.layers
+    found = narrowing(crop.network, layer, position if crop.position is None else crop.position)
     if found is None:
         return None
-    return replace(region, windows=found.windows, position=found.position)
+    return replace(crop, windows=found.windows, position=found.position)

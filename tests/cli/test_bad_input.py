@@ -171,7 +171,7 @@ def test_folders_without_clips(marey: Marey, net: Path, shapes: Path, tmp_path: 
     empty = tmp_path / "empty"
     empty.mkdir()
     new = tmp_path / "new.safetensors"
-    _one_line(marey("train", empty, "--out", new), 1, r"empty' holds no folders; expected one folder of clips for each")
+    _one_line(marey("train", empty, "--out", new), 1, r"empty' holds no clips; expected videos, folders of frames")
     _one_line(marey("train", tmp_path / "absent", "--out", new), 1, r"absent' does not exist; expected a folder")
     _one_line(marey("flow", empty, "--out", tmp_path / "flow"), 1, r"empty' holds no clips; expected videos")
     for label in ("run", "walk"):
@@ -182,7 +182,7 @@ def test_folders_without_clips(marey: Marey, net: Path, shapes: Path, tmp_path: 
     _one_line(said, 1, r"class folder '.*walk' holds no clips; it holds 1 other entries, such as 'notes.txt'")
     _one_line(marey("evaluate", net, empty), 1, r"class folder '.*walk' holds no clips")
     shutil.rmtree(empty / "walk")
-    _one_line(marey("train", empty, "--out", new), 1, r"holds one class only, 'run'")
+    _one_line(marey("train", empty, "--out", new), 1, r"has clips of one class only, 'run'")
     assert not new.exists()
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -195,11 +196,11 @@ TRAIN = (
 )  # fmt: skip
 
 
-def test_train_writes_a_network_and_says_how_good_it_is(marey: Marey, shapes: Path, tmp_path: Path) -> None:
+def test_train_writes_a_network_and_says_how_good_it_is(
+    marey: Marey, moving_shapes: ModuleType, tmp_path: Path
+) -> None:
     long = tmp_path / "long"
-    from marey.studies.moving_shapes import write_moving_shapes
-
-    write_moving_shapes(long, people=2, takes=1, size=32, frames=11)
+    moving_shapes.write_moving_shapes(long, people=2, takes=1, size=32, frames=11)
     path = tmp_path / "made" / "new.safetensors"
     options = (*TRAIN, "--no-flip", "--adversary", "0.15,0.3")
     said = marey("train", long, "--out", path, "--hold-out", "person1", *options)

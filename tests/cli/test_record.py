@@ -112,7 +112,7 @@ def test_record_writes_a_recording_and_says_what_was_left_out(
     out = tmp_path / "recording"
     said = _recorded(marey, net, few, out)
     assert said.status == 0, said.err
-    assert "left out: " in said.out and "person9_broken.mp4" in said.out
+    assert "skipped: " in said.out and "person9_broken.mp4" in said.out
     found = Recording.open(out)
     assert list(found.layers) == ["fusion.conv5", "fusion.relu5", "fusion.pool5", "scores"]
     assert (found.recorded, found.left_out) == (8, 1)
@@ -154,8 +154,8 @@ def test_top_of_a_network_records_the_layers_of_the_units_and_shows_the_same(
     words = ("--count", 3, "--clips", few, "--flow", "dis", "--group", "(person.)")
     said = marey("top", net, "disc_left", "fusion.conv5:0-1", *words)
     assert said.status == 0, said.err
-    assert "left out: " in said.out and "person9_broken.mp4" in said.out
-    tables = [line for line in said.out.splitlines() if not line.startswith("left out")]
+    assert "skipped: " in said.out and "person9_broken.mp4" in said.out
+    tables = [line for line in said.out.splitlines() if not line.startswith("skipped")]
     assert tables == marey("top", out, "disc_left", "fusion.conv5:0-1", "--count", 3).out.splitlines()
     assert marey("top", net, "fusion.conv5:0", *words, "--out", kept).status == 0
     assert list(Recording.open(kept).layers) == ["fusion.conv5"]

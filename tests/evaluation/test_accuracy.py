@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.evaluation.accuracy import Evaluation, averaged, wilson
 
 
@@ -50,7 +50,9 @@ def test_accuracy_and_confusion_count_the_clips() -> None:
 
 
 def test_clips_left_out_stay_in_the_count_of_those_asked_for() -> None:
-    found = replace(_evaluation(), left_out=(LeftOut("x.avi", "a", "no video"), LeftOut("y.avi", "b", "no video")))
+    found = replace(
+        _evaluation(), left_out=(SkippedClip("x.avi", "a", "no video"), SkippedClip("y.avi", "b", "no video"))
+    )
     assert found.accuracy == 0.6 and found.asked == 7 and found.accuracy_of_asked == 3 / 7
     assert [found.left_out_of(name) for name in found.classes] == [1, 1, 0]
     assert averaged([found, found]).left_out == found.left_out

@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,7 +13,7 @@ from marey.families.loading import keep_maxima
 from marey.families.weights import open_network
 from marey.maximization.recipe import Recipe
 from marey.recording.measured import measure_maxima
-from marey.studies.moving_shapes import moving_shape
+from marey.studies import study_clip
 from marey.training.fit import Trained
 from marey.video.encode import write_mp4
 from marey.video.read.clips import Clip, load_clip, starts
@@ -57,7 +56,7 @@ def test_it_is_the_maximum_over_all_windows_computed_by_hand(trained: tuple[Path
 
 def test_short_clips_are_held_bad_ones_told_and_none_left_is_an_error(trained: tuple[Path, Trained], few: Path) -> None:
     network = marey.load(trained[0])
-    short = moving_shape("disc_left", np.random.default_rng(0), size=32, frames=3)
+    short = study_clip("wave", 0, size=32, frames=3).frames
     write_mp4(short, few / "short.mp4")
     told: list[str] = []
     assert measure_maxima(network, few, {"scores"}, flow="dis", failed=lambda clip, _: told.append(clip.path.name)) == 3

@@ -83,7 +83,7 @@ def evaluate(
             "labels": found.labels.tolist(),
             "predictions": found.predictions.tolist(),
             "confusion": found.confusion.tolist(),
-            "left_out": [one.record() for one in found.left_out],
+            "left_out": [one.to_json() for one in found.left_out],
             "held": list(found.held),
             "damaged": [list(pair) for pair in found.damaged],
         }

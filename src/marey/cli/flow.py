@@ -44,7 +44,7 @@ def flow(
     """
     from marey.datasets.clip_set import check_on_disk
     from marey.datasets.clips_in import clips_in
-    from marey.datasets.left_out import LeftOut
+    from marey.datasets.skipped_clip import SkippedClip
     from marey.errors import VideoError
 
     if (short_side is not None and short_side < 16) or not bound > 0:
@@ -53,14 +53,14 @@ def flow(
     found = list(dict.fromkeys(clip for place in clips for clip in clips_in(place)))
     check_on_disk(found)
     shown = table("written to", right=("fields", "mean px/frame", "99th percentile"))
-    left_out: list[LeftOut] = []
+    left_out: list[SkippedClip] = []
     for clip, name in zip(found, _names(found), strict=True):
         try:
             fields = _fields(clip, short_side, method, bound)
         except VideoError as error:
             if len(found) == 1:
                 raise
-            left_out.append(LeftOut.of(clip, error))
+            left_out.append(SkippedClip.of(clip, error))
             continue
         speed = fields.square().sum(1).sqrt().flatten()
         place = _write(fields, name, out, form, bound)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.evaluation.accuracy import Evaluation
 
 
@@ -60,7 +60,7 @@ def confusion_table(found: Evaluation) -> Table:
     return shown
 
 
-def remarks(left_out: Iterable[LeftOut], damaged: Iterable[tuple[str, str]], held: Sized) -> list[str]:
+def remarks(left_out: Iterable[SkippedClip], damaged: Iterable[tuple[str, str]], held: Sized) -> list[str]:
     """A line for every clip that was left out or is damaged, and one for those that are too short."""
     lines = [str(one) for one in left_out]
     lines += [f"damaged: {path}: {what}; used as far as it can be read" for path, what in damaged]

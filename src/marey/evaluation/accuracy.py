@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Evaluation:
     clips: tuple[str, ...]
     labels: Tensor
     probabilities: Tensor
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[SkippedClip, ...] = ()
     held: tuple[str, ...] = ()
     damaged: tuple[tuple[str, str], ...] = ()
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from marey.accelerate.passes import quick_passes
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.errors import DatasetError, NetworkError, VideoError, did_you_mean
 from marey.evaluation.accuracy import Evaluation
 from marey.network.network import Network
@@ -78,7 +78,7 @@ def evaluated(
     names: list[str] = []
     labels: list[int] = []
     rows: list[Tensor] = []
-    left_out: list[LeftOut] = []
+    left_out: list[SkippedClip] = []
     held: list[str] = []
     damaged: list[tuple[str, str]] = []
     check_classifier(network, windows)
@@ -91,7 +91,7 @@ def evaluated(
         try:
             loaded = load_clip(clip, network.streams, flow=flow, cache=cache)
         except VideoError as error:
-            left_out.append(LeftOut.of(clip, error))
+            left_out.append(SkippedClip.of(clip, error))
             continue
         scores = _scores(network, loaded, windows)
         names.append(str(clip.path))

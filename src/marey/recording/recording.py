@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyarrow import compute, parquet
 from torch import Tensor
 
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.evaluation.accuracy import Evaluation
 from marey.network.receptive_field import Field, ReceptiveField
@@ -121,12 +121,12 @@ class Recording:
         return read_table(self.folder / CLIPS)
 
     @property
-    def failures(self) -> tuple[LeftOut, ...]:
+    def failures(self) -> tuple[SkippedClip, ...]:
         """Every clip left out, with the reason."""
         names = ["path", "label", "failure"]
         rows = read_table(self.folder / CLIPS, names)
         out = rows.filter(compute.is_valid(rows["failure"]))
-        return tuple(LeftOut(*row) for row in zip(*(out[name].to_pylist() for name in names), strict=True))
+        return tuple(SkippedClip(*row) for row in zip(*(out[name].to_pylist() for name in names), strict=True))
 
     @property
     def damaged(self) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ import torch
 
 from marey._version import __version__
 from marey.datasets.clip_set import classes_of
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.datasets.splits import Split
 from marey.errors import DatasetError, OutputError
 from marey.evaluation.accuracy import Evaluation, averaged
@@ -57,7 +57,7 @@ class Trained:
     file: NetworkFile
     results: Mapping[str, Evaluation]
     interrupted: bool = False
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[SkippedClip, ...] = ()
     late: NetworkFile | None = None
 
 

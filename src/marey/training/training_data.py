@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.datasets.splits import Split, grouped_split
 from marey.errors import VideoError
 from marey.network.stream import Stream
@@ -28,7 +28,7 @@ class TrainingData:
     train: ClipStore
     watched: ClipStore
     held_out: ClipStore
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[SkippedClip, ...]
     short: frozenset[Clip]
     damaged: Mapping[Clip, str]
 
@@ -58,7 +58,7 @@ def loaded_data(
         inner = grouped_split(split.train, held_out=settings.validation, seed=settings.seed)
         train, watched = inner.train, inner.held_out
     every = list(dict.fromkeys([*train, *watched, *split.held_out]))
-    lost: list[LeftOut] = []
+    lost: list[SkippedClip] = []
     kept: dict[Clip, LoadedClip] = {}
     readable: set[Clip] = set()
     short: set[Clip] = set()
@@ -66,7 +66,7 @@ def loaded_data(
     spent = streamed_flow = 0
 
     def failed(clip: Clip, error: VideoError) -> None:
-        lost.append(LeftOut.of(clip, error))
+        lost.append(SkippedClip.of(clip, error))
 
     def load(clip: Clip) -> LoadedClip:
         return load_clip(clip, streams, flow=settings.flow, cache=cache)

@@ -1,4 +1,4 @@
-"""Small generated clips of moving shapes, so that everything can be tried on a machine with nothing but this package.
+"""Small clips of moving shapes, which a tiny network learns within seconds.
 
 Each class is one shape with one motion. Shapes differ in outline and color, motions in direction, so that some classes
 share their appearance and some their motion.

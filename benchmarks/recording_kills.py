@@ -23,8 +23,7 @@ import torch
 from marey.datasets import class_folders
 from marey.families.two_stream import TwoStream
 from marey.network.network import Network
-from marey.recording import Recording, record
-from marey.recording.plan import Settings
+from marey.recording import Recording, RecordingSettings, record
 from marey.studies import study_classes
 from marey.studies.written import write_study_clips
 from marey.video.flow.cache import FlowCache
@@ -169,7 +168,7 @@ def main() -> None:
 
         def recorded(name: str, *, workers: int = 2, ray: str | None = None) -> Recording:
             cache = FlowCache(place / f"flow-{name}")
-            settings = Settings(flow="dis", windows=2, batch=4)
+            settings = RecordingSettings(flow="dis", windows=2, batch=4)
             options = {"settings": settings, "cache": cache, "workers": workers, "shard_clips": 3, "ray": ray}
             return record(net, list(clips), out=place / name, **options)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 import marey
-from marey.draw.preferred import draw_overview
+from marey.draw.preferred_input import draw_overview
 from marey.network.hooks import frozen
 from marey.recording.measured import measure_maxima
 

@@ -319,7 +319,7 @@ def test_flow_written_beside_the_videos_is_used_by_the_other_commands(
         shutil.copy(shapes / label / "person0_0.mp4", data / label)
     (data / "disc_left" / "text.avi").write_text("no video")
     said = marey("flow", data, "--form", "denseflow", "--flow", "dis", "--out", data)
-    assert said.status == 0 and "1 of 3 clips are left out" in said.out and "text.avi" in said.out
+    assert said.status == 0 and "1 of 3 clips are skipped" in said.out and "text.avi" in said.out
     assert (data / "disc_left" / "person0_0" / "flow_x_00008.jpg").exists()
     monkeypatch.setattr(clips_module, "_flow", lambda *_: pytest.fail("flow was computed"))
     said = marey("evaluate", net, data, "--groups", "all")

@@ -79,7 +79,7 @@ def test_record_stopped_says_that_the_same_line_goes_on(
 
     out = tmp_path / "recording"
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["marey.recording.record"], "finish", stopped)
+        patch.setattr(sys.modules["marey.recording.write.record"], "finish", stopped)
         said = _recorded(marey, net, few, out)
     assert said.status == 130 and "the same line goes on" in said.err
     assert not (out / "recording.json").exists()
@@ -106,7 +106,7 @@ def test_a_decoder_that_is_still_at_work_does_not_abort_the_end() -> None:
     assert done.stderr.startswith("marey: there is no network 'nosuch'") and "terminate" not in done.stderr
 
 
-def test_record_writes_a_recording_and_says_what_was_left_out(
+def test_record_writes_a_recording_and_says_what_was_skipped(
     marey: Marey, net: Path, few: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "recording"
@@ -115,7 +115,7 @@ def test_record_writes_a_recording_and_says_what_was_left_out(
     assert "skipped: " in said.out and "person9_broken.mp4" in said.out
     found = Recording.open(out)
     assert list(found.layers) == ["fusion.conv5", "fusion.relu5", "fusion.pool5", "scores"]
-    assert (found.recorded, found.left_out) == (8, 1)
+    assert (found.recorded, len(found.skipped)) == (8, 1)
     assert _recorded(marey, net, few, out).status == 0
     refused = _recorded(marey, net, few, out, "--windows", 2)
     assert refused.status == 1 and "settings.windows was 3, is 2" in refused.err

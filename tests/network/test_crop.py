@@ -5,14 +5,14 @@ from contextlib import AbstractContextManager
 
 import pytest
 import torch
-from torch import Tensor, nn
-
 from marey.accelerate.arithmetic import quickened
 from marey.accelerate.blocks import blocks_of
 from marey.accelerate.quick_layers import neurons_alone, quick_layers_run
+from torch import Tensor, nn
+
+from marey.network.crop import Crop, crop_of, noise, whole
 from marey.network.hooks import frozen
 from marey.network.network import Network
-from marey.network.crop import Crop, noise, crop_of, whole
 from marey.network.stream import Stream, rgb_frames
 from marey.network.unit import Unit
 

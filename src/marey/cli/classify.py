@@ -68,7 +68,7 @@ def _maxima(network: Network, recording: Path | None) -> dict[str, Tensor]:
 
     if recording is not None:
         from marey.recording.answers import put_maxima
-        from marey.recording.recording import Recording
+        from marey.recording.read.recording import Recording
 
         found = Recording.open(recording)
         put_maxima(found, network)

@@ -183,7 +183,7 @@ def _write(
     console: Console,
 ) -> None:
     """Each result in a folder with its pictures, the overview of several, and a line about each."""
-    from marey.draw.preferred import draw, draw_overview
+    from marey.draw.preferred_input import draw, draw_overview
 
     for place, result in enumerate(results):
         folder = result.save(out / folder_name(result.label))
@@ -220,7 +220,7 @@ def _recorded(network: Network, folder: Path) -> "Recording":
 def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder: Path, console: Console) -> None:
     """The clips that drive a unit most, in its folder and on its contact sheet; a note where they are gone."""
     from marey.draw.exemplars import draw_exemplars, sheet_with_exemplars
-    from marey.draw.preferred import SHEET, STRIP, picture_row
+    from marey.draw.preferred_input import SHEET, STRIP, picture_row
     from marey.errors import VideoError
     from marey.recording import exemplars
     from marey.video.encode import write_png

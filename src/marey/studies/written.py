@@ -49,9 +49,9 @@ def write_study_clips(
         else:
             for k, frame in enumerate(clip.frames):
                 write_png(frame, folder / path / f"{k:05d}.png")
-        with replacing(folder / "truth" / clip.label / f"{name}.npz") as temporary:
+        with replacing(folder / "truth" / clip.label / f"{name}.npz") as draft, draft.open("wb") as file:
             np.savez_compressed(
-                temporary,
+                file,
                 flow=clip.flow,
                 mask=clip.mask,
                 occluded=clip.occluded,

@@ -163,7 +163,7 @@ def trained(
     path = tmp_path_factory.mktemp("trained") / "tiny.safetensors"
     split = grouped_split(class_folders(shapes), held_out=["person0"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("marey.training.fit.faster_in_bf16", lambda *_: False)  # the same weights on every machine
+        patch.setattr("marey.training.runner.faster_in_bf16", lambda *_: False)  # the same weights on every machine
         return path, train(split, path, settings=tiny_settings, name="shapes")
 
 

@@ -104,8 +104,8 @@ def write_bars(path: Path, *, step: int, seed: int) -> None:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that every document starts from, made once."""
+    from marey.families.network_file import NetworkFile, save
     from marey.families.two_stream import TwoStream
-    from marey.families.weights import NetworkFile, save
 
     place = tmp_path_factory.mktemp("documents") / "start"
     for label, step in (("left", -2), ("right", 2)):

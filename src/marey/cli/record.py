@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption
+from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption, names
 from marey.cli.tables import remarks, screen, table
 
 
@@ -22,8 +22,8 @@ def record(
         str | None,
         typer.Option(
             "--layers",
-            metavar="PATTERN...",
-            help="Layers to record, as 'fusion.*' fc6 (quote the star). Default: all that add something of their own.",
+            metavar="PATTERN,...",
+            help="Layers to record, as 'fusion.*,fc6' (quote the star). Default: all that add something of their own.",
             show_default=False,
         ),
     ] = None,
@@ -65,7 +65,7 @@ def record(
             found = recorded(
                 network,
                 clips,
-                None if layers is None else layers.split(),
+                None if layers is None else names(layers),
                 out=out,
                 settings=settings,
                 workers=workers,

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.passes import quick_passes
 
 from marey.datasets.clips_in import clips_in
 from marey.families.loading import load

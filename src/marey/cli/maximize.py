@@ -57,7 +57,7 @@ def maximize(
         typer.Option(
             "--recording",
             metavar="DIR",
-            help="What `marey record` wrote of NET: gives the units' ranges, and the clips beside each preferred input.",
+            help="A folder of `marey record`: gives the ranges of units, and the clips beside each preferred input.",
             show_default=False,
         ),
     ] = None,
@@ -114,7 +114,7 @@ def maximize(
     results = _maximized(
         network, targets, recipe, maxima, parametrization=parametrization, mosaic=mosaic, console=console
     )
-    _write(results, out, network.name, recorded, [] if mosaic else targets, console)
+    _write(results, out, recorded, [] if mosaic else targets, console)
     known = Maxima.merged(*(one for one in (maxima, network.maxima) if one is not None))
     unknown = sorted(layer for layer in layers if layer not in known)
     if unknown:
@@ -175,12 +175,7 @@ def _maximized(
 
 
 def _write(
-    results: list[PreferredInput],
-    out: Path,
-    name: str,
-    recorded: "Recording | None",
-    units: list[Unit],
-    console: Console,
+    results: list[PreferredInput], out: Path, recorded: "Recording | None", units: list[Unit], console: Console
 ) -> None:
     """Each result in a folder with its pictures, the overview of several, and a line about each."""
     from marey.draw.preferred_input import draw, draw_overview
@@ -192,7 +187,7 @@ def _write(
             _draw_real(result, recorded, units[place], folder, console)
         console.print(summary(result), highlight=False)
     if len(results) > 1:
-        draw_overview(results, out / "overview.png", title=name)
+        draw_overview(results, out / "overview.png", title=results[0].provenance["network"])
 
 
 def summary(result: PreferredInput) -> str:

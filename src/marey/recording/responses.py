@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.passes import quick_passes
 from marey.network.hooks import observed
 from marey.network.maxima import Maxima
 from marey.network.network import Network

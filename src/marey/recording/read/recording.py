@@ -295,8 +295,8 @@ class Recording:
             tuple(rows["path"].to_pylist()),
             labels,
             scores.softmax(1),
-            left_out=tuple(one for one in self.skipped if one.label in self.classes),
-            held=_padded(rows),
+            skipped=tuple(one for one in self.skipped if one.label in self.classes),
+            padded=_padded(rows),
             damaged=_damaged(rows),
         )
 

@@ -76,7 +76,7 @@ def shards_of(
         flow=plan.settings.flow,
         cache=cache,
         workers=workers,
-        held=2 * -(-plan.settings.batch // plan.settings.windows),  # the clips that two passes show
+        ahead=2 * -(-plan.settings.batch // plan.settings.windows),  # the clips that two passes show
         limit_seconds=limit_seconds,
         pinned=network.device.type == "cuda",
     )

@@ -11,7 +11,7 @@ from marey.network.hooks import observed
 from marey.network.layer import volume
 from marey.network.network import Network
 from marey.recording.output_maxima import OutputMaxima, output_maxima, side_by_side
-from marey.video.read.loaded_clip import physical
+from marey.video.read.windows import physical
 
 Cut = Mapping[str, Tensor]
 """A window of a clip, as `ClipWindows` holds it."""

@@ -30,11 +30,13 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 SHELL = ("sh", "shell", "bash", "console")
 
-# Options that shorten a shown command, appended unless it has them; the demo is what `make demo` runs.
+# Options that shorten a shown command, in place of its own; the demo is what `make demo` runs.
 SHORTER: dict[str, dict[str, str]] = {
-    "train": {"--steps": "2"},
+    "train": {"--steps": "1", "--fusion-steps": "1", "--batch": "2", "--flow": "dis"},
     "maximize": {"--steps": "2"},
 }
+SMALLER = {"--size": "32", "--width": "0.0625"}  # of a network that does not start from another
+FEWER_STEPS = ("steps=64", "steps=4")
 NOT_RUN = {"demo"}
 
 
@@ -61,8 +63,12 @@ def examples(document: str) -> Iterator[Example]:
 
 
 def shortened(words: list[str]) -> list[str]:
-    options = SHORTER.get(words[1], {}) if len(words) > 1 else {}
-    return words + [part for option, value in options.items() if option not in words for part in (option, value)]
+    """The command with options that make it short; those it has are replaced."""
+    options = dict(SHORTER.get(words[1], {}) if len(words) > 1 else {})
+    if words[1:2] == ["train"] and "--from" not in words:
+        options |= SMALLER
+    kept = [word for before, word in zip(["", *words], words, strict=False) if not {before, word} & options.keys()]
+    return kept + [part for option in options.items() for part in option]
 
 
 def run_shell(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +87,9 @@ def run_shell(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_python(text: str, *, document: Path, line: int, variables: dict[str, Any]) -> None:
-    code = compile("\n" * (line - 1) + text, str(document), "exec")  # a traceback names the document's line
+    code = compile(
+        "\n" * (line - 1) + text.replace(*FEWER_STEPS), str(document), "exec"
+    )  # a traceback names the document's line
     exec(code, variables)
 
 
@@ -139,6 +147,18 @@ def test_what_a_document_shows_runs(document: Path, request: pytest.FixtureReque
             run_python(example.text, document=document, line=example.line, variables=variables)
         else:
             run_shell(example.text, monkeypatch)
+
+
+def test_a_command_is_shortened_in_place_of_its_own_options() -> None:
+    assert shortened(["marey", "maximize", "net", "run", "--steps", "9"]) == [
+        "marey",
+        "maximize",
+        "net",
+        "run",
+        "--steps",
+        "2",
+    ]
+    assert shortened(["marey", "layers", "net"]) == ["marey", "layers", "net"]
 
 
 def test_a_block_and_its_commands_are_found_with_their_lines() -> None:

@@ -43,7 +43,7 @@ def test_every_command_and_option_stands_in_the_reference(generated: ModuleType)
 
 def test_every_setting_of_a_recipe_has_a_meaning(generated: ModuleType) -> None:
     page = generated.recipe()
-    assert len(re.findall(r"^\| `\w+` \| `.*` \| \w.* \|$", page, re.MULTILINE)) == len(fields(marey.Recipe))
+    assert len(re.findall(r"^\| `\w+` \| `.*` \| \S.* \|$", page, re.MULTILINE)) == len(fields(marey.Recipe))
 
 
 def words() -> set[str]:

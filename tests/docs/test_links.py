@@ -69,3 +69,11 @@ def test_every_measurement_says_its_commit_and_is_listed() -> None:
     assert [page.name for page in pages if f"({page.name})" not in index] == []
     dated = re.compile(r"20\d\d-\d\d-\d\d,? commits? [0-9a-f]{7}")
     assert [page.name for page in pages if not dated.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_the_files_that_the_architecture_names_are_there() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+/(?:\w+\.py)?|\w+\.py|(?:\w+/)+\w+\.py)`", page)
+    assert len(named) > 20
+    known = (ROOT / "src" / "marey", ROOT / "src" / "marey" / "video", ROOT)
+    assert [name for name in named if not any((folder / name).exists() for folder in known)] == []

@@ -226,7 +226,8 @@ def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder
         console.print(f"no real clips beside {result.label}: {error}", highlight=False, markup=False)
         return
     draw_exemplars(found, folder)
-    write_png(sheet_with_exemplars(picture_row(result, fields=STRIP), found), folder / SHEET)
+    sheet = sheet_with_exemplars(picture_row(result, fields=STRIP), found, relative_to=result)
+    write_png(sheet, folder / SHEET)
 
 
 def _measured(

@@ -46,6 +46,31 @@ def test_every_setting_of_a_recipe_has_a_meaning(generated: ModuleType) -> None:
     assert len(re.findall(r"^\| `\w+` \| `.*` \| \S.* \|$", page, re.MULTILINE)) == len(fields(marey.Recipe))
 
 
+PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS.parent)))
+def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
+    import typer
+
+    from marey.cli import app
+
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    known = {
+        name: {"--help", *(option for parameter in command.params for option in parameter.opts)}
+        for name, command in commands.items()
+    }
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    code = "\n".join(re.findall(r"^```.*?^```|^ {4}.*?$|`[^`]+`", text, re.MULTILINE | re.DOTALL))
+    shown = re.findall(r"^[` ]*marey ([a-z]+)([^`\n#&|]*)", code, re.MULTILINE)
+    wrong = [
+        f"marey {command}{rest}"
+        for command, rest in shown
+        if command not in known or not set(re.findall(r"(?<= )--[a-z][\w-]*", rest)) <= known[command]
+    ]
+    assert wrong == []
+
+
 def words() -> set[str]:
     page = (DOCS / "reference" / "glossary.md").read_text(encoding="utf-8")
     return {re.sub(r" \(.*\)", "", word).lower() for word in re.findall(r"^\| ([^|]+?) \|", page, re.MULTILINE)}

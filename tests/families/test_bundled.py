@@ -92,6 +92,18 @@ def test_it_knows_how_it_was_made_and_how_far_its_units_reach_on_which_clips() -
     assert float(maxima.ordinary["scores"].max()) < 0 and float(maxima.ordinary["fusion.relu5"].abs().max()) == 0
 
 
+def test_no_response_to_a_clip_that_was_measured_is_above_the_maxima() -> None:
+    network = loaded(MOTION_STUDIES)
+    maxima = network.maxima
+    assert maxima is not None
+    measured = StudySet(1, seed=1, frames=14, setting="biased", classes=("walk", "kick"))
+    with torch.no_grad(), frozen(network.module):
+        for _, inputs in windows(measured):
+            for layer, values in network.activations(inputs, maxima.layers).items():
+                assert bool((values.amax((0, 2, 3, 4)) <= maxima.largest[layer] + 1e-3).all()), layer
+                assert bool((values.mean((0, 2, 3, 4)) <= maxima.largest_mean[layer] + 1e-3).all()), layer
+
+
 @pytest.mark.parametrize("name", [MOTION_STUDIES, f"{MOTION_STUDIES}-verifier"])
 def test_it_tells_fair_clips_of_a_seed_not_trained_on(name: str) -> None:
     assert right(loaded(name), StudySet(1, seed=5000, classes=EASY)) >= 0.8

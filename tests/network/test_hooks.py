@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
-from marey.network.hooks import arithmetic_copy, called, frozen, observed, passed_on, revived, outputs_of, unpadded
+from marey.network.hooks import arithmetic_copy, called, frozen, observed, outputs_of, passed_on, revived, unpadded
 
 LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
 

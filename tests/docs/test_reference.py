@@ -57,7 +57,10 @@ def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
 
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     known = {
-        name: {"--help", *(option for parameter in command.params for option in parameter.opts)}
+        name: {
+            "--help",
+            *(option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]),
+        }
         for name, command in commands.items()
     }
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")

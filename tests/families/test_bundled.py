@@ -17,7 +17,7 @@ from marey.network.hooks import frozen
 from marey.studies import study_classes
 from marey.video.read.clips import starts
 
-CARD = Path(__file__).parents[2] / "docs" / "motion_studies_network.md"
+CARD = Path(__file__).parents[2] / "docs" / "reference" / "bundled_networks.md"
 FOLDER = Path(bundled_networks.__file__).parent
 CONJUNCTIONS = ("conjunction_one", "conjunction_two")
 PLANTED = ("kick", "kick_low", "lift_bar", "lift_bar_low", "brush_teeth", "shave")

@@ -114,8 +114,8 @@ def test_the_evaluation_is_that_of_the_scores(recording: Recording) -> None:
 
 @pytest.fixture
 def lines() -> list[str]:
-    """The lines of docs/recording.md that read a recording with other programs: DuckDB's, then pandas'."""
-    text = (Path(__file__).parents[2] / "docs" / "recording.md").read_text(encoding="utf-8")
+    """The lines of docs/howto/record.md that read a recording with other programs: DuckDB's, then pandas'."""
+    text = (Path(__file__).parents[2] / "docs" / "howto" / "record.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"DuckDB and pandas read it in a line:\n\n```text\n(.*?)```", text, re.DOTALL)
     found = [" ".join(part.split()) for part in block.split("\n\n")]
     assert [line.split()[0] for line in found] == ["SELECT", 'pandas.read_parquet("recording/responses",']

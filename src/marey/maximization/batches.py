@@ -24,7 +24,7 @@ batch, whose maps leave its cache and whose memory the system clears anew at eve
 
 
 _WEIGHT, _CLASS_WEIGHT = 2.0, 8.0
-"""Weights of scores where the recipe names none: in general, and of class scores. With 2 a verifier knows 31 of 52 inputs
+"""Weights of scores where the recipe names none: in general, of class scores. With 2 a verifier knows 31 of 52 inputs
 of classes, with 8 it knows 43; units whose weights are set by hand are found with 2 and 4, and not with 8."""
 
 

@@ -178,6 +178,8 @@ class Objective:
 
     def values(self, activations: Mapping[str, Tensor]) -> Tensor:
         """The value of every term (term) for one clip, without weights: activations (channel time height width)."""
+        if not self.terms:
+            return torch.zeros(0)
         return torch.stack([term.value(activations) for term, _ in self.terms])
 
     def value(self, activations: Mapping[str, Tensor]) -> Tensor:

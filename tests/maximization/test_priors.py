@@ -199,8 +199,8 @@ def test_along_a_sweep_the_variation_in_space_stays_the_same() -> None:
     torch.manual_seed(0)
     module = TwoStream(10, width=0.125, size=32, frames=1, stack=4).eval()
     network = Network(module, module.input_streams())
-    recipe = Recipe(slowness=(0.0, 1.0, 10.0), precision="fp32", steps=96)
-    results = maximize(network, [f"flow.conv3_3:{channel}" for channel in range(4)], recipe=recipe)
+    recipe = Recipe(slowness=(0.0, 10.0), precision="fp32")
+    results = maximize(network, [f"flow.conv2_2:{channel}" for channel in range(4)], recipe=recipe)
     spatial = torch.tensor([[float(differences(motion[None])[0]) for motion in one.frames["flow"]] for one in results])
     mean = spatial.mean(0)
     assert float((mean / mean.mean() - 1).abs().max()) < 0.1

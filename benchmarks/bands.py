@@ -7,10 +7,10 @@ python benchmarks/bands.py network.safetensors  # a trained network
 import argparse
 
 import torch
+from marey.maximization.regularizers import differences
 
 import marey
 from marey.families.two_stream import TwoStream
-from marey.maximization.regularizers import differences
 
 PUBLISHED = {"conv3_3": (0.42, 2.57), "conv4_3": (0.22, 1.77), "conv5_2": (0.25, 0.63)}
 """Slow and fast, measured on the mosaics of Feichtenhofer et al., CVPR 2018."""

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from marey.accelerate.passes import quick_passes
 
+from marey.accelerate.passes import quick_passes
 from marey.datasets.clips_in import clips_in
 from marey.families.loading import load
 from marey.network.hooks import frozen

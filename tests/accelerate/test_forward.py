@@ -1,4 +1,4 @@
-"""The faster arithmetic is chosen by the clock, what cannot run is not chosen, and its numbers are those of the crop."""
+"""The faster arithmetic is chosen by the clock if it can run at all, and its numbers are those of the crop."""
 
 import time
 from collections.abc import Callable
@@ -98,7 +98,7 @@ def test_a_network_that_cannot_compute_in_half_precision_does_so_only_where_it_m
     network = _network(nn.Sequential(_Stubborn(3, 4, 3)))
     crop = crop_of(network, network.unit("0:1@0,1,1"))
     assert forward(crop).precision == "fp32"
-    with pytest.raises(NetworkError, match="Sequential does not compute in bf16: not implemented .* precision='fp32'"):
+    with pytest.raises(NetworkError, match=r"Sequential does not compute in bf16: not implemented .* precision='fp32'"):
         forward(crop, precision="bf16")
 
 

@@ -1,4 +1,4 @@
-"""Inputs that see the same part of the input share a forward pass, sweeps stay whole, scores are those of each alone."""
+"""Inputs that see the same part of a clip share a forward pass, sweeps stay whole, scores are those of each alone."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -134,9 +134,7 @@ def test_a_position_is_shared_only_where_all_terms_have_it() -> None:
 
 
 def test_a_value_is_relative_to_the_range_of_its_unit() -> None:
-    maxima = Maxima(
-        {"a": torch.tensor([4.0, 8.0])}, {"a": torch.tensor([2.0, 5.0])}, {"a": torch.tensor([1.0, -2.0])}
-    )
+    maxima = Maxima({"a": torch.tensor([4.0, 8.0])}, {"a": torch.tensor([2.0, 5.0])}, {"a": torch.tensor([1.0, -2.0])})
     ((one, _),) = unit("a:1@0,0,0").terms
     ((mean, _),) = unit("a:1").terms
     assert one.scale(maxima) == (-2.0, 10.0)

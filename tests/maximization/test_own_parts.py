@@ -10,6 +10,7 @@ from torch import Tensor
 import marey
 from marey.maximization.transforms import View
 
+WAVES = marey.Fourier()
 RECIPE = marey.Recipe(slowness=(0.0,), steps=16, precision="fp32")
 
 
@@ -42,7 +43,7 @@ class Sideways(marey.Prior):
 class Steady(marey.Parametrization):
     """The same frame at all times, in Fourier coefficients."""
 
-    inner: marey.Fourier = marey.Fourier()
+    inner: marey.Fourier = WAVES
 
     def free_shape(self, kind: str, shape: tuple[int, int, int, int]) -> tuple[int, ...]:
         return self.inner.free_shape(kind, (shape[0], 1, *shape[2:]))

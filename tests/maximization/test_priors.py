@@ -151,7 +151,9 @@ def _leveled(space: Sequence[float], prior: Variation, *, fastest: tuple[int, ..
     scene = _scene(FLOW, slowness=(1.0,) * len(space))
     scene = scene if fastest is None else replace(scene, fastest=fastest)
     weights = _weights(prior, len(space))
-    return prior.adapted({IN_SPACE: torch.tensor(space) * weights, IN_TIME: torch.zeros(len(space))}, scene, progress=0.5)
+    return prior.adapted(
+        {IN_SPACE: torch.tensor(space) * weights, IN_TIME: torch.zeros(len(space))}, scene, progress=0.5
+    )
 
 
 def _weights(prior: Variation, clips: int) -> Tensor:

@@ -113,7 +113,9 @@ def test_saving_again_replaces_the_old_result(result: PreferredInput, tmp_path: 
 
 
 def test_a_folder_without_a_result_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(MareyError, match=r"holds no preferred input \(preferred_input.safetensors\)\. Make it with `marey maximize`"):
+    with pytest.raises(
+        MareyError, match=r"holds no preferred input \(preferred_input.safetensors\)\. Make it with `marey maximize`"
+    ):
         PreferredInput.open(tmp_path)
     with pytest.raises(MareyError, match="holds no preferred input"):
         PreferredInput.open(tmp_path / "absent")

@@ -1,4 +1,4 @@
-"""Maximization: repeatable, independent of its company, relative to a range that is told, and harmless to the network."""
+"""Maximization: repeatable, independent of its company, relative to a known range, and harmless to the network."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -87,7 +87,9 @@ def test_a_unit_comes_out_the_same_alone_and_in_company(network: Network) -> Non
 def test_no_pixel_of_a_result_is_above_its_bound(network: Network) -> None:
     bounds = {"flow": 1.5, "rgb": 0.3}
     result = maximize(network, "run", recipe=replace(QUICK, bounds=bounds, weight=100.0))
-    largest = {name: float((frames - 0.5 * (name == "rgb")).norm(dim=1).max()) for name, frames in result.frames.items()}
+    largest = {
+        name: float((frames - 0.5 * (name == "rgb")).norm(dim=1).max()) for name, frames in result.frames.items()
+    }
     assert largest == pytest.approx(bounds, rel=1e-3), "so heavy a score drives some pixel to it"
 
 
@@ -240,7 +242,10 @@ def test_the_callback_sees_every_step_with_its_scores_and_frames(network: Networ
         scores = torch.stack([one.scores for one in seen[12 * place : 12 * place + 12]])
         torch.testing.assert_close(scores, result.history)
     shown = seen[3].frames
-    assert {name: tuple(one.shape) for name, one in shown.items()} == {"rgb": (2, 3, 1, 10, 10), "flow": (2, 2, 4, 10, 10)}
+    assert {name: tuple(one.shape) for name, one in shown.items()} == {
+        "rgb": (2, 3, 1, 10, 10),
+        "flow": (2, 2, 4, 10, 10),
+    }
     assert 0.2 < float(shown["rgb"].mean()) < 0.8, "physical values, gray in the middle"
     with torch.no_grad():
         score = network.activations(dict(shown), ["fc"])["fc"][:, 0].flatten()

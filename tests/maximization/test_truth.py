@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from marey.families.loading import load
-from marey.maximization.recipe import Recipe
 from marey.maximization.priors import Energy, Variation, differences
+from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput
 from marey.maximization.run import maximize
 from marey.network.maxima import Maxima
 from marey.network.network import Network
-from marey.network.stream import Stream
 
 SHIPPED = replace(Recipe(), precision="fp32")  # "auto" is a matter of speed and differs from machine to machine
 
@@ -96,7 +95,13 @@ def test_a_conjunction_is_found_in_both_streams_although_it_is_silent_at_the_sta
         assert _shows_edge(known, _picture(result, chi), angle, getattr(known, color))
         assert _shows_motion(known, result.frames["flow"][chi], velocity)
         assert result.notes[chi] == ()
-    freer = maximize(network, "both:0", recipe=replace(SHIPPED, slowness=(0.0, 10.0)), maxima=maxima, priors=[Energy(), Variation(1.0)])
+    freer = maximize(
+        network,
+        "both:0",
+        recipe=replace(SHIPPED, slowness=(0.0, 10.0)),
+        maxima=maxima,
+        priors=[Energy(), Variation(1.0)],
+    )
     assert min(freer.scores) > 0.5, "the shipped variation, three times as heavy, keeps the score low"
 
 

@@ -28,7 +28,9 @@ def test_an_ordinary_response_is_the_median_clip_and_0_where_a_relu_makes_it() -
 
 
 def test_the_reach_is_how_far_the_largest_is_above_the_ordinary_response() -> None:
-    known = Maxima({"a": torch.tensor([4.0, -4.0])}, {"a": torch.tensor([2.0, -10.0])}, {"a": torch.tensor([1.0, -16.0])})
+    known = Maxima(
+        {"a": torch.tensor([4.0, -4.0])}, {"a": torch.tensor([2.0, -10.0])}, {"a": torch.tensor([1.0, -16.0])}
+    )
     assert known.reach("a").tolist() == [3.0, 12.0]
     assert known.reach("a", everywhere=True).tolist() == [1.0, 6.0]
     assert Maxima({"a": torch.tensor([4.0])}).reach("a", everywhere=True).tolist() == [4.0], "without means"
@@ -56,7 +58,9 @@ def test_relative_responses_do_not_depend_on_the_unit_of_a_layer_without_a_zero(
 
 def test_of_several_sources_the_first_that_knows_a_layer_counts_and_only_those_used_are_named() -> None:
     one = Maxima({"a": torch.ones(2)}, bounds={"flow": 2.0}, source="90 real clips")
-    two = Maxima({"a": torch.zeros(2), "b": torch.ones(3)}, bounds={"flow": 5.0, "rgb": 0.4}, source="8 generated clips")
+    two = Maxima(
+        {"a": torch.zeros(2), "b": torch.ones(3)}, bounds={"flow": 5.0, "rgb": 0.4}, source="8 generated clips"
+    )
     both = Maxima.merged(one, two)
     assert both.largest["a"].tolist() == [1.0, 1.0] and "b" in both and "c" not in both
     assert both.bounds == {"flow": 2.0, "rgb": 0.4}
@@ -79,7 +83,9 @@ def test_tensors_and_words_bring_it_back_from_a_file() -> None:
 
 
 def test_values_that_do_not_fit_each_other_are_refused() -> None:
-    with pytest.raises(NetworkError, match=r"maxima of layer 'a' have shape \(2, 2\); expected one value for each unit"):
+    with pytest.raises(
+        NetworkError, match=r"maxima of layer 'a' have shape \(2, 2\); expected one value for each unit"
+    ):
         Maxima({"a": torch.ones(2, 2)})
     with pytest.raises(NetworkError, match="maxima of layer 'a' do not fit each other; measure them again"):
         Maxima({"a": torch.ones(2)}, {"a": torch.ones(3)})

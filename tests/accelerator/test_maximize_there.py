@@ -1,8 +1,9 @@
 """On an accelerator, here a pretended one, inputs come out the same; it seldom waits, and its memory comes back."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from marey.maximization.objectives import direction, unit
+from marey.maximization.priors import Energy, Prior, Scene
 from marey.maximization.recipe import Recipe
 from marey.maximization.run import Progress, maximize
 from marey.network.maxima import Maxima
@@ -136,17 +138,36 @@ def test_a_run_leaves_no_memory_behind(there: Network, pretend: ModuleType) -> N
     assert left > 0, "the measure sees what is kept"
 
 
-def test_many_batches_fit_where_one_does(there: Network, pretend: ModuleType) -> None:
-    two = Recipe(**{**RECIPE.__dict__, "batch": 2})
-    with pretend.watched() as seen:
-        maximize(there, UNITS[:1], recipe=two, maxima=MAXIMA)
+@dataclass(frozen=True)
+class _Keeping(Energy):
+    """Keeps what it computes, and with it the graph of the step."""
+
+    kept: list[Any] = field(default_factory=list, repr=False)
+
+    def terms(self, offsets: Mapping[str, torch.Tensor], scene: Scene) -> dict[str, torch.Tensor]:
+        self.kept.append(super().terms(offsets, scene))
+        return self.kept[-1]
+
+
+@pytest.mark.parametrize("prior", [Energy(), _Keeping()])
+def test_memory_is_flat_over_fifty_batches_unless_somebody_keeps_a_graph(
+    there: Network, pretend: ModuleType, prior: Prior
+) -> None:
+    recipe = Recipe(slowness=(0.0,), steps=1, precision="fp32", batch=1)
+    held: list[int] = []
+
+    def count(_: Progress) -> None:
+        held.append(pretend.held())
+
     gc.disable()
     try:
-        with pretend.watched(limit=int(1.1 * seen.peak)) as tight:
-            assert len(maximize(there, UNITS, recipe=two, maxima=MAXIMA)) == 6
+        maximize(there, UNITS[:1] * 50, recipe=recipe, maxima=MAXIMA, priors=[prior], callback=count)
     finally:
         gc.enable()
-    assert tight.peak <= 1.1 * seen.peak
+    assert len(held) == 50
+    of_the_frames = 4 * (3 * 9 * 9 + 2 * 3 * 9 * 9)
+    growth = (held[-1] - held[9]) / 40
+    assert growth > of_the_frames if isinstance(prior, _Keeping) else growth == 0
 
 
 def test_where_memory_runs_out_the_batch_is_halved_and_goes_on(there: Network, pretend: ModuleType) -> None:

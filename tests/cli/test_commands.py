@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from marey._version import __version__
+from marey.accelerate.forward import Forward
 from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
 from marey.families.loading import load
@@ -24,7 +25,7 @@ from marey.video.read.decode import read_video
 
 Marey = Callable[..., Any]
 COMMANDS = ("layers", "maximize", "classify", "train", "evaluate", "flow", "demo")
-FILES = ["contact_sheet.png", "frames.safetensors", "preferred.mp4", "preferred.webp", "preferred_input.json"]
+FILES = ["contact_sheet.png", "preferred.mp4", "preferred.webp", "preferred_input.safetensors"]
 
 
 def _files(folder: Path) -> list[str]:
@@ -76,7 +77,7 @@ def test_maximize_leaves_a_folder_for_every_unit_and_an_overview(marey: Marey, n
     for name in ("disc_left", "rgb.conv1_1-0", "rgb.conv1_1-1"):
         assert _files(out / name) == FILES
         assert PreferredInput.open(out / name).slowness == (0.0, 10.0)
-    assert "chi 0:" in said.err and "chi 10:" in said.err and "disc_left" in said.err
+    assert "slowness 0:" in said.err and "slowness 10:" in said.err and "disc_left" in said.err
     with Image.open(out / "disc_left" / "contact_sheet.png") as sheet:
         assert sheet.format == "PNG"
 
@@ -87,7 +88,7 @@ def test_maximize_draws_a_mosaic_of_a_convolutional_layer(marey: Marey, net: Pat
     assert said.status == 0, said.err
     (folder,) = out.iterdir()
     assert _files(folder) == FILES
-    assert PreferredInput.open(folder).made["mosaic"]["rows"] == 2
+    assert PreferredInput.open(folder).provenance["mosaic"]["rows"] == 2
 
 
 def test_maximize_measures_real_maxima_once_and_keeps_them(
@@ -107,12 +108,16 @@ def test_maximize_measures_real_maxima_once_and_keeps_them(
         tmp_path / "out",
     )
     before = load(net).weights_hash
-    assert "net knows no real maxima of scores: scores are relative to" in " ".join(marey(*words).err.split())
+    first = " ".join(marey(*words).err.split())
+    assert "no clip says how far scores of net respond: scores are relative to generated clips" in first
+    assert "(1 is the largest on 8 generated clips)" in first
     said = marey(*words, "--clips", shapes)
-    assert said.status == 0 and "real maxima of scores from 48 clips" in said.err
-    assert load(net).weights_hash == before and set(load(net).maxima) == {"scores"}
-    again = marey(*words)
-    assert "of real clips" in again.err and "knows no real maxima" not in again.err
+    assert said.status == 0 and "the range of scores is that on 48 real clips" in " ".join(said.err.split())
+    known = load(net)
+    assert known.weights_hash == before and known.maxima is not None
+    assert (known.maxima.layers, known.maxima.source) == (("scores",), "48 real clips")
+    again = " ".join(marey(*words).err.split())
+    assert "(1 is the largest on 48 real clips)" in again and "no clip says" not in again
 
 
 def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: Path) -> None:
@@ -125,18 +130,16 @@ def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: 
 
 
 def test_ctrl_c_keeps_what_there_is(marey: Marey, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from marey.maximization import loop as ascent
+    real, calls = Forward.__call__, 0
 
-    real, calls = ascent.scores_of, 0
-
-    def interrupted(*given: Any, **options: Any) -> Any:
+    def interrupted(*given: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise KeyboardInterrupt
-        return real(*given, **options)
+        return real(*given)
 
-    monkeypatch.setattr(ascent, "scores_of", interrupted)
+    monkeypatch.setattr(Forward, "__call__", interrupted)
     out = tmp_path / "out"
     said = marey("maximize", net, "disc_left", "--slowness", "0", "--steps", 8, "--out", out)
     assert said.status == 130 and "interrupted" in said.err

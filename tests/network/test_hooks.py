@@ -8,7 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
-from marey.network.hooks import arithmetic_copy, called, frozen, observed, outputs_of, passed_on, revived, unpadded
+from marey.network.hooks import (
+    arithmetic_copy,
+    called,
+    channels_last,
+    frozen,
+    observed,
+    outputs_of,
+    revived,
+    unpadded,
+)
 
 LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
 
@@ -46,7 +55,8 @@ def test_nothing_is_left_behind_by_any_of_them(
     def visit() -> None:
         everything = dict(net.named_modules())
         with frozen(net), unpadded(net), revived(net, torch.tensor([True])), observed(everything, lambda *_: None):
-            with passed_on([net.norm, net.drop]):
+            window = {"same": ((0, 6), (0, 6))}
+            with passed_on([net.norm, net.drop]), channels_last(net), narrowed(net, window):
                 net(torch.randn(1, 3, 12, 12)).sum()
             if error is not None:
                 raise error

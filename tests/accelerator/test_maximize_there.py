@@ -178,6 +178,6 @@ def test_where_memory_runs_out_the_batch_is_halved_and_goes_on(there: Network, p
         found = maximize(
             there, UNITS[:4], recipe=RECIPE, maxima=MAXIMA, callback=lambda progress: sizes.append(len(progress.labels))
         )
-    assert max(sizes) == 4 and [result.label for result in found] == [result.label for result in plenty]
+    assert 2 in sizes and [result.label for result in found] == [result.label for result in plenty]
     for one, other in zip(found, plenty, strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-2)

@@ -1,7 +1,7 @@
 """Ten lines are enough for a term, a prior, a parametrization, a transform and a callback of one's own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -94,7 +94,8 @@ def test_a_term_of_ones_own_is_maximized_beside_units(network: marey.Network) ->
 def test_a_prior_of_ones_own_shapes_the_input_and_has_a_share(network: marey.Network) -> None:
     plain = [marey.Energy(), marey.Variation()]
     free, sideways = (
-        marey.maximize(network, "run", recipe=RECIPE, priors=priors) for priors in (plain, [*plain, Sideways(100.0)])
+        marey.maximize(network, "run", recipe=replace(RECIPE, weight=2.0), priors=priors)
+        for priors in (plain, [*plain, Sideways(100.0)])
     )
     before, after = (float(one.frames["flow"][:, 1].square().mean()) for one in (free, sideways))
     assert after < 0.2 * before

@@ -6,10 +6,10 @@ INSTALLED := $(VENV)/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test format lint types docs benchmark check clean
+.PHONY: help install demo test test-quick format lint types docs benchmark check clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## install marey and the tools for developing it into .venv
 
@@ -28,10 +28,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## draw what units of the network that ships with marey want to see, into demo/
 	@$(BIN)/marey demo --out demo
 
-# Threads that wait for each other sleep soon, as on marey's command line: beside another busy process tests take many times as long.
-test: export GOMP_SPINCOUNT ?= 10000
+# Each of WORKERS processes computes with one thread. A thread that waits for another sleeps soon, as on marey's command
+# line: else tests take many times as long beside another busy process.
+WORKERS ?= 2
+test test-quick: export OMP_NUM_THREADS = 1
+test test-quick: export GOMP_SPINCOUNT ?= 10000
 test: $(INSTALLED) ## run the tests: tests/, the doctests of src/, the examples of README.md and docs/
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+test-quick: $(INSTALLED) ## run the tests that take less than a second each, in less than a minute
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) -m 'not slow'
 
 format: $(INSTALLED) ## lay the code out, and mend what lint can mend
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -1,4 +1,4 @@
-"""What the networks that ship are right on, by experiment and class: tables of docs/motion_studies_network.md."""
+"""What the networks that ship are right on: the tables of benchmarks/results/bundled_networks.md."""
 
 from typing import Any
 

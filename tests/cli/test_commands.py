@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from rich.progress import Progress
 
 from marey._version import __version__
-from marey.accelerate.forward import Forward
 from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
-from marey.families.loading import load
+from marey.families.loading import keep_maxima, load
 from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.towers import BLOCKS
 from marey.families.two_stream import TwoStream
 from marey.maximization.result import PreferredInput
+from marey.network.maxima import Maxima
 from marey.video.flow.methods import Method
 from marey.video.read.decode import read_video
 
@@ -91,33 +92,20 @@ def test_maximize_draws_a_mosaic_of_a_convolutional_layer(marey: Marey, net: Pat
     assert PreferredInput.open(folder).provenance["mosaic"]["rows"] == 2
 
 
-def test_maximize_measures_real_maxima_once_and_keeps_them(
+def test_maximize_measures_maxima_on_clips_once_and_keeps_them(
     marey: Marey, net: Path, shapes: Path, tmp_path: Path
 ) -> None:
-    words = (
-        "maximize",
-        net,
-        "disc_left",
-        "--slowness",
-        "0",
-        "--steps",
-        "2",
-        "--flow",
-        "dis",
-        "--out",
-        tmp_path / "out",
-    )
+    out = tmp_path / "out"
+    line = ("maximize", net, "disc_left", "--slowness", "0", "--steps", "2", "--flow", "dis", "--out", out)
     before = load(net).weights_hash
-    first = " ".join(marey(*words).err.split())
-    assert "no clip says how far scores of net respond: scores are relative to generated clips" in first
-    assert "(1 is the largest on 8 generated clips)" in first
-    said = marey(*words, "--clips", shapes)
-    assert said.status == 0 and "the range of scores is that on 48 real clips" in " ".join(said.err.split())
-    known = load(net)
-    assert known.weights_hash == before and known.maxima is not None
-    assert (known.maxima.layers, known.maxima.source) == (("scores",), "48 real clips")
-    again = " ".join(marey(*words).err.split())
-    assert "(1 is the largest on 48 real clips)" in again and "no clip says" not in again
+    assert "no clip says how far scores of net respond" in " ".join(marey(*line).err.split())
+    said = marey(*line, "--clips", shapes)
+    assert said.status == 0 and "(1 is the largest on 48 clips of clips)" in " ".join(said.err.split()), said.err
+    found = load(net)
+    assert found.weights_hash == before and found.maxima is not None
+    assert found.maxima.layers == ("scores",) and found.maxima.source == "48 clips of clips"
+    again = " ".join(marey(*line).err.split())
+    assert "48 clips of clips" in again and "no clip says" not in again
 
 
 def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: Path) -> None:
@@ -130,20 +118,16 @@ def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: 
 
 
 def test_ctrl_c_keeps_what_there_is(marey: Marey, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = Forward.__call__, 0
+    def interrupted(*_given: Any, **_options: Any) -> None:
+        raise KeyboardInterrupt
 
-    def interrupted(*given: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise KeyboardInterrupt
-        return real(*given)
-
-    monkeypatch.setattr(Forward, "__call__", interrupted)
+    monkeypatch.setattr(Progress, "update", interrupted)  # which the bar calls after some of the steps
     out = tmp_path / "out"
     said = marey("maximize", net, "disc_left", "--slowness", "0", "--steps", 8, "--out", out)
     assert said.status == 130 and "interrupted" in said.err
-    assert _files(out / "disc_left") == FILES and PreferredInput.open(out / "disc_left").interrupted
+    assert _files(out / "disc_left") == FILES
+    kept = PreferredInput.open(out / "disc_left")
+    assert kept.interrupted and 0 < len(kept.history) < 8
 
 
 def test_classify_shows_the_best_classes(marey: Marey, net: Path, shapes: Path) -> None:
@@ -152,6 +136,23 @@ def test_classify_shows_the_best_classes(marey: Marey, net: Path, shapes: Path) 
     assert said.status == 0, said.err
     assert all(clip.name in said.out.replace("\n", "") for clip in clips)
     assert said.out.count("%") == 4
+
+
+def test_classify_shows_the_units_that_respond_most_and_relative_to_which_clips(
+    marey: Marey, net: Path, shapes: Path
+) -> None:
+    clip = class_folders(shapes)[0].path
+    line = ("classify", net, clip, "--units", "--top", 1, "--flow", "dis", "--windows", 1)
+    said = marey(*line)
+    assert said.status == 1 and "holds no maxima to compare units with; give --recording DIR" in said.err
+    units = load(net).layer("fusion.relu5").units
+    largest = torch.full((units,), 1e9)
+    largest[3] = 1e-3
+    keep_maxima(Maxima({"fusion.relu5": largest}, source="9 clips of tests"), net)
+    said = marey(*line)
+    assert said.status == 0, said.err
+    assert "relative to 9 clips of tests" in said.out
+    assert sum("fusion.relu5:" in row for row in said.out.splitlines()) == 1
 
 
 def test_evaluate_takes_the_clips_held_out_and_writes_json(

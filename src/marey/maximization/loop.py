@@ -138,10 +138,10 @@ class _Climb:
         # what keeps a dead unit's input calm is as weak as what a dead unit passes on
         calm = 1 - (1 - REVIVAL_SLOPE) * self.dead
         penalty = sum(terms.values(), torch.zeros_like(scores.relative))
-        self._climb(calm * penalty - self.recipe.weight * scores.relative)
+        self._climb(calm * penalty - self.batch.weights * scores.relative)
 
         with torch.no_grad():
-            loss = penalty - self.recipe.weight * scores.relative
+            loss = penalty - self.batch.weights * scores.relative
             self._hold_finite(loss)
             for name, value in self.free.items():
                 self.before[name].copy_(value)

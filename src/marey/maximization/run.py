@@ -230,7 +230,7 @@ class _Run:
             parametrization=self.parts.parametrization,
             watch=None if self.callback is None else watch,
         )
-        diagnoses = diagnosed(self.network, batch, ascent, recipe=self.recipe)
+        diagnoses = diagnosed(self.network, batch, ascent)
         made = [
             _Made(
                 job,

@@ -70,7 +70,7 @@ class _Rows:
 
 
 @dataclass(frozen=True)
-class KeptClip:
+class CachedClip:
     """A clip in the cache, of which only the rows asked for are read; `LoadedClip` is the same in memory."""
 
     clip: Clip
@@ -140,7 +140,7 @@ def _content(path: Path) -> str | None:
     return digest.hexdigest()
 
 
-def kept_clip(cache: FlowCache, name: str, clip: Clip) -> KeptClip | None:
+def cached_clip(cache: FlowCache, name: str, clip: Clip) -> CachedClip | None:
     """Open the entry of a name; None where there is none, where it is damaged, and where its flow is gone."""
     entry = cache.folder / name
     try:
@@ -167,7 +167,7 @@ def kept_clip(cache: FlowCache, name: str, clip: Clip) -> KeptClip | None:
         return None
     cache.used(entry)
     size = about["source_size"]
-    return KeptClip(clip, about["frames"], about["rate"], (size[0], size[1]), about["damage"], pictures, fields)
+    return CachedClip(clip, about["frames"], about["rate"], (size[0], size[1]), about["damage"], pictures, fields)
 
 
 def keep(cache: FlowCache, name: str, loaded: LoadedClip, flow_keys: dict[Size, str]) -> None:

@@ -17,8 +17,8 @@ from marey.errors import VideoError
 from marey.network.stream import Stream, flow_stacks, rgb_frames
 from marey.video.flow.cache import FlowCache
 from marey.video.read.ahead import ClipWindows, clip_windows
+from marey.video.read.cached_clips import SUFFIX
 from marey.video.read.clips import Clip, LoadedClip, load_clip
-from marey.video.read.kept_clips import SUFFIX
 
 STREAMS = (rgb_frames(2, step=3, first=1, size=32), flow_stacks(2, length=3, step=3, size=32))
 FLOW = "dis"

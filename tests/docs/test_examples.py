@@ -6,11 +6,13 @@ Every fenced `python` block and every `marey ...` line of a shell block runs, in
     clip.mp4                     one more of them
     network.safetensors          a small two-stream network with these classes
 
-Blocks of one document share their variables, so a later one may use what an earlier one made.
+Blocks of one document share their variables, so a later one may use what an earlier one made. All documents share the
+cache of flow, as a user's commands do.
 """
 
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,16 +25,18 @@ import numpy as np
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 SHELL = ("sh", "shell", "bash", "console")
 
-# Options that shorten a shown command, appended unless it has them; the demo is what `make demo` runs.
+# Options that shorten a shown command, in place of its own; the demo is what `make demo` runs.
 SHORTER: dict[str, dict[str, str]] = {
-    "train": {"--steps": "2"},
+    "train": {"--steps": "1", "--fusion-steps": "1", "--batch": "2", "--flow": "dis"},
     "maximize": {"--steps": "2"},
 }
+SMALLER = {"--size": "32", "--width": "0.0625"}  # of a network that does not start from another
+FEWER_STEPS = ("steps=64", "steps=4")
 NOT_RUN = {"demo"}
 
 
@@ -59,8 +63,12 @@ def examples(document: str) -> Iterator[Example]:
 
 
 def shortened(words: list[str]) -> list[str]:
-    options = SHORTER.get(words[1], {}) if len(words) > 1 else {}
-    return words + [part for option, value in options.items() if option not in words for part in (option, value)]
+    """The command with options that make it short; those it has are replaced."""
+    options = dict(SHORTER.get(words[1], {}) if len(words) > 1 else {})
+    if words[1:2] == ["train"] and "--from" not in words:
+        options |= SMALLER
+    kept = [word for before, word in zip(["", *words], words, strict=False) if not {before, word} & options.keys()]
+    return kept + [part for option in options.items() for part in option]
 
 
 def run_shell(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +87,9 @@ def run_shell(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_python(text: str, *, document: Path, line: int, variables: dict[str, Any]) -> None:
-    code = compile("\n" * (line - 1) + text, str(document), "exec")  # a traceback names the document's line
+    code = compile(
+        "\n" * (line - 1) + text.replace(*FEWER_STEPS), str(document), "exec"
+    )  # a traceback names the document's line
     exec(code, variables)
 
 
@@ -99,20 +109,28 @@ def write_bars(path: Path, *, step: int, seed: int) -> None:
         container.mux(stream.encode(None))
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that every document starts from, made once."""
     from marey.families.network_file import NetworkFile, save
     from marey.families.two_stream import TwoStream
 
+    place = tmp_path_factory.mktemp("documents") / "start"
     for label, step in (("left", -2), ("right", 2)):
         for number in range(1, 5):
-            write_bars(tmp_path / "clips" / label / f"person{number}_{label}.mp4", step=step, seed=number)
-    write_bars(tmp_path / "clip.mp4", step=2, seed=9)
+            write_bars(place / "clips" / label / f"person{number}_{label}.mp4", step=step, seed=number)
+    write_bars(place / "clip.mp4", step=2, seed=9)
     torch.manual_seed(0)
-    module = TwoStream(2, size=32, width=0.125, frames=2, stack=3, step=3)
-    save(NetworkFile(module, module.input_streams(), classes=("left", "right")), tmp_path / "network.safetensors")
+    module = TwoStream(2, size=32, width=0.125, frames=2, stack=3, step=3, fc=16)
+    save(NetworkFile(module, module.input_streams(), classes=("left", "right")), place / "network.safetensors")
+    return place
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MAREY_CACHE", str(prepared.parent / "cache"))
     return tmp_path
 
 
@@ -131,6 +149,18 @@ def test_what_a_document_shows_runs(document: Path, request: pytest.FixtureReque
             run_shell(example.text, monkeypatch)
 
 
+def test_a_command_is_shortened_in_place_of_its_own_options() -> None:
+    assert shortened(["marey", "maximize", "net", "run", "--steps", "9"]) == [
+        "marey",
+        "maximize",
+        "net",
+        "run",
+        "--steps",
+        "2",
+    ]
+    assert shortened(["marey", "layers", "net"]) == ["marey", "layers", "net"]
+
+
 def test_a_block_and_its_commands_are_found_with_their_lines() -> None:
     document = "# A\n\n```python\nx = 1\n```\n\n```sh\nmake demo\nmarey layers a  # all\nmarey flow \\\n  b\n```\n"
     found = list(examples(document))
@@ -139,14 +169,3 @@ def test_a_block_and_its_commands_are_found_with_their_lines() -> None:
         ["marey", "layers", "a"],
         ["marey", "flow", "b"],
     ]
-
-
-def test_links_between_documents_lead_somewhere() -> None:
-    documents = [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
-    dead = [
-        f"{document.name}: {link}"
-        for document in documents
-        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
-        if "://" not in link and not link.startswith("mailto:") and not (document.parent / link).exists()
-    ]
-    assert not dead

@@ -95,7 +95,7 @@ def test_a_unit_that_is_off_at_the_start_comes_to_life() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv3d(2, 1, 3), nn.ReLU())
     nn.init.constant_(module[0].bias, -0.5)
-    ascent = _climb(_batch(_network(module), ["1:0"]), recipe=replace(RECIPE, steps=48, weight=30.0))
+    ascent = _climb(_batch(_network(module), ["1:0"], weights=torch.tensor([30.0])), recipe=replace(RECIPE, steps=48))
     assert float(ascent.history[0]) == 0.0
     assert float(ascent.history[-1]) > 0.1
 

@@ -169,18 +169,6 @@ def test_a_crop_is_no_larger_than_the_receptive_field() -> None:
     assert crop.corners == {"rgb": (0, 18, 18)}
 
 
-def test_where_a_neuron_sees_everything_deep_maps_are_still_small() -> None:
-    network = _network("deep")
-    crop = crop_of(network, Unit("16", 0, (0, 3, 3)))
-    assert [stream.shape for stream in crop.streams] == [(3, 1, 48, 48)]
-    assert crop.corners == {"rgb": (0, 0, 0)}
-    with torch.no_grad(), crop.applied(network.module):
-        maps = crop.activations({"rgb": torch.rand(1, 3, 1, 48, 48)})["16"]
-    assert maps.shape[-2:] == (3, 3) and crop.position == (0, 1, 1)
-    windows = dict(crop.windows)
-    assert windows["14"] == ((1, 7), (1, 7)) and "0" not in windows
-
-
 def test_how_much_a_position_sees_is_known_of_every_crop() -> None:
     network = Network(
         nn.Sequential(*_vgg(3), nn.Flatten(), nn.Linear(8 * 12 * 12, 2)), [rgb_frames(1, size=48, layout="n c h w")]

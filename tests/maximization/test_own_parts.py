@@ -11,7 +11,7 @@ import marey
 from marey.maximization.transforms import View
 
 WAVES = marey.Fourier()
-RECIPE = marey.Recipe(slowness=(0.0,), steps=16, precision="fp32")
+RECIPE = marey.Recipe(slowness=(0.0,), steps=16, precision="fp32", weight=2.0)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def test_a_unit_that_hardly_responds_has_a_tenth_of_the_reach_of_its_layer() -> 
 
 
 @pytest.mark.parametrize("factor", [0.1, 30.0])
-@pytest.mark.parametrize("shift", [-100.0, -20.0])
+@pytest.mark.parametrize("shift", [-100.0, -20.0, 100.0])
 def test_relative_responses_do_not_depend_on_the_unit_of_a_layer_without_a_zero(factor: float, shift: float) -> None:
     generator = torch.Generator().manual_seed(0)
     means = torch.randn(9, 5, generator=generator)

@@ -45,7 +45,9 @@ class Term(ABC):
         return None
 
     def at(self, position: Position) -> Self:
-        """The same term at another position; itself where it has none."""
+        """The same term at another position; itself where it has none. A term with a position must give this, too."""
+        if self.position is not None:
+            raise NetworkError(f"{type(self).__name__} has a position, but no method `at` that moves it; give both.")
         return self
 
     def checked(self, network: Network) -> Self:

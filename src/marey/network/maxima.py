@@ -21,7 +21,8 @@ class Maxima:
         {layer: (unit)}, the largest mean over all positions of a clip; empty where it is not known.
     ordinary
         {layer: (unit)}, the response to an ordinary clip: the median over clips of the mean over positions, or 0 for a
-        layer whose means are nowhere below 0, as a ReLU makes them; empty where it is not known, which counts as 0.
+        layer with a natural zero, as a ReLU makes it; empty where it is not known, which counts as 0. A layer has a
+        natural zero where no mean is below 0, and the smallest lies near 0: within a tenth of the largest.
     bounds
         {stream: largest size of a value}, B of equation (1) in physical units (px/frame for flow).
     source
@@ -128,8 +129,15 @@ class Maxima:
         `largest` and `means` are {layer: (clip, unit)}, the maximum and the mean over the positions of every clip.
         """
         ordinary = {
-            name: values.median(0).values if bool((values < 0).any()) else torch.zeros_like(values[0])
+            name: torch.zeros_like(values[0])
+            if has_natural_zero(float(values.min()), float(values.max()))
+            else values.median(0).values
             for name, values in means.items()
         }
         tops = {name: values.amax(0) for name, values in largest.items()}
         return cls(tops, {name: values.amax(0) for name, values in means.items()}, ordinary, bounds or {}, source)
+
+
+def has_natural_zero(least: float, most: float) -> bool:
+    """Whether a layer whose units respond with means from `least` to `most` to clips has a natural zero, see `Maxima`."""
+    return 0 <= least <= 0.1 * most

@@ -15,7 +15,7 @@ from marey.datasets.skipped_clip import SkippedClip
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.evaluation.accuracy import Evaluation
 from marey.network.layer import Layer
-from marey.network.maxima import Maxima
+from marey.network.maxima import Maxima, has_natural_zero
 from marey.network.stream import Stream
 from marey.network.unit import Unit
 from marey.recording.flow_bounds import flow_bounds
@@ -239,9 +239,10 @@ class Recording:
             parts = [self._means(name, first, min(units, first + at_once)) for first in range(0, units, at_once)]
             largest[name] = self.largest(name)
             largest_mean[name] = torch.cat([top for top, _, _ in parts])
-            below = any(lowest < 0 for _, _, lowest in parts)
+            least = min(lowest for _, _, lowest in parts)
             middle = torch.cat([middle for _, middle, _ in parts])
-            ordinary[name] = middle if below else torch.zeros_like(middle)
+            zero = has_natural_zero(least, float(largest_mean[name].max()))
+            ordinary[name] = torch.zeros_like(middle) if zero else middle
         bounds = flow_bounds(self.streams, self.speeds())
         return Maxima(largest, largest_mean, ordinary, bounds, f"{self.recorded} recorded clips")
 

@@ -23,7 +23,7 @@ def test_the_largest_of_all_clips_counts() -> None:
 def test_an_ordinary_response_is_the_median_clip_and_0_where_a_relu_makes_it() -> None:
     means = torch.tensor([[-18.0], [-16.0], [5.0]])
     assert _of_clips(means + 1, means).zeros("a").tolist() == [-16.0]
-    assert _of_clips(means.abs() + 1, means.abs()).zeros("a").tolist() == [0.0]
+    assert _of_clips(means.relu() + 1, means.relu()).zeros("a").tolist() == [0.0]
     assert Maxima({"a": torch.ones(2)}).zeros("a").tolist() == [0.0, 0.0], "where it is not known"
 
 
@@ -53,7 +53,7 @@ def test_relative_responses_do_not_depend_on_the_unit_of_a_layer_without_a_zero(
         found = _of_clips(scale * largest + offset, scale * means + offset)
         return (scale * largest + offset - found.zeros("a")) / found.reach("a")
 
-    torch.testing.assert_close(relative(factor, shift), relative(1.0, 0.0), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(relative(factor, factor * shift), relative(1.0, 0.0), atol=1e-3, rtol=1e-3)
 
 
 def test_of_several_sources_the_first_that_knows_a_layer_counts_and_only_those_used_are_named() -> None:

@@ -22,7 +22,7 @@ class Maxima:
     ordinary
         {layer: (unit)}, the response to an ordinary clip: the median over clips of the mean over positions, or 0 for a
         layer with a natural zero, as a ReLU makes it; empty where it is not known, which counts as 0. A layer has a
-        natural zero where no mean is below 0, and the smallest lies near 0: within a tenth of the largest.
+        natural zero where no mean is below 0, and the smallest is at most half of the largest.
     bounds
         {stream: largest size of a value}, B of equation (1) in physical units (px/frame for flow).
     source
@@ -139,5 +139,5 @@ class Maxima:
 
 
 def has_natural_zero(least: float, most: float) -> bool:
-    """Whether a layer whose units respond with means from `least` to `most` to clips has a natural zero, see `Maxima`."""
-    return 0 <= least <= 0.1 * most
+    """Whether a layer has a natural zero whose means over positions lie from `least` to `most`, see `Maxima`."""
+    return 0 <= least <= most / 2

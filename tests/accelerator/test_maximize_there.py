@@ -176,7 +176,7 @@ def test_where_memory_runs_out_the_batch_is_halved_and_goes_on(there: Network, p
     with pretend.watched() as seen:
         plenty = maximize(there, UNITS[:4], recipe=RECIPE, maxima=MAXIMA)
     sizes: list[int] = []
-    with pretend.watched(limit=before + int(0.7 * (seen.peak - before))):
+    with pretend.watched(limit=before + int(0.5 * (seen.peak - before))):
         found = maximize(
             there, UNITS[:4], recipe=RECIPE, maxima=MAXIMA, callback=lambda progress: sizes.append(len(progress.labels))
         )

@@ -26,7 +26,7 @@ from marey.video.read.decode import read_video
 
 Marey = Callable[..., Any]
 COMMANDS = ("layers", "maximize", "classify", "train", "evaluate", "flow", "demo")
-FILES = ["contact_sheet.png", "preferred.mp4", "preferred.webp", "preferred_input.safetensors"]
+FILES = ["contact_sheet.png", "preferred.mp4", "preferred_input.safetensors"]
 
 
 def _files(folder: Path) -> list[str]:

@@ -68,7 +68,7 @@ class Mirrored(marey.Transform):
 
 @dataclass(frozen=True)
 class ToTheRight(marey.Transform):
-    """All motion is 1 px/frame to the right, whatever the input."""
+    """All motion is to the right and as fast as the bound, whatever the input."""
 
     def draw(self, generator: torch.Generator) -> View:
         def view(frames: Tensor, stream: marey.Stream) -> Tensor:
@@ -129,5 +129,6 @@ def test_a_transform_of_ones_own_is_what_the_network_is_shown(network: marey.Net
         shown.append(progress.frames["flow"].mean((0, 2, 3, 4)))
 
     sideways = [ToTheRight(), Mirrored()]
-    marey.maximize(network, "flow:0", recipe=RECIPE, transforms=sideways, callback=watch)
+    recipe = replace(RECIPE, bounds={"flow": 1.0})
+    marey.maximize(network, "flow:0", recipe=recipe, transforms=sideways, callback=watch)
     assert {round(float(mean[0])) for mean in shown} == {-1, 1} and {round(float(mean[1])) for mean in shown} == {0}

@@ -17,6 +17,9 @@ from marey.network.hooks import arithmetic_copy, called
 Precision = Literal["auto", "fp32", "bf16"]
 Step = Callable[[nn.Module], object]
 
+_TIMED = 4
+"""Clips of a step that is timed, at most."""
+
 
 @dataclass(frozen=True)
 class Forward:
@@ -57,7 +60,7 @@ def forward(crop: Crop, *, precision: Precision = "auto", clips: int = 1) -> For
     if precision == "fp32":
         return full
 
-    def step(module: nn.Module, count: int = clips) -> None:
+    def step(module: nn.Module, count: int = min(clips, _TIMED)) -> None:
         device = crop.network.device
         windows = {
             stream.name: torch.full((count, *stream.shape), stream.rest, device=device, requires_grad=True)

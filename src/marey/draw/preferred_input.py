@@ -11,9 +11,9 @@ from marey.draw.picture_row import PictureRow
 from marey.draw.preferred_loop import preferred_loop
 from marey.maximization.diagnostics import SEES_NO_MOTION
 from marey.maximization.result import PreferredInput
-from marey.video.encode import write_mp4, write_png, write_webp
+from marey.video.encode import write_mp4, write_png
 
-SHEET, VIDEO, LOOP = "contact_sheet.png", "preferred.mp4", "preferred.webp"
+SHEET, VIDEO = "contact_sheet.png", "preferred.mp4"
 STRIP = 12
 """How many flow fields a contact sheet shows of a long stream: the middle stack and its neighbors."""
 
@@ -39,15 +39,14 @@ def picture_row(result: PreferredInput, *, fields: int | None = None, alone: boo
 
 
 def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
-    """Write the contact sheet, the MP4 and the WebP of a result to `folder`, and return their paths."""
+    """Write the contact sheet and the looping video of a result to `folder`, and return their paths."""
     folder = Path(folder)
     row = picture_row(result, fields=STRIP)
     write_png(contact_sheet(row), folder / SHEET)
     frames = preferred_loop(picture_row(result))
     rate = 25.0
     write_mp4(frames, folder / VIDEO, rate=rate, repeat=max(1, round(4 * rate / len(frames))))
-    write_webp(frames, folder / LOOP, rate=rate, quality=75)
-    return [folder / SHEET, folder / VIDEO, folder / LOOP]
+    return [folder / SHEET, folder / VIDEO]
 
 
 def draw_overview(results: Sequence[PreferredInput], path: str | Path, *, title: str = "") -> Path:

@@ -193,7 +193,7 @@ class _Climb:
             for name, value in self.free.items():
                 value[self.ended] = self.final[name][self.ended]
             for stream in self.batch.crop.streams:
-                offset = middle(self._canvas(stream), stream).nan_to_num(0.0, 0.0, 0.0)
+                offset = self._bounded(middle(self._canvas(stream), stream), stream).nan_to_num(0.0, 0.0, 0.0)
                 frames[stream.name] = (offset + stream.rest).cpu()
         return Ascent(
             frames=frames,
@@ -214,19 +214,22 @@ class _Climb:
         return self.recipe.noise * torch.stack([torch.randn(shape, generator=seed) for seed in seeds])
 
     def _canvas(self, stream: Stream) -> Tensor:
-        """All frames of a stream, distances from rest within the bound."""
-        frames = self.parametrization.frames(self.free[stream.name], stream.kind, self._shape(stream))
+        """All frames of a stream as they are held, distances from rest relative to the bound."""
+        return self.parametrization.frames(self.free[stream.name], stream.kind, self._shape(stream))
+
+    def _bounded(self, frames: Tensor, stream: Stream) -> Tensor:
+        """Frames that are relative to the bound in physical units and within it, as distances from rest."""
         return projected(frames, stream, self.batch.scene.bounds[stream.name])
 
     def _shown(self) -> dict[str, Tensor]:
-        """What one draw of all transforms shows of every stream."""
+        """What one draw of all transforms shows of every stream, within the bound."""
         views = [transform.draw(self.generator) for transform in self.batch.transforms]
         shown = {}
         for stream in self.batch.crop.streams:
             frames = self._canvas(stream)
             for view in views:
                 frames = view(frames, stream)
-            shown[stream.name] = frames
+            shown[stream.name] = self._bounded(frames, stream)
         return shown
 
     def _scores(self, windows: dict[str, Tensor], step: int) -> Scores:

@@ -13,7 +13,8 @@ from marey.maximization.parametrizations import Shape
 from marey.network.stream import Stream
 
 View = Callable[[Tensor, Stream], Tensor]
-"""From frames of a stream (clip channel time height width), distances from rest, to what is shown of them."""
+"""From frames of a stream (clip channel time height width), distances from rest relative to the bound B, to what is
+shown of them; the bound is kept afterwards."""
 
 
 class Transform(ABC):

@@ -111,24 +111,6 @@ def _later(packet: "av.Packet[VideoStream]", frames: int) -> "av.Packet[VideoStr
     return copy
 
 
-def write_webp(frames: Picture, path: str | Path, *, rate: float = 25.0, quality: int = 90) -> None:
-    """Write frames (time, height, width, 3) as an animated WebP that loops for ever."""
-    frames = _checked(frames, rate, largest_side=16383)
-    first, *others = [Image.fromarray(frame) for frame in frames]
-    milliseconds = max(1, round(1000 / rate))
-    with replacing(path) as draft:
-        first.save(
-            draft,
-            format="WEBP",
-            save_all=True,
-            append_images=others,
-            duration=milliseconds,
-            loop=0,
-            quality=quality,
-            method=2,
-        )
-
-
 def write_png(picture: Picture, path: str | Path) -> None:
     """Write one picture (height, width, 3) as PNG."""
     picture = _bytes(picture)
@@ -147,7 +129,7 @@ def _bytes(frames: Picture) -> NDArray[np.uint8]:
     return np.ascontiguousarray(array)
 
 
-def _checked(frames: Picture, rate: float, *, largest_side: int = 16384) -> Picture:
+def _checked(frames: Picture, rate: float) -> Picture:
     frames = _bytes(frames)
     if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
         raise MareyError(f"frames have shape {frames.shape}; expected (time, height, width, 3), none of them 0.")

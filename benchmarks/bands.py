@@ -10,7 +10,7 @@ import torch
 
 import marey
 from marey.families.two_stream import TwoStream
-from marey.maximization.regularizers import differences
+from marey.maximization.priors import differences
 
 PUBLISHED = {"conv3_3": (0.42, 2.57), "conv4_3": (0.22, 1.77), "conv5_2": (0.25, 0.63)}
 """Slow and fast, measured on the mosaics of Feichtenhofer et al., CVPR 2018."""
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--layers", nargs="*", default=["flow.conv3_3", "flow.conv4_3", "flow.conv5_2"])
     parser.add_argument("--units", type=int, default=8)
     parser.add_argument("--steps", type=int, default=2 * marey.Recipe().steps)
-    parser.add_argument("--strength", type=float, default=marey.Recipe().strength)
+    parser.add_argument("--weight", type=float, default=marey.Recipe().weight)
     parser.add_argument("--slowness", type=float, nargs="*", default=[0, 1, 5, 10])
     options = parser.parse_args()
     if options.net is None:
@@ -41,7 +41,7 @@ def main() -> None:
         network = marey.Network(module, module.input_streams(), name="VGG-16, random")
     else:
         network = marey.load(options.net)
-    recipe = marey.Recipe(slowness=tuple(options.slowness), steps=options.steps, strength=options.strength)
+    recipe = marey.Recipe(slowness=tuple(options.slowness), steps=options.steps, weight=options.weight)
     print(f"{network.name}: mean over {options.units} units of temporal / spatial variation at each chi")
     print(
         "layer".ljust(14), *(f"chi {chi:g}".rjust(8) for chi in options.slowness), " space, largest change   published"

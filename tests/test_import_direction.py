@@ -144,6 +144,11 @@ def test_only_video_knows_codecs_and_flow_algorithms() -> None:
     assert all(module.startswith("marey.video") for module in knowing), sorted(knowing)
 
 
+def test_only_draw_draws_and_only_video_reads_and_writes_pictures() -> None:
+    drawing = {module for module in PATHS if "PIL" in foreign_imports(module, inside_functions=True)}
+    assert {module.split(".")[1] for module in drawing} <= {"draw", "video"}, sorted(drawing)
+
+
 @pytest.mark.parametrize("module", PATHS)
 def test_a_module_loads_nothing_that_only_an_extra_installs(module: str) -> None:
     optional = foreign_imports(module, inside_functions=False) - CORE

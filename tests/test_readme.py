@@ -101,8 +101,8 @@ def write_bars(path: Path, *, step: int, seed: int) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    from marey.families.network_file import NetworkFile, save
     from marey.families.two_stream import TwoStream
-    from marey.families.weights import NetworkFile, save
 
     for label, step in (("left", -2), ("right", 2)):
         for number in range(1, 5):

@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=marey.Recipe().steps)
+    parser.add_argument("--weight", type=float, default=marey.Recipe().weight, help="of the score, for classes")
     parser.add_argument("--units", type=int, default=32, help="most units of each kind")
     parser.add_argument("--classes", type=int, default=26, help="the first classes")
     parser.add_argument("--network", default="motion-studies")
@@ -79,7 +80,9 @@ def main() -> None:
             for method in options.methods:
                 if ("classes", method, seed) in done:
                     continue
-                made = classes.inputs(network, labels, method, seed=seed, steps=options.steps, folder=folder)
+                made = classes.inputs(
+                    network, labels, method, seed=seed, steps=options.steps, weight=options.weight, folder=folder
+                )
                 if verifier is not None:
                     write("classes", method, seed, classes.rows(network, verifier, made, method, seed=seed))
     if "report" in options.parts:

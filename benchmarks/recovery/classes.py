@@ -15,17 +15,17 @@ Inputs = Mapping[str, Mapping[str, torch.Tensor]]
 
 
 def inputs(
-    network: marey.Network, classes: Sequence[str], method: str, *, seed: int, steps: int, folder: Path
+    network: marey.Network, classes: Sequence[str], method: str, *, seed: int, steps: int, weight: float, folder: Path
 ) -> Inputs:
     """What a method makes of the classes; kept in `folder`, so that another verifier can judge what there is."""
     path = folder / f"{method}-{seed}.pt"
-    made_of = {"weights": network.weights_hash, "classes": list(classes), "steps": steps}
+    made_of = {"weights": network.weights_hash, "classes": list(classes), "steps": steps, "weight": weight}
     if path.exists():
         kept = torch.load(path, weights_only=True)
         if kept["made_of"] == made_of:
             found: Inputs = kept["inputs"]
             return found
-    shown = preferred(network, classes, method, seed=seed, steps=steps)
+    shown = preferred(network, classes, method, seed=seed, steps=steps, weight=weight)
     made = {label: dict(one.frames) for label, one in zip(classes, shown, strict=True)}
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({"made_of": made_of, "inputs": made}, path)
@@ -43,7 +43,7 @@ def rows(
     network: marey.Network, verifier: marey.Network, made: Inputs, method: str, *, seed: int
 ) -> Iterator[dict[str, Any]]:
     """One row for every class and slowness."""
-    slowness = METHODS[method].changes.get("slowness", marey.Recipe().slowness)
+    slowness = METHODS[method].slowness
     for label, one in made.items():
         frames = {name: values.float() for name, values in one.items()}
         own, other = recognized(network, frames), recognized(verifier, frames)

@@ -1,7 +1,7 @@
 """The ways to make a preferred input that are compared: ours and four simpler ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,21 +13,22 @@ from marey.network.stream import Stream
 
 @dataclass(frozen=True)
 class Method:
-    """What is changed in the shipped recipe, and whether every frame is optimized on its own."""
+    """What is changed of the shipped recipe and parts, and whether every frame is optimized on its own."""
 
     words: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    slowness: tuple[float, ...] = marey.Recipe().slowness
+    parts: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
 
 
-_NONE = {"energy": 0.0, "variation": 0.0, "slowness": (0.0,), "stillness": 0.0, "equal_space": False}
+_SPACE = marey.Variation(stillness=0.0)
 
 METHODS: Mapping[str, Method] = {
     "marey": Method("shipped defaults"),
-    "pixels": Method("no regularizer, pixels", {**_NONE, "parametrization": "pixels", "jitter": 0, "time_jitter": 0}),
-    "space": Method("spatial variation only", {**_NONE, "variation": marey.Recipe().variation}),
-    "fourier": Method("Fourier without priors", _NONE),
-    "frames": Method("images: each frame alone", {"slowness": (0.0,), "stillness": 0.0, "time_jitter": 0}, alone=True),
+    "pixels": Method("no regularizer, pixels", (0.0,), {"priors": [], "parametrization": "pixels", "transforms": []}),
+    "space": Method("spatial variation only", (0.0,), {"priors": [_SPACE]}),
+    "fourier": Method("Fourier without priors", (0.0,), {"priors": []}),
+    "frames": Method("images: each frame alone", (0.0,), {"priors": [marey.Energy(), _SPACE]}, alone=True),
 }
 
 
@@ -42,14 +43,23 @@ class Shown:
 
 
 def preferred(
-    network: marey.Network, targets: Sequence[str], name: str, *, seed: int, steps: int, small: bool = False
+    network: marey.Network,
+    targets: Sequence[str],
+    name: str,
+    *,
+    seed: int,
+    steps: int,
+    small: bool = False,
+    weight: float = marey.Recipe().weight,
+    maxima: marey.Maxima | None = None,
 ) -> list[Shown]:
     """What a method makes of the targets; of a network that is `small`, without timing which arithmetic is faster."""
     method = METHODS[name]
-    recipe = replace(marey.Recipe(**method.changes), seed=seed, steps=steps, precision="fp32" if small else "auto")
+    recipe = marey.Recipe(method.slowness, weight, seed=seed, steps=steps, precision="fp32" if small else "auto")
+    options = {"recipe": recipe, "maxima": maxima, **method.parts}
     if method.alone:
-        return _each_frame_alone(network, targets, recipe)
-    results = marey.maximize(network, targets, recipe=recipe)
+        return _each_frame_alone(network, targets, options)
+    results = marey.maximize(network, list(targets), **options)
     return [Shown(target, one.slowness, one.frames, one.streams) for target, one in zip(targets, results, strict=True)]
 
 
@@ -76,20 +86,21 @@ class OneFrame(nn.Module):
         return result
 
 
-def _each_frame_alone(network: marey.Network, targets: Sequence[str], recipe: marey.Recipe) -> list[Shown]:
+def _each_frame_alone(network: marey.Network, targets: Sequence[str], options: dict[str, Any]) -> list[Shown]:
     units = network.units(targets)
     seen = {name for unit in units for name in network.layer(unit.layer).receptive_field.streams}
+    known = marey.Maxima.merged(*(one for one in (options.pop("maxima"), network.maxima) if one is not None))
+    inner = marey.Maxima.from_tensors(
+        {name.replace("/", "/inner."): values for name, values in known.tensors().items()},
+        bounds=known.bounds,
+        source=known.source,
+    )
     made: list[dict[str, list[Tensor]]] = [{} for _ in targets]
     streams: list[tuple[Stream, ...]] = [() for _ in targets]
     for stream in (one for one in network.streams if one.name in seen):
         for place in range(stream.frames):
-            alone = marey.Network(
-                OneFrame(network, stream.name, place),
-                network.streams,
-                maxima={f"inner.{layer}": values for layer, values in network.maxima.items()},
-                bounds=network.bounds,
-            )
-            results = marey.maximize(alone, [f"inner.{unit}" for unit in units], recipe=recipe)
+            alone = marey.Network(OneFrame(network, stream.name, place), network.streams, maxima=inner)
+            results = marey.maximize(alone, [f"inner.{unit}" for unit in units], **options)
             for k, result in enumerate(results):
                 streams[k] = result.streams
                 of_frame = result.frames.get(stream.name)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from methods import preferred
 
+import marey
+
 SPEEDS = (1.0, 2.0, 3.0, 4.0)
 DIRECTIONS_DEG = tuple(30.0 * k for k in range(12))
 EDGES_DEG = tuple(45.0 * k for k in range(8))
@@ -65,8 +67,8 @@ def planted(seed: int, steps: int, methods: list[str]) -> Iterator[dict[str, Any
                 yield _row("edge", method, seed, chi, edge(picture, angle, color))
         for angle, color, direction, speed in joint:
             network = known.conjunction_network(angle, colors[color], velocity(direction, speed))
-            network.maxima["both"] = torch.tensor([0.8])
-            (one,) = preferred(network, ["both:0"], method, seed=seed, steps=steps, small=True)
+            most = marey.Maxima(largest={"both": torch.tensor([0.8])}, source="its weights")
+            (one,) = preferred(network, ["both:0"], method, seed=seed, steps=steps, small=True, maxima=most)
             for k, chi in enumerate(one.slowness):
                 found = motion(one.frames["flow"][k], direction, speed) | edge(one.frames["rgb"][k], angle, color)
                 yield _row("conjunction", method, seed, chi, found, asked_speed=speed)

@@ -15,57 +15,82 @@ if TYPE_CHECKING:
     from marey.errors import MareyError
     from marey.families.loading import load
     from marey.maximization.mosaic import maximize_mosaic
-    from marey.maximization.objectives import Objective, direction, unit
+    from marey.maximization.objectives import Objective, Term, direction, unit
+    from marey.maximization.parametrizations import Fourier, Parametrization, Pixels
+    from marey.maximization.priors import Energy, Prior, Scene, Variation
     from marey.maximization.recipe import Recipe
-    from marey.maximization.regularizers import energy, variation
     from marey.maximization.result import PreferredInput
-    from marey.maximization.run import maximize
+    from marey.maximization.run import Progress, maximize
+    from marey.maximization.transforms import Shift, Transform
     from marey.network.maxima import Maxima
     from marey.network.network import Network
     from marey.network.stream import Stream, Windows, flow_stacks, rgb_frames
     from marey.network.unit import Unit
+    from marey.recording import Recording, record
 
 __all__ = [
+    "Energy",
+    "Fourier",
     "MareyError",
     "Maxima",
     "Network",
     "Objective",
+    "Parametrization",
+    "Pixels",
     "PreferredInput",
+    "Prior",
+    "Progress",
     "Recipe",
+    "Recording",
+    "Scene",
+    "Shift",
     "Stream",
+    "Term",
+    "Transform",
     "Unit",
+    "Variation",
     "Windows",
     "__version__",
     "direction",
-    "energy",
     "flow_stacks",
     "load",
     "maximize",
     "maximize_mosaic",
+    "record",
     "rgb_frames",
     "unit",
-    "variation",
 ]
 
 _HOMES = {
+    "Energy": "marey.maximization.priors",
+    "Fourier": "marey.maximization.parametrizations",
     "MareyError": "marey.errors",
     "Maxima": "marey.network.maxima",
     "Network": "marey.network.network",
     "Objective": "marey.maximization.objectives",
+    "Parametrization": "marey.maximization.parametrizations",
+    "Pixels": "marey.maximization.parametrizations",
     "PreferredInput": "marey.maximization.result",
+    "Prior": "marey.maximization.priors",
+    "Progress": "marey.maximization.run",
     "Recipe": "marey.maximization.recipe",
+    "Recording": "marey.recording",
+    "Scene": "marey.maximization.priors",
+    "Shift": "marey.maximization.transforms",
     "Stream": "marey.network.stream",
+    "Term": "marey.maximization.objectives",
+    "Transform": "marey.maximization.transforms",
     "Unit": "marey.network.unit",
+    "Variation": "marey.maximization.priors",
     "Windows": "marey.network.stream",
     "direction": "marey.maximization.objectives",
-    "energy": "marey.maximization.regularizers",
     "flow_stacks": "marey.network.stream",
     "load": "marey.families.loading",
     "maximize": "marey.maximization.run",
     "maximize_mosaic": "marey.maximization.mosaic",
+    "record": "marey.recording",
     "rgb_frames": "marey.network.stream",
     "unit": "marey.maximization.objectives",
-    "variation": "marey.maximization.regularizers",
 }
 
 

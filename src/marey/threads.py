@@ -1,4 +1,4 @@
-"""Threads that prepare clips beside the one that runs the network."""
+"""Threads that load clips beside the network, and that end soon when nobody waits for them."""
 
 import atexit
 import threading
@@ -10,18 +10,18 @@ from contextlib import contextmanager
 import torch
 
 CLIP_THREADS = "marey-clips"
-"""The name of threads that load clips, or its beginning."""
+"""The beginning of the name of every thread that loads clips."""
 
 _PATIENCE_SECONDS = 10.0
 
 _at_work: set["Work"] = set()
-_ending = threading.Event()  # the interpreter is, and nobody waits for any work
+_ending = threading.Event()  # set when the interpreter ends, after which nobody waits for any work
 _own = threading.local()
 
 
 @contextmanager
 def clip_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that load clips, each computing alone; at the end, as after Ctrl-C, what they are at ends soon, too."""
+    """Start threads that load clips, each computing alone; their work ends soon after the block, also by Ctrl-C."""
     threads, work = torch.get_num_threads(), Work()
 
     def begin() -> None:
@@ -36,42 +36,42 @@ def clip_threads(count: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def compute_alone(threads: int, own: int = 1) -> None:
-    """Let torch use this thread alone, or `own`, for what it computes here; elsewhere in the process `threads`.
+def compute_alone(threads: int) -> None:
+    """Let torch use one thread for the computations of this thread, and `threads` elsewhere in the process.
 
-    Otherwise this thread would have helpers of its own. OpenMP then counts more threads than cores, and those of the
-    network sleep between any two of its operations instead of waiting awake: with two threads a pass took 1.15 to 1.25
-    times as long, also while nothing was prepared.
+    Otherwise this thread would have helpers of its own. OpenMP then counts more threads than cores, and the threads of
+    the network sleep between any two operations instead of waiting awake: with two threads a pass took 1.15 to 1.25
+    times as long, also while no clip was loaded.
     """
     torch.get_num_threads()  # a new thread takes over the number of the process once it asks for it
-    torch.set_num_threads(own)  # which sets that of the process, too
+    torch.set_num_threads(1)  # which sets the number of the process, too
     restoring = threading.Thread(target=torch.set_num_threads, args=(threads,))
     restoring.start()
     restoring.join()
 
 
 class Stopped(BaseException):
-    """Raised in a thread whose work nobody waits for any more."""
+    """Ends a thread whose work nobody waits for any more."""
 
 
 class Work:
-    """What a thread does for another, which may stop it: it ends at its next `stop_if_told`, or does not begin.
+    """A piece of work that another thread may stop: it ends at its next `stop_if_told`, or does not begin.
 
-    While a daemon thread is inside, the interpreter does not end, for at most ten seconds. A thread that it ends within
-    a decoder aborts the process: a script that is stopped, by Ctrl-C or by any error, would say `terminate called`
-    below its traceback.
+    While a daemon thread is inside the block, the interpreter does not end, for at most ten seconds. A thread that is
+    ended within a decoder aborts the process: a script that stops, by Ctrl-C or by any error, would say `terminate
+    called` below its traceback.
     """
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Let it end soon."""
+        """Let the work end soon."""
         self._stopped.set()
 
     @property
     def stopped(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """Whether nobody waits for the work any more."""
         return self._stopped.is_set() or _ending.is_set()
 
     def __enter__(self) -> None:
@@ -86,7 +86,7 @@ class Work:
 
 
 def stop_if_told() -> None:
-    """Raise `Stopped` in a thread whose work was stopped; code that takes long asks now and then."""
+    """Raise `Stopped` in a thread whose work was stopped; code that takes long calls this now and then."""
     work: Work | None = getattr(_own, "work", None)
     if work is not None and work.stopped:
         raise Stopped

@@ -4,16 +4,20 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
+from marey._version import __version__
 from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
 from marey.families.loading import load
+from marey.families.network_file import NetworkFile, open_network, save
+from marey.families.towers import BLOCKS
 from marey.families.two_stream import TwoStream
-from marey.families.weights import NetworkFile, open_network, save
 from marey.maximization.result import PreferredInput
 from marey.video.flow.methods import Method
 from marey.video.read.decode import read_video
@@ -39,6 +43,11 @@ def test_help_lists_the_commands_and_says_what_a_network_is(marey: Marey) -> Non
     assert "file.py:function" in said.out
 
 
+def test_the_version_is_told(marey: Marey) -> None:
+    said = marey("--version")
+    assert (said.status, said.out, said.err) == (0, f"{__version__}\n", "")
+
+
 def test_the_flow_words_of_the_command_line_are_those_of_the_library() -> None:
     assert FlowWord == Method
 
@@ -60,7 +69,7 @@ def test_layers_may_be_chosen_by_pattern(marey: Marey, net: Path) -> None:
 
 def test_maximize_leaves_a_folder_for_every_unit_and_an_overview(marey: Marey, net: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    said = marey("maximize", net, "disc_left", "rgb.conv1_1:0-1", "--slowness", "0", "10", "--steps", 4, "--out", out)
+    said = marey("maximize", net, "disc_left", "rgb.conv1_1:0-1", "--slowness", "0,10", "--steps", 4, "--out", out)
     assert said.status == 0, said.err
     assert said.out.strip() == str(out / "overview.png")
     assert _files(out) == ["disc_left", "overview.png", "rgb.conv1_1-0", "rgb.conv1_1-1"]
@@ -153,7 +162,7 @@ def test_evaluate_takes_the_clips_held_out_and_writes_json(
     assert figures["clips"] == [str(clip.path) for clip in class_folders(shapes) if clip.group == "person0"]
     right = sum(one == other for one, other in zip(figures["labels"], figures["predictions"], strict=True))
     assert figures["accuracy"] == right / 12 and sum(map(sum, figures["confusion"])) == 12
-    assert figures["left_out"] == [] and len(figures["interval"]) == 2
+    assert figures["skipped"] == [] and len(figures["interval"]) == 2
 
 
 def test_evaluate_takes_the_groups_named(marey: Marey, net: Path, shapes: Path) -> None:
@@ -195,11 +204,11 @@ TRAIN = (
 )  # fmt: skip
 
 
-def test_train_writes_a_network_and_says_how_good_it_is(marey: Marey, shapes: Path, tmp_path: Path) -> None:
+def test_train_writes_a_network_and_says_how_good_it_is(
+    marey: Marey, moving_shapes: ModuleType, tmp_path: Path
+) -> None:
     long = tmp_path / "long"
-    from marey.studies.moving_shapes import write_moving_shapes
-
-    write_moving_shapes(long, people=2, takes=1, size=32, frames=11)
+    moving_shapes.write_moving_shapes(long, people=2, takes=1, size=32, frames=11)
     path = tmp_path / "made" / "new.safetensors"
     options = (*TRAIN, "--no-flip", "--adversary", "0.15,0.3")
     said = marey("train", long, "--out", path, "--hold-out", "person1", *options)
@@ -232,20 +241,78 @@ def test_train_takes_a_list_of_motion_studies_and_settings_from_a_file(marey: Ma
 
 def test_train_from_a_network_takes_its_architecture(marey: Marey, net: Path, shapes: Path, tmp_path: Path) -> None:
     path = tmp_path / "new.safetensors"
-    line = ("train", shapes, "--out", path, "--hold-out", "0", "--steps", 1)
+    line = ("train", shapes, "--out", path, "--hold-out", "0", "--steps", 1, "--batch", 4, "--flow", "dis")
     said = marey(*line, "--from", net, "--size", 64, "--keep", 4)
     assert said.status == 0, said.err
     assert load(path).streams == load(net).streams
     before, after = (load(one).module.get_parameter("flow.conv4_3.weight") for one in (net, path))
     assert before.equal(after)
     said = marey(*line, "--keep", 4)
-    assert said.status == 1 and "--keep needs a network whose blocks are kept; give --from NET." in said.err
+    assert (
+        said.status == 1
+        and "--keep needs a network whose blocks are kept; give --from NET or --imagenet FILE." in said.err
+    )
     said = marey(*line, "--from", net, "--keep", 6)
     assert said.status == 2 and "'--keep': Input should be less than or equal to 5" in said.err.replace("\n", " ")
     module = TwoStream(6, size=32, width=0.125, frames=1, stack=4, streams=("flow",))
     save(NetworkFile(module, module.input_streams()), other := tmp_path / "other.safetensors")
     said = marey("train", shapes, "--out", path, "--from", other)
     assert said.status == 1 and "is no two-stream network to start from" in said.err.replace("\n", " ")
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VGG-16 in torchvision's format whose classifier is too small for any network."""
+    tensors, number, channels = {}, 0, 3
+    generator = torch.Generator().manual_seed(0)
+    for block in BLOCKS:
+        for units in block:
+            scale = (2 / (9 * channels)) ** 0.5
+            tensors[f"features.{number}.weight"] = torch.randn(units, channels, 3, 3, generator=generator) * scale
+            tensors[f"features.{number}.bias"] = torch.zeros(units)
+            number, channels = number + 2, units
+        number += 1
+    path = tmp_path_factory.mktemp("vgg") / "vgg16.pth"
+    torch.save(tensors, path)
+    return path
+
+
+def test_train_starts_both_towers_from_imagenet_weights(
+    marey: Marey, vgg: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marey.training.runner.faster_in_bf16", lambda *_: False)
+    path = tmp_path / "new.safetensors"
+    data = tmp_path / "data"
+    for label in ("disc_left", "disc_right"):
+        (data / label).mkdir(parents=True)
+        shutil.copy(shapes / label / "person0_0.mp4", data / label)
+    line = ("train", data, "--out", path, "--hold-out", "0", *TRAIN, "--imagenet", vgg)
+    said = marey(*line, "--width", 1, "--steps", 0, "--fusion-steps", 1, "--batch", 1, "--keep", 5)
+    assert said.status == 0, said.err
+    opened = open_network(path)
+    weights, published = opened.module.state_dict(), torch.load(vgg, weights_only=True)
+    assert weights["rgb.conv5_3.weight"].equal(published["features.28.weight"])
+    assert weights["flow.conv5_3.weight"].equal(published["features.28.weight"])
+    assert torch.allclose(weights["flow.conv1_1.weight"].sum(1), published["features.0.weight"].sum(1), atol=1e-5)
+    assert opened.module.config["norm"] == "none" and len(opened.provenance["imagenet"]) == 64
+
+
+def test_imagenet_weights_that_do_not_fit_are_told_before_the_long_part(
+    marey: Marey, net: Path, vgg: Path, shapes: Path, tmp_path: Path
+) -> None:
+    line = ("train", shapes, "--out", tmp_path / "new.safetensors", "--imagenet")
+    for words, status, told in (
+        (
+            [vgg],
+            1,
+            "the network has width 0.25, but ImageNet weights of VGG-16 fit width 1 only; build it with width 1",
+        ),
+        ([vgg, "--from", net], 2, "--from and --imagenet both give weights to start from; give one of them"),
+        ([tmp_path / "none.pth", "--width", 1], 1, "no file of weights at"),
+    ):
+        said = marey(*line, *words)
+        assert said.status == status and told in said.err.replace("\n", " "), said.err
+    assert not (tmp_path / "new.safetensors").exists()
 
 
 def test_train_stopped_goes_on_with_the_same_line(
@@ -318,7 +385,7 @@ def test_flow_written_beside_the_videos_is_used_by_the_other_commands(
         shutil.copy(shapes / label / "person0_0.mp4", data / label)
     (data / "disc_left" / "text.avi").write_text("no video")
     said = marey("flow", data, "--form", "denseflow", "--flow", "dis", "--out", data)
-    assert said.status == 0 and "1 of 3 clips are left out" in said.out and "text.avi" in said.out
+    assert said.status == 0 and "1 of 3 clips are skipped" in said.out and "text.avi" in said.out
     assert (data / "disc_left" / "person0_0" / "flow_x_00008.jpg").exists()
     monkeypatch.setattr(clips_module, "_flow", lambda *_: pytest.fail("flow was computed"))
     said = marey("evaluate", net, data, "--groups", "all")

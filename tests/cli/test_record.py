@@ -79,7 +79,7 @@ def test_record_stopped_says_that_the_same_line_goes_on(
 
     out = tmp_path / "recording"
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["marey.recording.record"], "finish", stopped)
+        patch.setattr(sys.modules["marey.recording.write.record"], "finish", stopped)
         said = _recorded(marey, net, few, out)
     assert said.status == 130 and "the same line goes on" in said.err
     assert not (out / "recording.json").exists()
@@ -106,16 +106,16 @@ def test_a_decoder_that_is_still_at_work_does_not_abort_the_end() -> None:
     assert done.stderr.startswith("marey: there is no network 'nosuch'") and "terminate" not in done.stderr
 
 
-def test_record_writes_a_recording_and_says_what_was_left_out(
+def test_record_writes_a_recording_and_says_what_was_skipped(
     marey: Marey, net: Path, few: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "recording"
     said = _recorded(marey, net, few, out)
     assert said.status == 0, said.err
-    assert "left out: " in said.out and "person9_broken.mp4" in said.out
+    assert "skipped: " in said.out and "person9_broken.mp4" in said.out
     found = Recording.open(out)
     assert list(found.layers) == ["fusion.conv5", "fusion.relu5", "fusion.pool5", "scores"]
-    assert (found.recorded, found.left_out) == (8, 1)
+    assert (found.recorded, len(found.skipped)) == (8, 1)
     assert _recorded(marey, net, few, out).status == 0
     refused = _recorded(marey, net, few, out, "--windows", 2)
     assert refused.status == 1 and "settings.windows was 3, is 2" in refused.err
@@ -154,8 +154,8 @@ def test_top_of_a_network_records_the_layers_of_the_units_and_shows_the_same(
     words = ("--count", 3, "--clips", few, "--flow", "dis", "--group", "(person.)")
     said = marey("top", net, "disc_left", "fusion.conv5:0-1", *words)
     assert said.status == 0, said.err
-    assert "left out: " in said.out and "person9_broken.mp4" in said.out
-    tables = [line for line in said.out.splitlines() if not line.startswith("left out")]
+    assert "skipped: " in said.out and "person9_broken.mp4" in said.out
+    tables = [line for line in said.out.splitlines() if not line.startswith("skipped")]
     assert tables == marey("top", out, "disc_left", "fusion.conv5:0-1", "--count", 3).out.splitlines()
     assert marey("top", net, "fusion.conv5:0", *words, "--out", kept).status == 0
     assert list(Recording.open(kept).layers) == ["fusion.conv5"]

@@ -88,8 +88,8 @@ def test_a_pattern_that_does_not_fit_every_clip_is_an_error(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ({}, "holds no folders; expected one folder of clips for each class"),
-        ({"walk": ["a.avi"]}, "holds one class only, 'walk'"),
+        ({}, "holds no clips; expected videos, folders of frames, or"),
+        ({"walk": ["a.avi"]}, "has clips of one class only, 'walk'"),
         ({"walk": ["a.avi"], "run": []}, "class folder '.*run' holds no clips. Put videos"),
         (
             {"walk": ["a.avi"], "run": ["a.txt", "b.txt"]},
@@ -109,7 +109,7 @@ def test_a_place_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match=r"'.*gone' does not exist; expected a folder"):
         class_folders(tmp_path / "gone")
-    with pytest.raises(DatasetError, match=r"'.*file' is no folder"):
+    with pytest.raises(DatasetError, match=r"'.*file' is no folder of clips.*no layout matches: ClassFolders"):
         class_folders(tmp_path / "file")
 
 
@@ -118,3 +118,9 @@ def test_the_people_of_weizmann_are_found(real_clips: Path) -> None:
     assert len(data) == 90
     assert len(data.classes) == 10
     assert data.groups == ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
+
+
+def test_files_that_are_no_videos_are_counted(tmp_path: Path) -> None:
+    folders(tmp_path, {"run": ["a.avi", "b.doc"], "walk": ["c.avi", ".hidden"]})
+    (note,) = class_folders(tmp_path).notes
+    assert note == f"1 files that are no videos are passed over, such as '{tmp_path / 'run' / 'b.doc'}'"

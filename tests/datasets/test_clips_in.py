@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from marey.datasets.clips_in import clips_in
+from marey.datasets import clips_in, data_set
 from marey.errors import DatasetError
 
 
@@ -56,6 +56,15 @@ def test_a_split_file_gives_the_clips_of_all_its_splits(tmp_path: Path) -> None:
         _video(tmp_path / name)
     (tmp_path / "list.csv").write_text("path,label,split\nrun/ann.avi,run,train\nwalk/ann.avi,walk,test\n")
     assert [clip.label for clip in clips_in(tmp_path / "list.csv")] == ["run", "walk"]
+
+
+def test_clips_of_one_class_are_enough_but_no_data_set(tmp_path: Path) -> None:
+    _video(tmp_path / "walk" / "ann.avi")
+    (tmp_path / "list.txt").write_text("walk/ann.avi walk\n")
+    for place in (tmp_path, tmp_path / "list.txt"):
+        assert [clip.label for clip in clips_in(place)] == ["walk"]
+        with pytest.raises(DatasetError, match="has clips of one class only, 'walk'; expected two classes or more"):
+            data_set(place)
 
 
 @pytest.mark.parametrize(

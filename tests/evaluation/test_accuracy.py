@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.evaluation.accuracy import Evaluation, averaged, wilson
 
 
@@ -39,21 +39,23 @@ def test_accuracy_and_confusion_count_the_clips() -> None:
     found = _evaluation()
     assert found.right == 3 and found.accuracy == 0.6 and found.interval == wilson(3, 5)
     assert found.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
-    assert found.record() == {
+    assert found.to_json() == {
         "accuracy": 0.6,
         "clips": 5,
         "interval": list(wilson(3, 5)),
         "asked": 5,
         "accuracy_of_asked": 0.6,
-        "held": 0,
+        "padded": 0,
     }
 
 
-def test_clips_left_out_stay_in_the_count_of_those_asked_for() -> None:
-    found = replace(_evaluation(), left_out=(LeftOut("x.avi", "a", "no video"), LeftOut("y.avi", "b", "no video")))
+def test_skipped_clips_stay_in_the_count_of_clips_that_were_to_be_classified() -> None:
+    found = replace(
+        _evaluation(), skipped=(SkippedClip("x.avi", "a", "no video"), SkippedClip("y.avi", "b", "no video"))
+    )
     assert found.accuracy == 0.6 and found.asked == 7 and found.accuracy_of_asked == 3 / 7
-    assert [found.left_out_of(name) for name in found.classes] == [1, 1, 0]
-    assert averaged([found, found]).left_out == found.left_out
+    assert [found.skipped_of(name) for name in found.classes] == [1, 1, 0]
+    assert averaged([found, found]).skipped == found.skipped
 
 
 def test_every_class_says_what_it_is_taken_for() -> None:

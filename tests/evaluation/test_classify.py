@@ -51,22 +51,22 @@ def test_probabilities_are_those_of_the_mean_scores(network: Network, clips: Cli
     assert torch.allclose(found.probabilities, expected) and found.classes == network.classes
 
 
-def test_clips_that_cannot_be_read_are_left_out_and_counted(network: Network, clips: ClipSet, tmp_path: Path) -> None:
+def test_clips_that_cannot_be_read_are_skipped_and_counted(network: Network, clips: ClipSet, tmp_path: Path) -> None:
     (tmp_path / "text.avi").write_text("no video")
     bad = Clip(tmp_path / "text.avi", label=clips[0].label)
     gone = Clip(tmp_path / "gone.avi", label=clips[0].label)
     found = evaluated(network, [clips[0], bad, gone], windows=1, flow="dis")
     assert found.clips == (str(clips[0].path),) and len(found.labels) == 1
-    assert [one.path for one in found.left_out] == [str(bad.path), str(gone.path)]
-    assert "cannot be opened as a video" in found.left_out[0].reason and "no video at" in found.left_out[1].reason
+    assert [one.path for one in found.skipped] == [str(bad.path), str(gone.path)]
+    assert "cannot be opened as a video" in found.skipped[0].reason and "no video at" in found.skipped[1].reason
     assert found.asked == 3 and found.accuracy_of_asked == found.right / 3
-    assert found.left_out_of(str(clips[0].label)) == 2 and found.record()["asked"] == 3
+    assert found.skipped_of(str(clips[0].label)) == 2 and found.to_json()["asked"] == 3
 
 
 def test_of_a_clip_that_is_too_short_the_last_frame_is_held(network: Network, clips: ClipSet) -> None:
     short = replace(clips[1], stop_seconds=0.1)
     found = evaluated(network, [clips[0], short], windows=3, flow="dis")
-    assert found.held == (str(short.path),) and found.left_out == ()
+    assert found.padded == (str(short.path),) and found.skipped == ()
     loaded = load_clip(short, network.streams, flow="dis")
     assert loaded.frames == 3
     window = loaded.window(network.streams)

@@ -8,9 +8,10 @@ import torch
 
 import marey
 from marey.errors import MareyError, NetworkError, WeightsError
-from marey.families.loading import from_file, keep_maxima, load, provenance
+from marey.families.loading import FAMILIES, keep_maxima, load, provenance
+from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.two_stream import TwoStream
-from marey.families.weights import NetworkFile, open_network, save
+from marey.network.maxima import Maxima
 
 CODE = """
 from torch import nn
@@ -55,17 +56,33 @@ def test_a_file_gives_its_network_with_the_name_of_the_file(file: Path) -> None:
     network = load(file)
     opened = open_network(file)
     assert (network.name, network.classes, network.streams) == ("net", ("left", "right"), opened.streams)
-    assert network.weights_hash == from_file(opened).weights_hash and not network.module.training
+    assert network.weights_hash == opened.network().weights_hash and not network.module.training
     assert provenance(file) == {"data": "made", "seed": 1} and provenance("net.py:make") == {}
 
 
-def test_kept_maxima_and_bounds_come_back(file: Path) -> None:
-    network = load(file)
-    network.maxima["scores"] = torch.tensor([1.0, 2.0])
-    network.bounds["flow"] = 3.5
-    keep_maxima(network, file)
-    assert load(file).maxima["scores"].tolist() == [1.0, 2.0] and load(file).bounds == {"flow": 3.5}
-    assert provenance(file) == {"data": "made", "seed": 1, "bounds": {"flow": 3.5}}
+def test_kept_maxima_come_back_with_their_source(file: Path) -> None:
+    scores = torch.tensor([1.0, 2.0])
+    kept = Maxima({"scores": scores}, {"scores": scores / 2}, {"scores": -scores}, {"flow": 3.5}, "9 real clips")
+    keep_maxima(kept, file)
+    found = load(file).maxima
+    assert found is not None and found.layers == ("scores",) and found.tensors().keys() == kept.tensors().keys()
+    assert all(found.tensors()[name].equal(values) for name, values in kept.tensors().items())
+    assert dict(found.bounds) == {"flow": 3.5} and found.source == "9 real clips"
+    assert provenance(file) == {"data": "made", "seed": 1}
+
+
+def test_layers_measured_anew_replace_their_maxima_and_leave_the_others(file: Path) -> None:
+    one, two = torch.ones(1), torch.full((1,), 2.0)
+    keep_maxima(Maxima({"a": one, "b": one}, {"a": one, "b": one}, source="generated clips"), file)
+    keep_maxima(Maxima({"b": two}, bounds={"flow": 2.0}, source="real clips"), file)
+    found = open_network(file).maxima
+    assert found is not None and found.largest["a"].equal(one) and found.largest["b"].equal(two)
+    assert set(found.largest_mean) == {"a"}
+    assert found.source == "real clips; other layers: generated clips" and dict(found.bounds) == {"flow": 2.0}
+    keep_maxima(Maxima({"b": one}, source="real clips"), file)
+    assert getattr(open_network(file).maxima, "source", "") == "real clips; other layers: generated clips"
+    keep_maxima(Maxima({"a": one, "b": one}, source="other clips"), file)
+    assert getattr(open_network(file).maxima, "source", "") == "other clips"
 
 
 def test_a_function_of_the_users_own_gives_its_network(code: Path) -> None:
@@ -136,3 +153,38 @@ def test_what_is_no_network_file_says_what_would_be_one(tmp_path: Path) -> None:
 
 def test_load_is_public() -> None:
     assert marey.load is load
+
+
+class FrameCounts:
+    """A family of the tests: "counts/4" is a network that sees four frames."""
+
+    def matches(self, source: str) -> bool:
+        return source.startswith("counts/")
+
+    def load(self, source: str) -> marey.Network:
+        frames = int(source.removeprefix("counts/"))
+        return marey.Network(torch.nn.Conv3d(3, 2, 1), [marey.rgb_frames(frames, size=8)], name=source)
+
+
+def test_a_family_of_ones_own_is_asked_before_the_shipped_ones(file: Path) -> None:
+    assert load("counts/4", families=[FrameCounts()]).streams[0].frames == 4
+    assert load(file, families=[FrameCounts()]).name == "net"
+    with pytest.raises(WeightsError, match="there is no network 'counts/4'"):
+        load("counts/4")
+
+
+@pytest.mark.parametrize(
+    ("source", "family"),
+    [
+        ("motion-studies", "bundled"),
+        ("motion-studies-untrained", "bundled"),
+        ("motion-studies.safetensors", "network_file"),
+        ("C:/networks/mine.safetensors", "network_file"),
+        ("networks.py:mine", "own_code"),
+        ("package.module:mine", "own_code"),
+        ("network.pt", None),
+    ],
+)
+def test_each_source_belongs_to_one_family(source: str, family: str | None) -> None:
+    found = [str(getattr(one, "__name__", "")) for one in FAMILIES if one.matches(source)]
+    assert [name.rpartition(".")[2] for name in found[:1]] == ([] if family is None else [family])

@@ -139,7 +139,9 @@ def test_the_file_must_be_the_published_one(vgg_file: Path, tmp_path: Path) -> N
 def test_a_network_that_the_file_does_not_fit_is_left_as_it_was(
     vgg_file: Path, vgg_bn_file: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(NetworkError, match=r"fit width 1\.0 only, this network has width 0\.5"):
+    with pytest.raises(
+        NetworkError, match=r"the network has width 0\.5, but ImageNet weights of VGG-16 fit width 1 only"
+    ):
         load_vgg(TwoStream(3, size=32, width=0.5), vgg_file)
     plain, normalized = full_width(streams=("rgb",)), full_width(streams=("rgb",), norm="batch")
     with pytest.raises(

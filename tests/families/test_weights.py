@@ -1,6 +1,7 @@
 """Files of weights: what is saved is what is opened, and nothing else is ever loaded, run or half written."""
 
 import errno
+import hashlib
 import json
 import os
 import pickle
@@ -16,20 +17,15 @@ import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from torch import nn
 
 from marey.errors import NetworkError, OutputError, WeightsError
-from marey.families import weights
+from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.two_stream import TwoStream
-from marey.families.weights import (
-    NetworkFile,
-    load_weights,
-    open_network,
-    read_tensors,
-    save,
-    take_weights,
-    weights_hash,
-)
+from marey.families.weights import load_weights, read_tensors, take_weights, weights_hash
+from marey.network.maxima import Maxima
+from marey.network.network import tensors_hash
 
 
 def small(seed: int = 0, **options: Any) -> TwoStream:
@@ -45,8 +41,36 @@ def filed(seed: int = 0, **options: Any) -> NetworkFile:
         module.input_streams(rate=12.5),
         ("bend", "jack", "wave"),
         {"data": "clips", "epochs": 3, "accuracy": 0.9, "seed": None, "split": {"held out": ["ido"]}},
-        {"fusion.conv5": torch.rand(32), "scores": torch.tensor([1.0, -2.0, 3.0])},
+        Maxima(
+            {"fusion.conv5": torch.rand(32), "scores": torch.tensor([1.0, -2.0, 3.0])},
+            {"scores": torch.tensor([0.5, -2.5, 2.0])},
+            {"scores": torch.tensor([-1.0, -3.0, 0.0])},
+            {"flow": 4.0},
+            "12 clips of tests",
+        ),
     )
+
+
+def same(one: Maxima | None, other: Maxima | None) -> bool:
+    """Whether two maxima are the same values from the same source."""
+    if one is None or other is None:
+        return one is other
+    tensors = one.tensors(), other.tensors()
+    return (
+        (one.bounds, one.source) == (other.bounds, other.source)
+        and tensors[0].keys() == tensors[1].keys()
+        and all(tensors[1][name].equal(values) for name, values in tensors[0].items())
+    )
+
+
+def with_description(path: Path, changes: dict[str, Any], tensors: dict[str, torch.Tensor] | None = None) -> None:
+    """Change what a file says of itself, and sign it again; `tensors` take the place of those in it."""
+    with safe_open(path, framework="pt") as file:
+        held = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        about = json.loads(file.metadata()["marey"]) | changes
+    about.pop("sha256")
+    signed = {"sha256": hashlib.sha256(json.dumps(about).encode()).hexdigest()} | about
+    safetensors.torch.save_file(held if tensors is None else tensors, path, metadata={"marey": json.dumps(signed)})
 
 
 def small_file(folder: Path) -> Path:
@@ -87,8 +111,7 @@ def test_an_opened_network_is_the_saved_one(tmp_path: Path, options: dict[str, A
     assert opened.streams == file.streams
     assert opened.classes == file.classes
     assert opened.provenance == file.provenance
-    assert opened.maxima.keys() == file.maxima.keys()
-    assert all(torch.equal(opened.maxima[name], values) for name, values in file.maxima.items())
+    assert same(opened.maxima, file.maxima)
     assert weights_hash(opened.module) == weights_hash(file.module)
     inputs = [stream.to_network(torch.rand(1, *stream.shape)) for stream in file.streams]
     assert torch.equal(opened.module(*inputs), file.module(*inputs))
@@ -218,13 +241,19 @@ def test_a_truncated_file_is_refused(tmp_path: Path, kind: str, share: float) ->
             open_network(path)
 
 
+@pytest.fixture(scope="module")
+def whole_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest network in a file, to which tests do not write."""
+    module = small(fc=8)
+    path = tmp_path_factory.mktemp("whole") / "net.safetensors"
+    save(NetworkFile(module, module.input_streams(), ("a", "b", "c"), {"seed": 1}), path)
+    return path
+
+
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), in_header=st.booleans())
-def test_a_flipped_bit_never_goes_unnoticed(
-    tmp_path_factory: pytest.TempPathFactory, place: float, bit: int, in_header: bool
-) -> None:
-    path = tmp_path_factory.mktemp("flip") / "net.safetensors"
-    save(NetworkFile(nn_file := small(fc=8), nn_file.input_streams(), ("a", "b", "c"), {"seed": 1}), path)
-    content = bytearray(path.read_bytes())
+def test_a_flipped_bit_never_goes_unnoticed(whole_file: Path, place: float, bit: int, in_header: bool) -> None:
+    path = whole_file.with_name("flipped.safetensors")
+    content = bytearray(whole_file.read_bytes())
     end = 8 + int.from_bytes(content[:8], "little") if in_header else len(content)
     content[int(place * end)] ^= 1 << bit
     path.write_bytes(content)
@@ -233,7 +262,8 @@ def test_a_flipped_bit_never_goes_unnoticed(
     except WeightsError as error:
         assert "\n" not in str(error)  # noqa: PT017  either outcome is right
     else:  # spaces that fill the header up carry nothing
-        assert weights_hash(opened.module) == weights_hash(nn_file) and opened.provenance == {"seed": 1}
+        assert weights_hash(opened.module) == weights_hash(open_network(whole_file).module)
+        assert opened.provenance == {"seed": 1}
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth"])
@@ -275,8 +305,8 @@ def test_plain_tensors_are_not_a_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "holds TwoStream in format 2; this version opens format 1 of TwoStream"),
-        ({"architecture": "ThreeStream"}, "holds ThreeStream in format 1"),
+        ({"format": 3}, "holds TwoStream in format 3; this version opens formats up to 2 of TwoStream"),
+        ({"architecture": "ThreeStream"}, "holds ThreeStream in format 2"),
         ({"config": {"classes": 3, "size": 100}}, "cannot build: size 100 does not divide by 32"),
         ({"config": {"classes": 3, "color": "red"}}, "cannot build: .*color"),
         ({"config": {"classes": 3, "size": 32}}, "does not fit this TwoStream"),
@@ -285,13 +315,23 @@ def test_plain_tensors_are_not_a_network(tmp_path: Path) -> None:
 )
 def test_a_network_of_another_version_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = small_file(tmp_path)
-    tensors, metadata = weights._safetensors(path)
-    about = json.loads(metadata["marey"]) | changes
-    about.pop("sha256")
-    signed = {"sha256": weights._text_hash(json.dumps(about))} | about
-    safetensors.torch.save_file(tensors, path, metadata={"marey": json.dumps(signed)})
+    with_description(path, changes)
     with pytest.raises(WeightsError, match=message):
         open_network(path)
+
+
+def test_a_file_of_format_1_gives_its_largest_responses_and_bounds(tmp_path: Path) -> None:
+    path, scores = tmp_path / "net.safetensors", torch.tensor([1.0, -2.0, 3.0])
+    module = small()
+    save(NetworkFile(module, module.input_streams()), path)
+    weights, maxima = dict(module.state_dict()), {"scores": scores}
+    about = {"format": 1, "provenance": {"seed": 1, "bounds": {"flow": 3.5}}, "maxima_hash": tensors_hash(maxima)}
+    with_description(path, about, weights | {"maxima/scores": scores})
+    opened = open_network(path)
+    assert same(opened.maxima, Maxima(maxima, bounds={"flow": 3.5}, source="clips that its file does not name"))
+    assert opened.provenance == {"seed": 1} and read_tensors(path).keys() == weights.keys()
+    save(opened, path)
+    assert same(open_network(path).maxima, opened.maxima)
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
@@ -299,7 +339,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
     before = path.read_bytes()
     with (
         full_disk(len(before) // 2),
-        pytest.raises(OutputError, match=r"cannot save the network to '.*net\.safetensors'"),
+        pytest.raises(OutputError, match=r"cannot write '.*net\.safetensors'"),
     ):
         save(filed(seed=1), path)
     assert path.read_bytes() == before
@@ -317,7 +357,7 @@ def test_a_save_that_breaks_off_leaves_what_was_there(
     def fail(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr(weights.os, moment, fail)
+    monkeypatch.setattr(*{"fsync": (os, "fsync"), "replace": (Path, "replace")}[moment], fail)
     with pytest.raises((OutputError, KeyboardInterrupt)):
         save(filed(seed=1), path)
     assert path.read_bytes() == before
@@ -325,10 +365,11 @@ def test_a_save_that_breaks_off_leaves_what_was_there(
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"cannot save the network to '.*': No such file or directory"):
-        save(filed(), tmp_path / "missing" / "net.safetensors")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write '.*'"):
+        save(filed(), tmp_path / "file" / "net.safetensors")
     (tmp_path / "folder.safetensors").mkdir()
-    with pytest.raises(OutputError, match=r"cannot save the network to '.*folder"):
+    with pytest.raises(OutputError, match=r"cannot write '.*folder"):
         save(filed(), tmp_path / "folder.safetensors")
     with pytest.raises(OutputError, match=r"does not end in \.safetensors"):
         save(filed(), tmp_path / "net.pt")
@@ -341,8 +382,6 @@ def test_what_cannot_be_opened_again_is_not_saved(tmp_path: Path) -> None:
         save(NetworkFile(nn.Linear(2, 2), ()), path)
     with pytest.raises(NetworkError, match="cannot be described as JSON"):
         save(NetworkFile(module, (), provenance={"when": object()}), path)
-    with pytest.raises(NetworkError, match=r"maxima of 'scores' have shape \(1, 3\); expected one value per channel"):
-        save(NetworkFile(module, (), maxima={"scores": torch.zeros(1, 3)}), path)
     assert not path.exists()
 
 
@@ -354,7 +393,7 @@ def test_half_a_file_gives_the_network_of_32_bits_with_rounded_weights(tmp_path:
     for name, values in whole.module.state_dict().items():
         rounded = half.module.state_dict()[name]
         assert rounded.dtype == values.dtype and torch.allclose(rounded, values, rtol=1e-3, atol=1e-6)
-    assert all(half.maxima[name].equal(values) for name, values in whole.maxima.items())
+    assert same(half.maxima, whole.maxima)
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half")]
     assert sizes[1] < 0.6 * sizes[0]
     save(half, tmp_path / "again.safetensors", half=True)
@@ -371,7 +410,7 @@ def test_weights_too_large_for_half_a_file_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_what_another_network_holds_too_is_left_out_and_taken_from_it(tmp_path: Path, half: bool) -> None:
+def test_weights_that_another_network_holds_too_are_not_written_but_taken_from_it(tmp_path: Path, half: bool) -> None:
     torch.manual_seed(0)
     base, module = (TwoStream(3, size=32, width=0.05, frames=1, fc=8, fusion=fusion) for fusion in ("conv5", "late"))
     save(NetworkFile(base, base.input_streams()), tmp_path / "base.safetensors", half=half)
@@ -384,5 +423,5 @@ def test_what_another_network_holds_too_is_left_out_and_taken_from_it(tmp_path: 
     assert path.stat().st_size < 0.5 * whole.stat().st_size
     assert weights_hash(open_network(path, base=base).module) == weights_hash(open_network(whole).module)
     for other in (None, module):
-        with pytest.raises(WeightsError, match="holds only those weights that are not the same in the network"):
+        with pytest.raises(WeightsError, match="holds only those weights that differ from the network"):
             open_network(path, base=other)

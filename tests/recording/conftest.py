@@ -12,11 +12,11 @@ from marey.datasets import class_folders
 from marey.families.two_stream import TwoStream
 from marey.network.network import Network
 from marey.recording import Recording, record
-from marey.recording.plan import Settings
+from marey.recording.write.settings import RecordingSettings
 from marey.video.read.clips import Clip
 
 LAYERS = ["rgb.conv1_1", "flow.relu3_3", "fusion.*", "fc6", "scores"]
-SETTINGS = Settings(flow="dis", windows=2, batch=4)
+SETTINGS = RecordingSettings(flow="dis", windows=2, batch=4)
 
 
 def small_network(seed: int = 0) -> Network:
@@ -52,8 +52,13 @@ def network() -> Network:
 
 
 @pytest.fixture(scope="session")
-def clips(shapes: Path) -> list[Clip]:
-    return list(class_folders(shapes))[::2]
+def shapes_clips(shapes: Path) -> list[Clip]:
+    return list(class_folders(shapes))
+
+
+@pytest.fixture(scope="session")
+def clips(shapes_clips: list[Clip]) -> list[Clip]:
+    return shapes_clips[::2]
 
 
 @pytest.fixture(scope="session")

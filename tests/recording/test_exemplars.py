@@ -10,15 +10,14 @@ import torch
 from torch import nn
 
 import marey
-from marey.draw.exemplars import draw_exemplars, heat_loop, seen_loop, sheet_with_exemplars
+from marey.draw.exemplars import draw_exemplars, seen_loop, sheet_with_exemplars
+from marey.draw.heat_loop import heat_loop
 from marey.draw.picture_row import PictureRow
-from marey.errors import MareyError, NetworkError, VideoError
+from marey.errors import MareyError, VideoError
 from marey.network.network import Network
-from marey.recording import Recording, exemplars, put_maxima, record
-from marey.recording.answers import clip_answers, strongest_answers
-from marey.recording.heat import heat
-from marey.recording.measured import measure_maxima
-from marey.recording.plan import Settings
+from marey.recording import Recording, exemplars, record
+from marey.recording.read.heat import heat
+from marey.recording.write.settings import RecordingSettings
 from marey.video.read.clips import Clip, load_clip
 from marey.video.read.decode import read_video
 
@@ -59,7 +58,7 @@ def test_loops_and_sheets_are_drawn(recording: Recording, tmp_path: Path) -> Non
 def test_a_clip_that_is_gone_is_named(network: Network, clips: list[Clip], tmp_path: Path) -> None:
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(clips[0].path.read_bytes())
-    found = record(network, [Clip(copy)], ["fc6"], out=tmp_path / "out", settings=Settings(flow="dis"))
+    found = record(network, [Clip(copy)], ["fc6"], out=tmp_path / "out", settings=RecordingSettings(flow="dis"))
     copy.unlink()
     assert found.top("fc6:0")[0].clip.path == copy
     with pytest.raises(VideoError, match=r"copy.mp4"):
@@ -100,41 +99,3 @@ def test_heat_needs_frames(network: Network, clips: list[Clip]) -> None:
     loaded = load_clip(clips[0], [network.stream("flow")], flow="dis")
     with pytest.raises(MareyError, match="without frames"):
         heat_loop(loaded, torch.zeros(loaded.frames, 32, 32))
-
-
-def test_the_answers_to_a_recorded_clip_are_those_recorded(recording: Recording, network: Network) -> None:
-    found = clip_answers(network, recording.clip(3), list(recording.layers), windows=2, flow="dis")
-    for layer, values in found.items():
-        torch.testing.assert_close(values, recording.matrix(layer)[3], atol=1e-5, rtol=1e-4)
-
-
-def test_units_are_ranked_by_their_real_maximum(recording: Recording) -> None:
-    maxima = {"fc6": torch.tensor([1.0, 10.0, 0.0, 2.0])}
-    ranked = strongest_answers({"fc6": torch.tensor([0.5, 9.0, 1.0, -1.0])}, maxima)["fc6"]
-    assert [(one.unit.channel, one.share) for one in ranked] == [(1, pytest.approx(0.9)), (0, 0.5)]
-
-
-def test_maxima_of_a_recording_normalize_its_network_and_no_other(
-    recording: Recording, small: Callable[..., Network]
-) -> None:
-    network = small()
-    put_maxima(recording, network, ["fc6"])
-    assert set(network.maxima) == {"fc6"} and network.maxima["fc6"].equal(recording.maxima("fc6"))
-    put_maxima(recording, network)
-    assert set(network.maxima) == set(recording.layers)
-    with pytest.raises(NetworkError, match="is of other weights than small"):
-        put_maxima(recording, small(seed=1))
-
-
-def test_a_recording_bounds_the_flow_as_measuring_the_same_clips_does(
-    recording: Recording, clips: list[Clip], small: Callable[..., Network], tmp_path: Path
-) -> None:
-    for clip in clips:
-        (tmp_path / f"{clip.label}").mkdir(exist_ok=True)
-        (tmp_path / f"{clip.label}" / clip.path.name).symlink_to(clip.path)
-    network, other = small(), small()
-    put_maxima(recording, network, ["fc6"])
-    assert measure_maxima(other, tmp_path, {"fc6"}, flow="dis", windows=2) == len(clips)
-    assert network.bounds == {"flow": pytest.approx(other.bounds["flow"], rel=1e-3)}
-    assert 0 < network.bounds["flow"] < network.stream("flow").bound
-    torch.testing.assert_close(network.maxima["fc6"], other.maxima["fc6"], rtol=1e-4, atol=1e-5)

@@ -74,8 +74,8 @@ def test_every_bad_clip_is_listed_and_the_good_ones_are_as_without_them(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = again([*clips, *(Clip(path, label="disc_left") for path in mutated.values())], limit_seconds=60)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000  # kB
-    assert found.recorded + found.left_out == len(clips) + len(mutated)
-    reasons = {Path(one.path).name: one.reason for one in found.failures}
+    assert found.recorded + len(found.skipped) == len(clips) + len(mutated)
+    reasons = {Path(one.path).name: one.reason for one in found.skipped}
     damage = {Path(row["path"]).name: row["damage"] for row in found.clips.to_pylist() if row["damage"] is not None}
     silent = {name for name in mutated if name not in reasons | damage}
     # What decodes without an error may be any picture.
@@ -84,7 +84,7 @@ def test_every_bad_clip_is_listed_and_the_good_ones_are_as_without_them(
     assert all(name in text for name, text in reasons.items())
     assert {"zeros.mp4", "empty.mp4", "text.mp4", "headless.mp4", "gone.mp4", "single.mp4", "wide.mkv"} <= {*reasons}
     good = {str(clip.path) for clip in clips}
-    assert not good & {one.path for one in found.failures}
+    assert not good & {one.path for one in found.skipped}
     alone = again(clips)
     numbers = [place for place, path in enumerate(found.recorded_clips["path"].to_pylist()) if path in good]
     assert found.matrix("fc6")[numbers].equal(alone.matrix("fc6"))

@@ -1,25 +1,23 @@
-"""The real maximum of a unit is its largest activation over all windows of the clips."""
+"""Maxima that are measured on the clips of a folder are those that a slow loop over all windows finds."""
 
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from torch import nn
 
-import marey
 from marey.datasets import class_folders
 from marey.errors import NetworkError, VideoError
-from marey.families.loading import keep_maxima
-from marey.families.weights import open_network
-from marey.maximization.recipe import Recipe
-from marey.recording.measured import measure_maxima
-from marey.studies.moving_shapes import moving_shape
-from marey.training.fit import Trained
+from marey.network.network import Network
+from marey.recording import measure_maxima
+from marey.studies import study_clip
 from marey.video.encode import write_mp4
 from marey.video.read.clips import Clip, load_clip, starts
 
-LAYERS = {"rgb.conv2_2", "fusion.conv5", "scores"}
+LAYERS = ["rgb.conv2_2", "fusion.conv5", "fusion.relu5", "scores"]
 
 
 @pytest.fixture
@@ -33,69 +31,59 @@ def few(shapes: Path, tmp_path: Path) -> Path:
     return place
 
 
-def test_it_is_the_maximum_over_all_windows_computed_by_hand(trained: tuple[Path, Trained], few: Path) -> None:
-    network = marey.load(trained[0])
-    assert measure_maxima(network, few, LAYERS, flow="dis") == 2
-    expected: dict[str, torch.Tensor] = {}
+def test_they_are_those_of_a_slow_loop_over_all_windows(
+    network: Network, few: Path, left_as_found: Callable[[nn.Module], AbstractContextManager[None]]
+) -> None:
+    with left_as_found(network.module):
+        found = measure_maxima(network, few, LAYERS, flow="dis")
+    largest: dict[str, list[torch.Tensor]] = {layer: [] for layer in LAYERS}
+    means: dict[str, list[torch.Tensor]] = {layer: [] for layer in LAYERS}
     speeds = []
     for path in sorted(few.glob("*.mp4")):
         loaded = load_clip(Clip(path), network.streams, flow="dis")
-        flows = []
-        for start in starts(loaded, network.streams, 3):
-            window = loaded.window(network.streams, start)
-            flows.append(window["flow"])
+        windows = [loaded.window(network.streams, start) for start in starts(loaded, network.streams, 3)]
+        values: dict[str, list[torch.Tensor]] = {layer: [] for layer in LAYERS}
+        for window in windows:
             with torch.no_grad():
-                found = network.activations({name: values[None] for name, values in window.items()}, LAYERS)
-            for layer, values in found.items():
-                peak = values.amax((0, 2, 3, 4))
-                expected[layer] = torch.maximum(expected[layer], peak) if layer in expected else peak
-        speeds.append(float(torch.stack(flows).norm(dim=1).square().mean().sqrt()))
-    assert set(network.maxima) == LAYERS
-    assert all(torch.allclose(network.maxima[layer], expected[layer], atol=1e-3) for layer in LAYERS)
-    assert network.bounds == {"flow": pytest.approx(5 * sum(speeds) / 2, rel=0.001)}
+                shown = {name: frames[None] for name, frames in window.items()}
+                for layer, volume in network.activations(shown, LAYERS).items():
+                    values[layer].append(volume[0].flatten(1))
+        for layer in LAYERS:
+            every = torch.cat(values[layer], 1)  # unit position
+            largest[layer].append(every.amax(1))
+            means[layer].append(every.mean(1))
+        speeds.append(float(torch.stack([window["flow"] for window in windows]).norm(dim=1).square().mean().sqrt()))
+    assert set(found.layers) == {*LAYERS}
+    for layer in LAYERS:
+        every = torch.stack(means[layer])  # clip unit
+        ordinary = every.median(0).values if every.min() < 0 else torch.zeros(every.shape[1])
+        torch.testing.assert_close(found.largest[layer], torch.stack(largest[layer]).amax(0), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(found.largest_mean[layer], torch.stack(means[layer]).amax(0), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(found.ordinary[layer], ordinary, atol=1e-5, rtol=1e-4)
+    assert found.ordinary["scores"].any() and not found.ordinary["fusion.relu5"].any()
+    assert found.bounds == {"flow": pytest.approx(5 * sum(speeds) / 2, rel=0.001)}
+    assert found.source == "2 real clips"
 
 
-def test_short_clips_are_held_bad_ones_told_and_none_left_is_an_error(trained: tuple[Path, Trained], few: Path) -> None:
-    network = marey.load(trained[0])
-    short = moving_shape("disc_left", np.random.default_rng(0), size=32, frames=3)
+def test_a_short_clip_is_padded_a_bad_one_told_and_none_left_is_an_error(network: Network, few: Path) -> None:
+    short = study_clip("wave", 0, size=32, frames=3).frames
     write_mp4(short, few / "short.mp4")
     told: list[str] = []
-    assert measure_maxima(network, few, {"scores"}, flow="dis", failed=lambda clip, _: told.append(clip.path.name)) == 3
-    assert told == ["text.avi"]
+    found = measure_maxima(network, few, ["fc6"], flow="dis", skipped=lambda clip, _: told.append(clip.path.name))
+    assert found.source == "3 real clips" and told == ["text.avi"]
     for path in few.glob("*.mp4"):
         path.unlink()
     with pytest.raises(
         VideoError, match=r"none of the 1 clips of .* can be used; the first error: .* cannot be opened"
     ):
-        measure_maxima(network, few, {"scores"}, flow="dis")
+        measure_maxima(network, few, ["fc6"], flow="dis")
 
 
-def test_of_many_clips_an_even_choice_is_shown(trained: tuple[Path, Trained], shapes: Path) -> None:
-    assert measure_maxima(marey.load(trained[0]), shapes, {"scores"}, flow="dis", most_clips=2, windows=1) == 2
+def test_of_many_clips_an_even_choice_is_shown(network: Network, shapes: Path) -> None:
+    found = measure_maxima(network, shapes, ["fc6"], flow="dis", most_clips=2, windows=1)
+    assert found.source == "2 real clips"
 
 
-def test_a_layer_that_is_not_there_is_found_before_the_clips_are_read(trained: tuple[Path, Trained], few: Path) -> None:
-    with pytest.raises(NetworkError, match=r"no layer 'fusion.conv6' in tiny. Did you mean 'fusion.conv5'"):
-        measure_maxima(marey.load(trained[0]), few, {"fusion.conv6"})
-
-
-def test_kept_maxima_leave_the_weights_and_serve_the_next_maximization(
-    trained: tuple[Path, Trained], few: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "net.safetensors"
-    shutil.copy(trained[0], path)
-    network = marey.load(path)
-    before = open_network(path)
-    (untold,) = marey.maximize(network, "scores:0", recipe=Recipe(steps=2, slowness=(0.0,)))
-    assert untold.maximum_source == "generated clips"
-    measure_maxima(network, few, LAYERS, flow="dis")
-    keep_maxima(network, path)
-    after = marey.load(path)
-    assert after.weights_hash == network.weights_hash == marey.load(trained[0]).weights_hash
-    assert after.bounds == network.bounds
-    assert all(after.maxima[layer].equal(network.maxima[layer]) for layer in LAYERS)
-    kept = open_network(path)
-    assert (kept.streams, kept.classes) == (before.streams, before.classes)
-    assert {**kept.provenance, "bounds": None} == {**before.provenance, "bounds": None}
-    (told,) = marey.maximize(after, "scores:0", recipe=Recipe(steps=2, slowness=(0.0,)))
-    assert told.maximum_source == "real clips" and told.maximum == pytest.approx(float(after.maxima["scores"][0]))
+def test_a_layer_that_is_not_there_is_told_before_the_clips_are_read(network: Network, few: Path) -> None:
+    with pytest.raises(NetworkError, match=r"no layer 'fusion.conv6' in small. Did you mean 'fusion.conv5'"):
+        measure_maxima(network, few / "nowhere", ["fusion.conv6"])

@@ -19,17 +19,17 @@ import marey
 from marey.errors import DatasetError, MareyError, NetworkError, OutputError
 from marey.network.network import Network
 from marey.recording import Recording, merged, record
-from marey.recording.answers import clip_answers
-from marey.recording.chosen import chosen_layers
-from marey.recording.heat import heat
-from marey.recording.plan import Settings
+from marey.recording.chosen_layers import chosen_layers
+from marey.recording.read.heat import heat
+from marey.recording.responses import clip_responses
+from marey.recording.write.settings import RecordingSettings
 from marey.video.read.clips import Clip, load_clip, starts
 
 record_module = sys.modules[record.__module__]
 Again = Callable[..., Recording]
 Hashes = Callable[[Recording | Path], dict[str, str]]
 LAYERS = ["rgb.conv1_1", "flow.relu3_3", "fusion.*", "fc6", "scores"]
-SETTINGS = Settings(flow="dis", windows=2, batch=4)
+SETTINGS = RecordingSettings(flow="dis", windows=2, batch=4)
 
 
 def test_it_is_what_a_slow_loop_gives(recording: Recording, network: Network, clips: list[Clip]) -> None:
@@ -67,7 +67,7 @@ def test_the_second_of_the_peak_is_the_middle_of_what_the_place_sees(recording: 
 
 def test_maxima_are_the_largest_over_clips(recording: Recording) -> None:
     for layer in recording.layers:
-        assert recording.maxima(layer).equal(recording.matrix(layer).amax(0))
+        assert recording.largest(layer).equal(recording.matrix(layer).amax(0))
 
 
 def test_the_network_is_left_as_it_was(
@@ -77,7 +77,7 @@ def test_the_network_is_left_as_it_was(
     left_as_found: Callable[[nn.Module], AbstractContextManager[None]],
 ) -> None:
     with left_as_found(network.module):
-        record(network, clips[:2], ["fc6"], out=tmp_path / "out", settings=Settings(flow="dis"))
+        record(network, clips[:2], ["fc6"], out=tmp_path / "out", settings=RecordingSettings(flow="dis"))
 
 
 @settings(max_examples=4)
@@ -189,10 +189,10 @@ def test_clips_that_cannot_be_used_are_listed_with_their_reasons_and_counted(
     (tmp_path / "text.mp4").write_text("no video")
     bad = [Clip(tmp_path / name, label="disc_left") for name in ("empty.mp4", "text.mp4", "gone.mp4")]
     found = again([*bad, *clips[:5]], shard_clips=3)
-    assert (found.recorded, found.left_out) == (5, 3)
-    assert {Path(one.path).name for one in found.failures} == {"empty.mp4", "text.mp4", "gone.mp4"}
-    assert all(Path(one.path).name in one.reason and one.label == "disc_left" for one in found.failures)
-    assert found.summary["clips"]["failures"] == [{"path": one.path, "reason": one.reason} for one in found.failures]
+    assert (found.recorded, len(found.skipped)) == (5, 3)
+    assert {Path(one.path).name for one in found.skipped} == {"empty.mp4", "text.mp4", "gone.mp4"}
+    assert all(Path(one.path).name in one.reason and one.label == "disc_left" for one in found.skipped)
+    assert found.summary["clips"]["failures"] == [{"path": one.path, "reason": one.reason} for one in found.skipped]
     assert found.clips.num_rows == 8 and found.responses("fc6:0").num_rows == 5
     good = again(clips[:5])
     assert found.matrix("fc6").equal(good.matrix("fc6"))
@@ -200,8 +200,8 @@ def test_clips_that_cannot_be_used_are_listed_with_their_reasons_and_counted(
 
 def test_a_recording_of_nothing_but_bad_clips_says_so_and_opens(again: Again, tmp_path: Path) -> None:
     found = again([Clip(tmp_path / "gone.mp4"), Clip(tmp_path / "lost.mp4")])
-    assert (found.recorded, found.left_out) == (0, 2)
-    assert found.maxima("fc6").isnan().all() and found.top("fc6:0") == []
+    assert (found.recorded, len(found.skipped)) == (0, 2)
+    assert found.largest("fc6").isnan().all() and found.top("fc6:0") == []
 
 
 def test_values_that_are_no_numbers_make_a_clip_a_failure(clips: list[Clip], tmp_path: Path) -> None:
@@ -217,9 +217,9 @@ def test_values_that_are_no_numbers_make_a_clip_a_failure(clips: list[Clip], tmp
             return self.second(values)
 
     network = Network(Breaks(), [marey.rgb_frames(2, size=16)])
-    found = record(network, clips[:3], out=tmp_path / "out", settings=Settings(windows=1, batch=3))
-    assert found.left_out == 1
-    assert found.failures[0].reason == "layer 'second' answers with values that are no numbers"
+    found = record(network, clips[:3], out=tmp_path / "out", settings=RecordingSettings(windows=1, batch=3))
+    assert len(found.skipped) == 1
+    assert found.skipped[0].reason == "layer 'second' responds with values that are not numbers"
 
 
 def test_units_along_the_last_axis_are_recorded_as_any_other(clips: list[Clip], tmp_path: Path) -> None:
@@ -236,11 +236,13 @@ def test_units_along_the_last_axis_are_recorded_as_any_other(clips: list[Clip], 
             return answers
 
     network = Network(UnitsLast(), [marey.rgb_frames(4, size=16)])
-    found = record(network, clips[:3], ["norm", "back"], out=tmp_path / "out", settings=Settings(windows=2, batch=4))
+    found = record(
+        network, clips[:3], ["norm", "back"], out=tmp_path / "out", settings=RecordingSettings(windows=2, batch=4)
+    )
     for unit in range(5):
         norm, back = (found.top(f"{layer}:{unit}", 1)[0] for layer in ("norm", "back"))
         assert (norm.value, norm.position, norm.clip) == (back.value, back.position, back.clip)
-    answers = clip_answers(network, clips[0], ["norm", "back"], windows=2)
+    answers = clip_responses(network, clips[0], ["norm", "back"], windows=2)
     assert answers["norm"].equal(answers["back"])
     assert heat(network, "norm:1", clips[0])[1].equal(heat(network, "back:1", clips[0])[1])
 
@@ -275,7 +277,7 @@ def test_what_cannot_be_recorded_is_said_before_anything_is_written(
 @pytest.mark.parametrize(("name", "value"), [("windows", 0), ("batch", 0), ("windows", 256), ("flow", "guess")])
 def test_settings_check_themselves(name: str, value: Any) -> None:
     with pytest.raises(MareyError, match=str(value)):
-        Settings(**{name: value})
+        RecordingSettings(**{name: value})
 
 
 def test_recordings_that_do_not_go_together_are_not_merged(

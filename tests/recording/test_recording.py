@@ -18,7 +18,8 @@ from pyarrow import parquet
 
 from marey.errors import MareyError, NetworkError
 from marey.network.unit import Unit
-from marey.recording import Recording, store
+from marey.recording import Recording
+from marey.recording.write import tables
 from marey.video.flow.files import TWO_STREAM
 from marey.video.flow.stored import StoredFlow
 from marey.video.read.clips import Clip
@@ -50,8 +51,8 @@ def test_clips_are_the_same_in_whatever_parts_they_are_read(
 ) -> None:
     gone = Clip(clips[3].path.with_name("_gone.mp4"))
     whole = again([*clips, gone])
-    monkeypatch.setattr(store, "_CLIP_ROWS", 5)
-    monkeypatch.setattr(store, "_FILE_UNITS", 8)
+    monkeypatch.setattr(tables, "CLIP_ROWS", 5)
+    monkeypatch.setattr(tables, "FILE_UNITS", 8)
     found = again([*clips, gone])
     assert parquet.ParquetFile(found.folder / "clips.parquet").num_row_groups == 5
     for name in LAYERS:
@@ -62,19 +63,19 @@ def test_clips_are_the_same_in_whatever_parts_they_are_read(
             assert [(one.value, one.clip) for one in top] == [
                 (one.value, one.clip) for one in recording.top(f"{layer}:1")
             ]
-    (left_out,) = found.failures
-    assert left_out.path == str(gone.path)
+    (skipped,) = found.skipped
+    assert skipped.path == str(gone.path)
 
 
 def test_the_files_are_the_same_however_little_fits_in_memory(
     again: Again, clips: list[Clip], hashes: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_FILE_UNITS", 16)
-    monkeypatch.setattr(store, "_GROUP_ROWS", 7 * len(clips))
+    monkeypatch.setattr(tables, "FILE_UNITS", 16)
+    monkeypatch.setattr(tables, "GROUP_ROWS", 7 * len(clips))
     found = again(clips)
     groups = parquet.ParquetFile(found.folder / "responses" / "00001.parquet").metadata
     assert groups.num_row_groups > 1 and groups.row_group(0).num_rows == 7 * len(clips)
-    monkeypatch.setattr(store, "_VALUE_BYTES", 10**9)
+    monkeypatch.setattr(tables, "VALUE_BYTES", 10**9)
     assert hashes(again(clips)) == hashes(found)
 
 
@@ -149,7 +150,7 @@ def test_it_opens_without_the_clips_and_without_a_codec(recording: Recording, tm
     assert again.top("fc6:0") == recording.top("fc6:0")
     assert [stream.name for stream in again.streams] == ["rgb", "flow"]
     assert again.layer("fusion.conv5").receptive_field.streams.keys() == {"rgb", "flow"}
-    assert "24 clips, 0 left out" in repr(again)
+    assert "24 clips, 0 skipped" in repr(again)
 
 
 def test_what_is_no_recording_or_damaged_is_said(recording: Recording, tmp_path: Path) -> None:
@@ -168,10 +169,10 @@ def test_what_is_no_recording_or_damaged_is_said(recording: Recording, tmp_path:
     with pytest.raises(MareyError, match=r"clips.parquet' of a recording is missing or damaged"):
         Recording.open(broken).top("scores:0")
     summary = json.loads((broken / "recording.json").read_text())
-    (broken / "recording.json").write_text(json.dumps({**summary, "format": 99}))
-    with pytest.raises(MareyError, match="has format 99; this marey reads 3"):
+    (broken / "recording.json").write_text(json.dumps({**summary, "format": 3}))
+    with pytest.raises(MareyError, match="has format 3, and this marey reads 4; record again into a new folder"):
         Recording.open(broken)
-    (broken / "recording.json").write_text(json.dumps({"format": 3}))
+    (broken / "recording.json").write_text(json.dumps({"format": 4}))
     with pytest.raises(MareyError, match=r"recording.json' of a recording is missing or damaged"):
         Recording.open(broken)
     (broken / "recording.json").write_text("{")

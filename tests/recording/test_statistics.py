@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marey.recording.statistics import statistics, statistics_by_class
+from marey.recording.write.statistics import statistics, statistics_by_class
 
 
 @given(st.integers(0, 1000), st.integers(0, 40), st.integers(1, 4))

@@ -22,8 +22,7 @@ def factors(label: str, index: int, setting: Setting = "fair") -> Factors:
     return drawn_factors(label, 0, index, setting, PLAIN)
 
 
-def test_there_are_enough_classes_and_each_has_its_program_and_thing() -> None:
-    assert len(study_classes()) >= 16
+def test_every_program_and_every_thing_has_a_class() -> None:
     assert {study.program for study in CLASSES.values()} == {*PROGRAMS, "float"}
     assert {study.thing for study in CLASSES.values()} == {*THINGS, "discs", None}
     assert all(set(experiment.classes) <= set(CLASSES) for experiment in EXPERIMENTS.values())
@@ -80,29 +79,37 @@ def test_discs_move_along_their_axis_both_ways() -> None:
         assert not steps[:, across].any() and steps[:, along].min() < -0.5 and steps[:, along].max() > 0.5
 
 
-def extent(label: str, index: int, moments: tuple[int, ...]) -> list[float]:
+@pytest.fixture(scope="module")
+def by_axis() -> dict[str, list[list[Part]]]:
+    """The discs of 500 clips, by the axis of their motion."""
+    found: dict[str, list[list[Part]]] = {"up-down": [], "left-right": []}
+    for label in EXPERIMENTS["conjunction"].classes:
+        for index in range(250):
+            found[str(factors(label, index).what.axis)].append(discs(label, index, 11))
+    return found
+
+
+def extent(parts: list[Part], moments: tuple[int, ...]) -> list[float]:
     """Number, middle, spread, reach, least gap and power of the columns, then the rows, of discs seen at `moments`."""
     seen = [
         part.poses[moment, :, 2]
-        for part in discs(label, index, 11)
+        for part in parts
         for moment in moments
         if part.shown is not None and part.shown[moment] and (np.abs(part.poses[moment, :, 2] - 50) < 58).all()
     ]
     x, y = np.array(seen).T if len(seen) > 1 else np.full((2, 2), 50.0)
-    by_axis = [
+    measures = [
         (len(places), places.mean(), places.std(), np.ptp(places), np.diff(np.sort(places)).min(), (places**2).mean())
         for places in (x, y)
     ]
-    return list(by_axis[0]) + list(by_axis[1])
+    return list(measures[0]) + list(measures[1])
 
 
 @pytest.mark.parametrize("moments", [(0,), (4,), (0, 5, 10)])
-def test_pictures_of_discs_do_not_tell_the_axis_of_their_motion(moments: tuple[int, ...]) -> None:
-    found: dict[str, list[list[float]]] = {"up-down": [], "left-right": []}
-    for label in EXPERIMENTS["conjunction"].classes:
-        for index in range(250):
-            found[str(factors(label, index).what.axis)].append(extent(label, index, moments))
-    upright, sidewise = (np.array(values) for values in found.values())
+def test_pictures_of_discs_do_not_tell_the_axis_of_their_motion(
+    by_axis: dict[str, list[list[Part]]], moments: tuple[int, ...]
+) -> None:
+    upright, sidewise = (np.array([extent(parts, moments) for parts in clips]) for clips in by_axis.values())
     assert min(len(upright), len(sidewise)) > 200
     for a, b in zip(upright.T, sidewise.T, strict=True):  # a two-sample test of each, within four standard errors
         assert abs(a.mean() - b.mean()) < 4 * np.sqrt(a.var() / len(a) + b.var() / len(b)) + 1e-9

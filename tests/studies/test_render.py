@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from marey.studies.parts import TILE, Part
-from marey.studies.render import Rendered, render
+from marey.studies.render import Rendered, render_parts
 
 STILL = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 
@@ -29,7 +29,7 @@ def part(name: str, outline: np.ndarray, poses: np.ndarray, *, depth: float = 0.
 def drawn(*parts: Part, camera: np.ndarray | None = None, side: int = 24) -> Rendered:
     count = len(parts[0].poses)
     backdrop = np.full((count, side, side, 3), 40, np.uint8)
-    return render(parts, backdrop, np.tile(STILL, (count, 1, 1)) if camera is None else camera)
+    return render_parts(parts, backdrop, np.tile(STILL, (count, 1, 1)) if camera is None else camera)
 
 
 def test_a_part_that_shifts_has_that_flow_and_all_else_is_still() -> None:
@@ -89,6 +89,6 @@ def test_a_frame_in_which_no_part_is_there_is_its_backdrop() -> None:
 
 def test_a_scene_without_parts_is_its_backdrop() -> None:
     backdrop = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
-    scene = render((), backdrop.copy(), np.tile(STILL, (2, 1, 1)))
+    scene = render_parts((), backdrop.copy(), np.tile(STILL, (2, 1, 1)))
     assert np.array_equal(scene.frames, backdrop)
     assert not scene.mask.any() and not scene.flow.any() and not scene.occluded.any()

@@ -1,4 +1,4 @@
-"""Clips on disk, and the command that writes them."""
+"""Clips on disk."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from marey.datasets.class_folders import class_folders
-from marey.draw.study_sheet import write_study_sheet
+from marey.datasets import class_folders
 from marey.studies.clips import study_clip
 from marey.studies.written import write_study_clips
 from marey.video.read.decode import frames_between
@@ -26,8 +25,3 @@ def test_written_clips_open_as_class_folders_with_the_truth_beside_them(tmp_path
         assert np.abs(shown.astype(int) - again.frames).mean() < (6 if form == "mp4" else 1e-9)
         with np.load((tmp_path / "truth" / Path(line["path"]).relative_to("clips")).with_suffix(".npz")) as truth:
             assert np.array_equal(truth["flow"], again.flow) and np.array_equal(truth["mask"], again.mask)
-
-
-def test_a_sheet_of_all_classes_is_a_picture(tmp_path: Path) -> None:
-    write_study_sheet(tmp_path / "sheet.png", size=32, frames=6)
-    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")

@@ -12,7 +12,7 @@ from marey.video.read.clips import Clip, LoadedClip
 MakeClip = Callable[..., LoadedClip]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     """Networks this small are slower on several threads."""
     before = torch.get_num_threads()

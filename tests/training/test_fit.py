@@ -13,30 +13,47 @@ import marey
 from marey.datasets import Split, StudySet, class_folders, group_of, grouped_split
 from marey.errors import DatasetError, MareyError, OutputError, VideoError, WeightsError
 from marey.evaluation.classify import evaluated
-from marey.families.loading import from_file
+from marey.families.network_file import NetworkFile, open_network
 from marey.families.two_stream import TwoStream
-from marey.families.weights import NetworkFile, open_network, weights_hash
-from marey.training import fit, stage, training_data
-from marey.training.fit import Trained, TrainingProgress, train
+from marey.families.weights import weights_hash
+from marey.training import runner, stage, training_data
+from marey.training.fit import Trained, train
+from marey.training.runner import TrainingProgress
 from marey.training.settings import Settings
 from marey.video.flow.cache import FlowCache
 from marey.video.read.clips import Clip
 
 
-@pytest.fixture(autouse=True)
-def _one_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "faster_in_bf16", lambda *_: False)
+@pytest.fixture(autouse=True, scope="module")
+def _one_arithmetic() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "faster_in_bf16", lambda *_: False)
+        yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def split(shapes: Path) -> Split:
     few = [clip for clip in class_folders(shapes) if clip.path.stem.endswith("_0")]
     return grouped_split(few, held_out=["person0"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def short(tiny_settings: Settings) -> Settings:
     return replace(tiny_settings, tower_steps=4, fusion_steps=3, batch=6, fusion_batch=6, look=2)
+
+
+@pytest.fixture(scope="module")
+def whole(split: Split, short: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
+    """A short training that nothing interrupts: its file, and what `train` returned."""
+    path = tmp_path_factory.mktemp("whole") / "whole.safetensors"
+    return path, train(split, path, settings=short)
+
+
+@pytest.fixture(scope="module")
+def watched(split: Split, short: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
+    """A short training some of whose groups are only watched."""
+    path = tmp_path_factory.mktemp("watched") / "watched.safetensors"
+    return path, train(split, path, settings=replace(short, validation=0.34))
 
 
 def _weights(path: Path) -> str:
@@ -69,7 +86,7 @@ def test_the_file_says_streams_classes_and_how_it_was_made(trained: tuple[Path, 
     assert made["data"] == "shapes" and made["held_out_groups"] == ["person0"]
     assert made["clips"] == {"train": 36, "watched": 0, "held_out": 12}
     assert made["settings"]["tower_steps"] == 50
-    assert made["results"]["fusion"] == done.results["fusion"].record()
+    assert made["results"]["fusion"] == done.results["fusion"].to_json()
     assert set(path.parent.iterdir()) == {path}
 
 
@@ -82,9 +99,8 @@ def test_evaluation_of_the_file_agrees_with_what_training_said(trained: tuple[Pa
 
 @pytest.mark.parametrize(("stage_name", "step"), [("appearance", 3), ("motion", 4), ("fusion", 2)])
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    split: Split, short: Settings, tmp_path: Path, stage_name: str, step: int
+    split: Split, short: Settings, whole: tuple[Path, Trained], tmp_path: Path, stage_name: str, step: int
 ) -> None:
-    whole = train(split, tmp_path / "whole.safetensors", settings=short)
     resumed_path = tmp_path / "resumed.safetensors"
     first = train(split, resumed_path, settings=short, on_step=_stops_at(stage_name, step))
     assert first.interrupted and not resumed_path.exists()
@@ -93,10 +109,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     steps: list[TrainingProgress] = []
     second = train(split, resumed_path, settings=short, on_step=steps.append)
     assert not second.interrupted and len(steps) < 11
-    assert _weights(resumed_path) == _weights(tmp_path / "whole.safetensors")
-    for name, found in whole.results.items():
+    assert _weights(resumed_path) == _weights(whole[0])
+    for name, found in whole[1].results.items():
         assert found.probabilities.equal(second.results[name].probabilities)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["resumed.safetensors", "whole.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["resumed.safetensors"]
 
 
 def test_clips_that_are_made_while_read_train_as_clips_on_disk_do(tmp_path: Path, short: Settings) -> None:
@@ -128,7 +144,7 @@ def test_without_tower_steps_both_towers_learn_with_the_fusion_alone(
 def test_the_towers_are_given_back_as_late_fusion_too(split: Split, short: Settings, tmp_path: Path) -> None:
     done = train(split, tmp_path / "net.safetensors", settings=replace(short, tower_rate=1.0))
     assert done.late is not None and done.late.streams == done.file.streams
-    late = from_file(done.late)
+    late = done.late.network()
     held_out = split.held_out
     scores = evaluated(late, held_out, flow=short.flow).predictions
     means = done.results["late"].probabilities
@@ -138,10 +154,9 @@ def test_the_towers_are_given_back_as_late_fusion_too(split: Split, short: Setti
 
 
 def test_a_network_starts_from_another_one_with_other_classes(
-    split: Split, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    split: Split, short: Settings, whole: tuple[Path, Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(split, tmp_path / "first.safetensors", settings=short)
-    first = open_network(tmp_path / "first.safetensors")
+    first = open_network(whole[0])
     two = {clip.label for clip in split.train[:1]} | {split.train[-1].label}
     fewer = Split(tuple(clip for clip in split.train if clip.label in two), ())
     monkeypatch.setattr(stage.Stage, "run", lambda self, on_step, seconds: None)  # so that nothing is learned
@@ -172,9 +187,9 @@ def test_kept_blocks_of_the_towers_stay_as_they_are_in_the_fusion_stage(
 
 
 def test_kept_blocks_stay_as_the_network_that_training_starts_from_has_them(
-    split: Split, short: Settings, tmp_path: Path
+    split: Split, short: Settings, whole: tuple[Path, Trained], tmp_path: Path
 ) -> None:
-    first = train(split, tmp_path / "first.safetensors", settings=short).file
+    first = whole[1].file
     settings = replace(short, kept_blocks=2, seed=short.seed + 1)
     second = train(split, tmp_path / "second.safetensors", settings=settings, start=first).file
     before, after = dict(first.module.named_parameters()), dict(second.module.named_parameters())
@@ -185,10 +200,8 @@ def test_kept_blocks_stay_as_the_network_that_training_starts_from_has_them(
 
 
 def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(
-    split: Split, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    split: Split, short: Settings, whole: tuple[Path, Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = tmp_path / "whole.safetensors"
-    train(split, whole, settings=short)
     scores_of, calls = stage.scores_of, 0
 
     def interrupted(*given: object, **options: object) -> object:
@@ -204,7 +217,7 @@ def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(
     assert train(split, path, settings=short).interrupted
     assert signal.getsignal(signal.SIGINT) is before
     train(split, path, settings=short)
-    assert _weights(path) == _weights(whole)
+    assert _weights(path) == _weights(whole[0])
 
 
 def test_other_settings_do_not_go_on_with_a_half_done_run(split: Split, short: Settings, tmp_path: Path) -> None:
@@ -216,12 +229,12 @@ def test_other_settings_do_not_go_on_with_a_half_done_run(split: Split, short: S
         train(Split(split.train[1:], split.held_out), path, settings=short)
 
 
-def test_nothing_is_chosen_by_the_clips_held_out(split: Split, short: Settings, tmp_path: Path) -> None:
-    watching = replace(short, validation=0.34)
-    train(split, tmp_path / "a.safetensors", settings=watching)
-    train(Split(split.train, split.held_out[:1]), tmp_path / "b.safetensors", settings=watching)
-    train(Split(split.train, ()), tmp_path / "c.safetensors", settings=watching)
-    assert len({_weights(tmp_path / f"{name}.safetensors") for name in "abc"}) == 1
+def test_nothing_is_chosen_by_the_clips_held_out(
+    split: Split, short: Settings, watched: tuple[Path, Trained], tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone.safetensors"
+    train(Split(split.train, ()), alone, settings=replace(short, validation=0.34))
+    assert watched[1].results and _weights(alone) == _weights(watched[0])
 
 
 def test_a_late_fusion_network_is_the_two_towers(split: Split, short: Settings, tmp_path: Path) -> None:
@@ -300,17 +313,19 @@ def test_no_group_is_on_both_sides_of_any_split_that_training_makes(
         return made[-1]
 
     monkeypatch.setattr(training_data, "grouped_split", spied)
-    train(split, tmp_path / "net.safetensors", settings=replace(short, validation=0.34))
+    train(split, tmp_path / "net.safetensors", settings=replace(short, validation=0.34, tower_steps=1, fusion_steps=1))
     (inner,) = made
     sides = [{group_of(clip) for clip in part} for part in (inner.train, inner.held_out, split.held_out)]
     assert all(sides) and not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
 
 
-def test_the_result_is_the_same_whatever_the_memory(split: Split, short: Settings, tmp_path: Path) -> None:
+def test_the_result_is_the_same_whatever_the_memory(
+    split: Split, short: Settings, watched: tuple[Path, Trained], tmp_path: Path
+) -> None:
     settings = replace(short, validation=0.34)
     notes: list[str] = []
-    hashes, results = set(), []
-    for name, memory in (("all", 2**40), ("some", 1_500_000), ("none", 0)):
+    hashes, results = {_weights(watched[0])}, [watched[1].results["fusion"].probabilities]
+    for name, memory in (("some", 1_500_000), ("none", 0)):
         path = tmp_path / f"{name}.safetensors"
         done = train(split, path, settings=settings, memory_bytes=memory, on_note=notes.append)
         hashes.add(_weights(path))
@@ -329,13 +344,14 @@ def test_flow_that_the_cache_cannot_hold_is_told(split: Split, short: Settings, 
     assert "do not fit into 0.0 GB of memory" in notes[0] and "unless MAREY_CACHE_GB allows more" in notes[1]
 
 
-def test_clips_that_are_too_short_are_told_and_damaged_ones_too(split: Split, short: Settings, tmp_path: Path) -> None:
+def test_clips_that_are_too_short_are_padded_and_told(split: Split, short: Settings, tmp_path: Path) -> None:
     clips = tuple(replace(clip, stop_seconds=0.1) for clip in split.held_out[:2]) + split.held_out[2:]
     notes: list[str] = []
-    done = train(Split(split.train, clips), tmp_path / "n.safetensors", settings=short, on_note=notes.append)
-    assert notes == ["2 clips are shorter than the network's window: their last frame is held"]
-    assert done.results["fusion"].held == tuple(str(clip.path) for clip in clips[:2])
-    assert done.results["late"].held == done.results["fusion"].held
+    settings = replace(short, tower_steps=1, fusion_steps=1)
+    done = train(Split(split.train, clips), tmp_path / "n.safetensors", settings=settings, on_note=notes.append)
+    assert notes == ["2 clips are shorter than the network's window: they are padded with their last frame"]
+    assert done.results["fusion"].padded == tuple(str(clip.path) for clip in clips[:2])
+    assert done.results["late"].padded == done.results["fusion"].padded
 
 
 def test_a_class_that_is_held_out_as_a_whole_is_an_error(split: Split, short: Settings, tmp_path: Path) -> None:
@@ -350,14 +366,15 @@ def test_one_class_cannot_be_trained(split: Split, short: Settings, tmp_path: Pa
         train(Split(one, ()), tmp_path / "net.safetensors", settings=short)
 
 
-def test_unreadable_clips_are_left_out_and_listed(split: Split, short: Settings, tmp_path: Path) -> None:
+def test_unreadable_clips_are_skipped_and_listed(split: Split, short: Settings, tmp_path: Path) -> None:
     bad = tmp_path / "bad.avi"
     bad.write_text("no video")
     clip = Clip(bad, label="disc_down", group="zoe")
-    done = train(Split((*split.train, clip), split.held_out), tmp_path / "net.safetensors", settings=short)
-    (one,) = done.left_out
+    settings = replace(short, tower_steps=1, fusion_steps=1)
+    done = train(Split((*split.train, clip), split.held_out), tmp_path / "net.safetensors", settings=settings)
+    (one,) = done.skipped
     assert (one.path, one.label) == (str(bad), "disc_down") and "cannot be opened as a video" in one.reason
-    assert done.results["fusion"].left_out == ()
+    assert done.results["fusion"].skipped == ()
 
 
 def test_a_class_whose_clips_are_all_unreadable_is_an_error(split: Split, short: Settings, tmp_path: Path) -> None:
@@ -409,7 +426,7 @@ def test_bf16_that_gives_no_finite_gradient_is_given_up(
             next(value for value in self.module.parameters() if value.grad is not None).grad.fill_(float("nan"))  # type: ignore[union-attr]
         return loss
 
-    monkeypatch.setattr(fit, "faster_in_bf16", lambda *_: True)
+    monkeypatch.setattr(runner, "faster_in_bf16", lambda *_: True)
     monkeypatch.setattr(stage.Stage, "_gradients", broken)
     done = train(split, tmp_path / "net.safetensors", settings=short)
     assert used.count(True) == 3  # once in every stage

@@ -45,7 +45,7 @@ def test_without_flip_changes_nothing_else() -> None:
     settings = Settings(seed=3, augmentation=Augmentation(zoom=0.2))
     changed = settings.without_flip()
     assert changed.augmentation == Augmentation(zoom=0.2, flip=0.0)
-    assert {**changed.record(), "augmentation": None} == {**settings.record(), "augmentation": None}
+    assert {**changed.to_json(), "augmentation": None} == {**settings.to_json(), "augmentation": None}
 
 
 def test_settings_come_from_a_file_by_name(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_settings_come_from_a_file_by_name(tmp_path: Path) -> None:
     assert before.with_file(path) == wanted
     path.write_text('{"fc": null, "minutes": 3}', encoding="utf-8")
     assert before.with_file(path) == replace(before, fc=None, minutes=3)
-    path.write_text(json.dumps(wanted.record()), encoding="utf-8")
+    path.write_text(json.dumps(wanted.to_json()), encoding="utf-8")
     assert Settings().with_file(path) == wanted
 
 

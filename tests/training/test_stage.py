@@ -177,7 +177,7 @@ def test_a_network_that_learned_against_an_adversary_is_harder_to_fool(make_stag
         index = list(range(len(stage.clips)))
         return float(stage._losses(index, stage._hardened(index, inputs, 1.0))[0].detach())
 
-    plain, hard = make_stage(steps=120, **no_flip()), make_stage(steps=120, adversary=against, **no_flip())
+    plain, hard = make_stage(steps=60, **no_flip()), make_stage(steps=60, adversary=against, **no_flip())
     plain.run(nothing, None)
     hard.run(nothing, None)
     assert fooled_loss(hard) < 0.8 * fooled_loss(plain)

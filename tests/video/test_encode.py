@@ -1,7 +1,6 @@
 import errno
 import os
-import subprocess
-import sys
+import resource
 from pathlib import Path
 
 import av
@@ -10,12 +9,11 @@ import pytest
 from PIL import Image
 
 from marey.errors import MareyError, OutputError
-from marey.files import replacing
 from marey.video import encode
-from marey.video.encode import Picture, video_encoder, write_gif, write_mp4, write_png, write_webp
+from marey.video.encode import Picture, video_encoder, write_mp4, write_png, write_webp
 
 COLORS = np.array([[255, 0, 0], [0, 160, 0], [30, 30, 230], [255, 255, 255], [128, 128, 128]], dtype=np.uint8)
-WRITERS = {"mp4": write_mp4, "webp": write_webp, "gif": write_gif}
+WRITERS = {"mp4": write_mp4, "webp": write_webp}
 
 
 def colored_frames(height: int = 48, width: int = 64) -> Picture:
@@ -66,10 +64,9 @@ def test_odd_sizes_are_padded_by_the_edge(tmp_path: Path) -> None:
     assert np.abs(frame.to_ndarray(format="rgb24")[-1, -1].astype(int) - COLORS[0]).max() <= 8
 
 
-@pytest.mark.parametrize("name", ["webp", "gif"])
-def test_animations_loop_for_ever_and_keep_their_colors(tmp_path: Path, name: str) -> None:
-    path = tmp_path / f"a.{name}"
-    WRITERS[name](colored_frames(), path, rate=10)
+def test_animations_loop_for_ever_and_keep_their_colors(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    write_webp(colored_frames(), path, rate=10)
     with Image.open(path) as image:
         assert image.n_frames == 5
         assert image.info["loop"] == 0
@@ -87,7 +84,7 @@ def test_a_png_holds_the_very_pixels(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image), picture)
 
 
-@pytest.mark.parametrize("name", ["mp4", "webp", "gif", "png"])
+@pytest.mark.parametrize("name", ["mp4", "webp", "png"])
 @pytest.mark.parametrize("moment", ["replace", "fsync"])
 def test_a_full_disk_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, moment: str
@@ -106,26 +103,19 @@ def test_a_full_disk_leaves_what_was_there(
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("name", ["mp4", "webp", "gif"])
+@pytest.mark.parametrize("name", ["mp4", "webp"])
 def test_a_write_that_fails_midway_leaves_what_was_there(tmp_path: Path, name: str) -> None:
     """The system refuses to let the file grow: the same path through the libraries as a full disk."""
     path = tmp_path / f"a.{name}"
     path.write_bytes(b"old")
-    program = f"""
-import resource, signal
-import numpy as np
-from marey.errors import OutputError
-from marey.video.encode import write_{name}
-frames = np.random.default_rng(0).integers(0, 256, (4, 128, 128, 3), dtype=np.uint8)
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-try:
-    write_{name}(frames, {str(path)!r})
-except OutputError as error:
-    print("refused:", error)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.startswith(f"refused: cannot write '{path}': File too large."), done.stdout + done.stderr
+    frames = np.random.default_rng(0).integers(0, 256, (4, 128, 128, 3), dtype=np.uint8)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=rf"cannot write '{path}': File too large\."):
+            WRITERS[name](frames, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -140,24 +130,13 @@ def test_an_unwritable_folder_is_an_output_error(tmp_path: Path) -> None:
         write_png(colored_frames()[0], tmp_path / "taken.png")
 
 
-def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path) -> None:
-    def interrupted() -> None:
-        with replacing(tmp_path / "a.png") as temporary:
-            temporary.write_bytes(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_pictures_of_other_kinds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MareyError, match="dtype float64; expected uint8"):
         write_mp4(np.zeros((2, 8, 8, 3)), tmp_path / "a.mp4")  # type: ignore[arg-type]
     with pytest.raises(MareyError, match=r"shape \(8, 8, 3\); expected \(time, height, width, 3\)"):
         write_webp(np.zeros((8, 8, 3), np.uint8), tmp_path / "a.webp")
     with pytest.raises(MareyError, match=r"shape \(0, 8, 8, 3\)"):
-        write_gif(np.zeros((0, 8, 8, 3), np.uint8), tmp_path / "a.gif")
+        write_webp(np.zeros((0, 8, 8, 3), np.uint8), tmp_path / "a.webp")
     with pytest.raises(MareyError, match="rate is 0"):
         write_mp4(colored_frames(), tmp_path / "a.mp4", rate=0)
     with pytest.raises(MareyError, match="repeat is 0"):

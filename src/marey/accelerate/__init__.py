@@ -1,1 +1,1 @@
-"""The same numbers sooner: everything here can be deleted, and results stay."""
+"""The same numbers sooner: all that is here can be deleted, and results stay but for rounding."""

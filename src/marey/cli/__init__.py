@@ -2,10 +2,10 @@
 
 import functools
 import os
-import re
 import sys
 import threading
 from collections.abc import Callable
+from typing import Annotated
 
 from marey.cli.waiting import wait_briefly
 
@@ -13,7 +13,7 @@ wait_briefly()  # before anything loads torch
 
 import typer  # noqa: E402
 
-from marey.accelerate.allocator import keep_freed_memory  # noqa: E402
+from marey._version import __version__  # noqa: E402
 from marey.cli.classify import classify  # noqa: E402
 from marey.cli.demo import demo  # noqa: E402
 from marey.cli.evaluate import evaluate  # noqa: E402
@@ -51,16 +51,30 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
 for command in (layers, maximize, classify, record, top, train, evaluate, flow, studies, demo):
     app.command()(_abortable(command))
 
 
-_NUMBER = re.compile(r"^-?\d*\.?\d+(e-?\d+)?$")
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit 0, 1 (one line on standard error), 2 (wrong usage) or 130 (Ctrl-C)."""
-    keep_freed_memory()
     status = run(sys.argv[1:] if arguments is None else arguments)
     if any(thread.name == CLIP_THREADS for thread in threading.enumerate()):
         # a decoder that nobody waits for any more: Python would end its thread within C++, which aborts the process
@@ -73,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """The exit status of one command line."""
     try:
-        status = app(_joined(arguments), prog_name="marey", standalone_mode=False)
+        status = app(arguments, prog_name="marey", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except (typer.Abort, KeyboardInterrupt):
         return _said("interrupted.", 130)
@@ -95,26 +109,6 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         place = f" '{error.filename}'" if error.filename is not None else ""
         return _said(f"cannot use{place}: {error.strerror or error}.", 1)
-
-
-def _joined(arguments: list[str]) -> list[str]:
-    """The arguments with the numbers after --slowness, and the words after --layers, as one: no option for each.
-
-    >>> _joined(["maximize", "net", "run", "--slowness", "0", "10", "--seed", "1"])
-    ['maximize', 'net', 'run', '--slowness', '0 10', '--seed', '1']
-    >>> _joined(["record", "net", "clips", "--layers", "fusion.*", "fc6", "--out", "folder"])
-    ['record', 'net', 'clips', '--layers', 'fusion.* fc6', '--out', 'folder']
-    """
-    joined: list[str] = []
-    for word in arguments:
-        last, before = ["", "", *joined][-1], ["", "", *joined][-2]
-        number = _NUMBER.match(word) and (before == "--slowness" or last.startswith("--slowness="))
-        layer = not word.startswith("-") and (before == "--layers" or last.startswith("--layers="))
-        if number or layer:
-            joined[-1] += " " + word
-        else:
-            joined.append(word)
-    return joined
 
 
 def _said(message: str, status: int) -> int:

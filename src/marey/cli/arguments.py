@@ -46,3 +46,12 @@ GroupOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def names(words: str) -> list[str]:
+    """The names in a comma list.
+
+    >>> names("fusion.*, fc6")
+    ['fusion.*', 'fc6']
+    """
+    return [name.strip() for name in words.split(",")]

@@ -1,16 +1,18 @@
 """`marey classify`: what the network says a clip is."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
-from torch import Tensor
 
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, NetArgument
 from marey.cli.tables import remarks, screen, table
 from marey.network.network import Network
+
+if TYPE_CHECKING:
+    from marey.network.maxima import Maxima
 
 
 def classify(
@@ -22,14 +24,14 @@ def classify(
     top: Annotated[int, typer.Option("--top", help="How many classes to show.")] = 5,
     windows: Annotated[int, typer.Option("--windows", help="Windows of a clip whose scores are averaged.")] = 5,
     units: Annotated[
-        bool, typer.Option("--units/--no-units", help="Also show which units answer most, of their real maximum.")
+        bool, typer.Option("--units/--no-units", help="Also show which units respond most, relative to their maxima.")
     ] = False,
     recording: Annotated[
         Path | None,
         typer.Option(
             "--recording",
             metavar="DIR",
-            help="What --units compares with, by `marey record`. Default: the maxima in NET's file.",
+            help="A folder of `marey record` whose maxima --units compares with. Default: those in NET's file.",
             show_default=False,
         ),
     ] = None,
@@ -44,7 +46,7 @@ def classify(
     from marey.video.read.clips import Clip, load_clip, span_frames
 
     network = placed(load(net), device)
-    maxima = _maxima(network, recording) if units or recording is not None else {}
+    maxima = _maxima(network, recording) if units or recording is not None else None
     check_classifier(network, windows)
     for clip in clips:
         loaded = load_clip(Clip(clip), network.streams, flow=flow, cache=FlowCache())
@@ -58,38 +60,34 @@ def classify(
         damage = [(str(clip), loaded.damage)] if loaded.damage is not None else []
         for line in remarks((), damage, [clip] if short else ()):
             screen().print(line, highlight=False, markup=False, soft_wrap=True)
-        if maxima:
+        if maxima is not None:
             screen().print(_units_table(network, clip, maxima, count=top, windows=windows, flow=flow))
 
 
-def _maxima(network: Network, recording: Path | None) -> dict[str, Tensor]:
-    """The real maxima that a recording holds, or the network's file."""
+def _maxima(network: Network, recording: Path | None) -> "Maxima":
+    """The maxima behind a recording of this network, or those in the network's file."""
     from marey.errors import NetworkError
 
     if recording is not None:
-        from marey.recording.answers import put_maxima
-        from marey.recording.recording import Recording
+        from marey.recording import Recording
 
-        found = Recording.open(recording)
-        put_maxima(found, network)
-        return {layer: network.maxima[layer] for layer in found.layers}
-    if not network.maxima:
+        return Recording.open(recording).maxima()
+    if network.maxima is None or not network.maxima.layers:
         raise NetworkError(
-            f"{network.name} has no real maxima to compare units with; give --recording, which `marey record` writes."
+            f"the file of {network.name} holds no maxima to compare units with; give --recording DIR of `marey record`."
         )
-    return dict(network.maxima)
+    return network.maxima
 
 
-def _units_table(
-    network: Network, clip: Path, maxima: dict[str, Tensor], *, count: int, windows: int, flow: FlowWord
-) -> Table:
-    from marey.recording.answers import clip_answers, strongest_answers
+def _units_table(network: Network, clip: Path, maxima: "Maxima", *, count: int, windows: int, flow: FlowWord) -> Table:
+    """The `count` units of each layer whose responses to a clip are largest relative to the maxima."""
+    from marey.recording import clip_responses, strongest_responses
     from marey.video.flow.cache import FlowCache
     from marey.video.read.clips import Clip
 
-    answers = clip_answers(network, Clip(clip), list(maxima), windows=windows, flow=flow, cache=FlowCache())
-    shown = table("unit", right=("response", "of real maximum"))
-    for strongest in strongest_answers(answers, maxima, count).values():
+    responses = clip_responses(network, Clip(clip), maxima.layers, windows=windows, flow=flow, cache=FlowCache())
+    shown = table("unit", right=("response", f"relative to {maxima.source}"))
+    for strongest in strongest_responses(responses, maxima, count).values():
         for one in strongest:
-            shown.add_row(escape(network.label(one.unit)), f"{one.value:.4g}", f"{one.share:.0%}")
+            shown.add_row(escape(network.label(one.unit)), f"{one.value:.4g}", f"{one.relative:.0%}")
     return shown

@@ -22,7 +22,7 @@ def evaluate(
         typer.Option(
             "--groups",
             metavar="WHAT",
-            help="held-out (those that training left out; all where there are none), all, or names (ira,denis).",
+            help="held-out (those that training held out; all where there are none), all, or names (ira,denis).",
         ),
     ] = "held-out",
     group: GroupOption = None,
@@ -67,24 +67,24 @@ def evaluate(
     tested = sorted({group_of(clip) for clip in chosen})
     words = "all" if tested == known else ", ".join(tested[:12]) + (", ..." if len(tested) > 12 else "")
     shown.print(f"groups: {words}", highlight=False, markup=False)
-    count = f"{len(found.labels)}" + (f" of {found.asked}" if found.left_out else "")
+    count = f"{len(found.labels)}" + (f" of {found.asked}" if found.skipped else "")
     shown.print(results_table({network.name: found}, heading=f"on {count} clips"))
     shown.print(class_table(found))
     if confusion:
         shown.print(confusion_table(found))
     notes = dict.fromkeys(note for part in parts.values() for note in part.notes)
-    for line in (*notes, *remarks(found.left_out, found.damaged, found.held)):
+    for line in (*notes, *remarks(found.skipped, found.damaged, found.padded)):
         shown.print(line, highlight=False, markup=False)
     if out is not None:
         record = {
-            **found.record(),
+            **found.to_json(),
             "classes": list(found.classes),
             "clips": list(found.clips),
             "labels": found.labels.tolist(),
             "predictions": found.predictions.tolist(),
             "confusion": found.confusion.tolist(),
-            "left_out": [one.record() for one in found.left_out],
-            "held": list(found.held),
+            "skipped": [one.to_json() for one in found.skipped],
+            "padded": list(found.padded),
             "damaged": [list(pair) for pair in found.damaged],
         }
         with replacing(out) as temporary:

@@ -39,44 +39,46 @@ def flow(
 ) -> None:
     """Compute the optical flow of clips.
 
-    Images of the form denseflow that are written into the folder of the clips (--out DATA) are used by all commands
-    from then on, in place of computing flow.
+    All commands read images of the form denseflow instead of computing flow, once these lie in the folder of the clips
+    (--out DATA).
     """
     from marey.datasets.clip_set import check_on_disk
     from marey.datasets.clips_in import clips_in
-    from marey.datasets.left_out import LeftOut
+    from marey.datasets.skipped_clip import SkippedClip
     from marey.errors import VideoError
 
-    if (short_side is not None and short_side < 16) or not bound > 0:
-        raise MareyError(f"--short-side is {short_side}, --bound {bound:g}; expected at least 16 pixels, and above 0.")
+    if short_side is not None and short_side < 16:
+        raise MareyError(f"--short-side is {short_side}; expected at least 16 pixels.")
+    if not bound > 0:
+        raise MareyError(f"--bound is {bound:g}; expected px/frame above 0.")
     writable(out)
     found = list(dict.fromkeys(clip for place in clips for clip in clips_in(place)))
     check_on_disk(found)
     shown = table("written to", right=("fields", "mean px/frame", "99th percentile"))
-    left_out: list[LeftOut] = []
+    skipped: list[SkippedClip] = []
     for clip, name in zip(found, _names(found), strict=True):
         try:
             fields = _fields(clip, short_side, method, bound)
         except VideoError as error:
             if len(found) == 1:
                 raise
-            left_out.append(LeftOut.of(clip, error))
+            skipped.append(SkippedClip.of(clip, error))
             continue
         speed = fields.square().sum(1).sqrt().flatten()
         place = _write(fields, name, out, form, bound)
         high = speed.kthvalue(max(1, int(0.99 * len(speed)))).values
         shown.add_row(escape(str(place)), str(len(fields)), f"{float(speed.mean()):.2f}", f"{float(high):.2f}")
-    if len(left_out) == len(found):
-        raise VideoError(f"none of the {len(found)} clips can be read; the first error: {left_out[0].reason}")
+    if len(skipped) == len(found):
+        raise VideoError(f"none of the {len(found)} clips can be read; the first error: {skipped[0].reason}")
     screen().print(shown)
-    for one in left_out:
+    for one in skipped:
         print(one)
-    if left_out:
-        print(f"{len(left_out)} of {len(found)} clips are left out")
+    if skipped:
+        print(f"{len(skipped)} of {len(found)} clips are skipped")
 
 
 def _names(clips: "list[Clip]") -> list[str]:
-    """A name for every clip, by class where it has one; those alike are numbered."""
+    """Name every clip, by class where it has one; equal names are numbered."""
     names: list[str] = []
     seen: Counter[str] = Counter()
     for clip in clips:
@@ -88,7 +90,7 @@ def _names(clips: "list[Clip]") -> list[str]:
 
 
 def _fields(clip: "Clip", short_side: int | None, method: FlowWord, bound: float) -> Tensor:
-    """Flow of a whole clip, (time, 2, height, width)."""
+    """Load the flow of a whole clip: (time, 2, height, width) in px/frame."""
     from marey.network.stream import Stream
     from marey.video.flow.cache import FlowCache
     from marey.video.read.clips import load_clip
@@ -106,7 +108,7 @@ def _fields(clip: "Clip", short_side: int | None, method: FlowWord, bound: float
 def _write(fields: Tensor, name: str, out: Path, form: Form, bound: float) -> Path:
     from dataclasses import replace
 
-    from marey.draw.flow_colors import color_wheel, nice_max_px
+    from marey.draw.color_wheel import color_wheel, nice_max_px
     from marey.video.encode import write_mp4
     from marey.video.flow.files import DENSEFLOW, I3D, TWO_STREAM, write_flow
 

@@ -1,7 +1,7 @@
 """`marey maximize`: the preferred appearance and motion of units, slow to fast."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, GroupOption, NetArgument, OutOption, SeedOption
 from marey.cli.device import placed
 from marey.cli.output import writable
-from marey.maximization.parametrizations import Name
 from marey.maximization.recipe import Precision, Recipe
 from marey.maximization.result import PreferredInput, folder_name
+from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.unit import Unit
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHIPPED = Recipe()
 _REAL_CLIPS = 4  # beside a preferred input
-_SWEEP = " ".join(f"{chi:g}" for chi in _SHIPPED.slowness)
+_SWEEP = ",".join(f"{chi:g}" for chi in _SHIPPED.slowness)
 
 
 def maximize(
@@ -40,7 +40,7 @@ def maximize(
     slowness: Annotated[
         str,
         typer.Option(
-            "--slowness", metavar="CHI...", help="The chi sweep: 0 leaves the motion free (fast), 10 slows it."
+            "--slowness", metavar="CHI,...", help="The chi sweep: 0 leaves the motion free (fast), 10 slows it."
         ),
     ] = _SWEEP,
     clips: Annotated[
@@ -48,7 +48,7 @@ def maximize(
         typer.Option(
             "--clips",
             metavar="DATA",
-            help="Real clips that measure each unit's real maximum, kept with the network. Needed once per layer.",
+            help="Clips on which each unit's range is measured, kept in NET's file where it is one.",
             show_default=False,
         ),
     ] = None,
@@ -57,20 +57,19 @@ def maximize(
         typer.Option(
             "--recording",
             metavar="DIR",
-            help="What `marey record` wrote of NET: gives the real maxima, and the clips beside each preferred input.",
+            help="A folder of `marey record`: gives the ranges of units, and the clips beside each preferred input.",
             show_default=False,
         ),
     ] = None,
     steps: Annotated[
         int, typer.Option("--steps", help="Most steps; a run that has converged ends early.")
     ] = _SHIPPED.steps,
-    strength: Annotated[
-        float,
-        typer.Option("--strength", help="Weight of the score against the priors; less gives calmer pictures."),
-    ] = _SHIPPED.strength,
+    weight: Annotated[
+        float, typer.Option("--weight", help="Weight of the score against the priors; less gives calmer pictures.")
+    ] = _SHIPPED.weight,
     parametrization: Annotated[
-        Name, typer.Option("--parametrization", help="How the frames are held.")
-    ] = _SHIPPED.parametrization,
+        Literal["fourier", "pixels"], typer.Option("--parametrization", help="How the frames are held.")
+    ] = "fourier",
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Excite all positions of a unit instead of the one in the middle.")
     ] = False,
@@ -90,66 +89,38 @@ def maximize(
 
     For each unit a folder in DIR holds the frames, scores and settings, a contact sheet and looping videos.
     """
-    from marey.draw.preferred import draw, draw_overview
-    from marey.errors import NetworkError
     from marey.families.loading import load
-    from marey.maximization.mosaic import maximize_mosaic
-    from marey.maximization.run import Progress as Steps
-    from marey.maximization.run import maximize as preferred_inputs
 
     if clips is not None and recording is not None:
-        raise typer.BadParameter("--clips and --recording both give the real maxima; give one of them.")
+        raise typer.BadParameter("--clips and --recording both give the units' ranges; give one of them.")
     recipe = Recipe(
         slowness=_numbers(slowness),
         steps=steps,
-        strength=strength,
-        parametrization=parametrization,
+        weight=weight,
         where="everywhere" if everywhere else "center",
         precision=precision,
         batch=batch,
         seed=seed,
     )
     network = placed(load(net), device)
-    if "classes" in units and not network.classes:
-        raise NetworkError(f"{network.name} has no classes; name units, as in '{_example(network)}'.")
-    addresses = [one for name in units for one in (network.classes if name == "classes" else [name])]
-    targets = network.units(addresses)
-    recorded = None if recording is None else _recorded(network, recording, {unit.layer for unit in targets})
+    targets = _units(network, units)
+    layers = {unit.layer for unit in targets}
+    recorded = None if recording is None else _recorded(network, recording)
     writable(out)
     console = Console(stderr=True)
+    maxima = None if recorded is None else recorded.maxima(sorted(layers))
     if clips is not None:
-        measure(network, net, clips, {unit.layer for unit in targets}, flow=flow, group=group, console=console)
-    unknown = sorted({unit.layer for unit in targets} - network.maxima.keys())
-    with Progress(
-        TextColumn("maximizing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("score {task.fields[score]:.2f}"),
-        console=console,
-        transient=True,
-    ) as bar:
-        task = bar.add_task("", total=None, score=0.0)
-
-        def follow(progress: Steps) -> None:
-            bar.update(task, completed=progress.done, total=progress.planned, score=float(progress.scores.nanmean()))
-
-        if mosaic:
-            results = [maximize_mosaic(network, targets, recipe=recipe, progress=follow)]
-        else:
-            results = preferred_inputs(network, targets, recipe=recipe, progress=follow)
-    for place, result in enumerate(results):
-        folder = result.save(out / folder_name(result.label))
-        draw(result, folder)
-        if recorded is not None and not mosaic:
-            _draw_real(result, recorded, targets[place], folder, console)
-        console.print(summary(result), highlight=False)
-    if len(results) > 1:
-        draw_overview(results, out / "overview.png", title=network.name)
+        maxima = _measured(network, net, clips, layers, flow=flow, group=group, console=console)
+    results = _maximized(
+        network, targets, recipe, maxima, parametrization=parametrization, mosaic=mosaic, console=console
+    )
+    _write(results, out, recorded, [] if mosaic else targets, console)
+    known = Maxima.merged(*(one for one in (maxima, network.maxima) if one is not None))
+    unknown = sorted(layer for layer in layers if layer not in known)
     if unknown:
         console.print(
-            f"{network.name} knows no real maxima of {', '.join(unknown)}: scores are relative to generated clips, and "
-            "pictures may be noisy; give --clips DATA or --recording DIR.",
+            f"no clip says how far {', '.join(unknown)} of {network.name} respond: scores are relative to generated "
+            "clips, and pictures may be noisy; give --clips DATA or --recording DIR.",
             highlight=False,
             markup=False,
         )
@@ -157,11 +128,66 @@ def maximize(
     return 130 if any(result.interrupted for result in results) else 0
 
 
+def _units(network: Network, words: list[str]) -> list[Unit]:
+    from marey.errors import NetworkError
+
+    if "classes" in words and not network.classes:
+        raise NetworkError(f"{network.name} has no classes; name units, as in '{list(network.layers)[-1]}:0'.")
+    return network.units([one for word in words for one in (network.classes if word == "classes" else [word])])
+
+
 def _numbers(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
+        return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"--slowness is '{text}'; expected numbers of at least 0, as in 0 1 5 10.") from None
+        raise typer.BadParameter(f"--slowness is '{text}'; expected numbers of at least 0, as in 0,1,5,10.") from None
+
+
+def _maximized(
+    network: Network,
+    targets: list[Unit],
+    recipe: Recipe,
+    maxima: Maxima | None,
+    *,
+    parametrization: str,
+    mosaic: bool,
+    console: Console,
+) -> list[PreferredInput]:
+    """The results, under a bar that tells steps, time left and the mean score."""
+    from marey.maximization.mosaic import maximize_mosaic
+    from marey.maximization.run import Progress as Steps
+    from marey.maximization.run import maximize as preferred_inputs
+
+    columns = (TextColumn("maximizing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    score = TextColumn("score {task.fields[score]:.2f}")
+    with Progress(*columns, score, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, score=0.0)
+
+        def follow(progress: Steps) -> None:
+            if progress.done % 4 == 0:  # reading the scores makes an accelerator wait
+                mean = float(progress.scores.nanmean())
+                bar.update(task, completed=progress.done, total=progress.planned, score=mean)
+
+        options = {"recipe": recipe, "maxima": maxima, "parametrization": parametrization, "callback": follow}
+        if mosaic:
+            return [maximize_mosaic(network, targets, **options)]
+        return preferred_inputs(network, targets, **options)  # type: ignore[arg-type]
+
+
+def _write(
+    results: list[PreferredInput], out: Path, recorded: "Recording | None", units: list[Unit], console: Console
+) -> None:
+    """Each result in a folder with its pictures, the overview of several, and a line about each."""
+    from marey.draw.preferred_input import draw, draw_overview
+
+    for place, result in enumerate(results):
+        folder = result.save(out / folder_name(result.label))
+        draw(result, folder)
+        if recorded is not None and units:
+            _draw_real(result, recorded, units[place], folder, console)
+        console.print(summary(result), highlight=False)
+    if len(results) > 1:
+        draw_overview(results, out / "overview.png", title=results[0].provenance["network"])
 
 
 def summary(result: PreferredInput) -> str:
@@ -173,29 +199,25 @@ def summary(result: PreferredInput) -> str:
         if recognized is not None:
             words.append(f"is {recognized}")
         words += [note.split(":")[0] for note in result.notes[place]]
-        parts.append(", ".join(words) if result.still else f"chi {chi:g}: {', '.join(words)}")
-    return f"[bold]{escape(result.label)}[/bold]  {escape(' | '.join(parts))}  (of {result.maximum_source})"
+        parts.append(", ".join(words) if result.still else f"slowness {chi:g}: {', '.join(words)}")
+    return f"[bold]{escape(result.label)}[/bold]  {escape(' | '.join(parts))}  (1 is the largest on {result.source})"
 
 
-def _example(network: Network) -> str:
-    return f"{list(network.layers)[-1]}:0"
-
-
-def _recorded(network: Network, folder: Path, layers: set[str]) -> "Recording":
-    """The recording in a folder, whose maxima of `layers` the network's scores now are relative to."""
-    from marey.recording import Recording, put_maxima
+def _recorded(network: Network, folder: Path) -> "Recording":
+    """The recording in a folder, which must be of this network."""
+    from marey.recording import Recording, check_same_weights
 
     found = Recording.open(folder)
-    put_maxima(found, network, sorted(layers))
+    check_same_weights(found, network)
     return found
 
 
 def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder: Path, console: Console) -> None:
     """The clips that drive a unit most, in its folder and on its contact sheet; a note where they are gone."""
     from marey.draw.exemplars import draw_exemplars, sheet_with_exemplars
-    from marey.draw.preferred import SHEET, STRIP, picture_row
+    from marey.draw.preferred_input import SHEET, STRIP, picture_row
     from marey.errors import VideoError
-    from marey.recording.exemplars import exemplars
+    from marey.recording import exemplars
     from marey.video.encode import write_png
 
     try:
@@ -207,26 +229,27 @@ def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder
     write_png(sheet_with_exemplars(picture_row(result, fields=STRIP), found), folder / SHEET)
 
 
-def measure(
+def _measured(
     network: Network, source: str, clips: Path, layers: set[str], *, flow: FlowWord, group: str | None, console: Console
-) -> None:
-    """Measure the real maxima of `layers` on clips, and keep them in the network's file where it has one."""
-    from marey.datasets.left_out import LeftOut
+) -> Maxima:
+    """The maxima of `layers` on clips, kept in the network's file where it has one."""
+    from marey.datasets.skipped_clip import SkippedClip
     from marey.families.loading import keep_maxima
-    from marey.recording.measured import measure_maxima
+    from marey.recording import measure_maxima
 
-    left_out: list[LeftOut] = []
+    skipped: list[SkippedClip] = []
     with console.status(escape(f"measuring {', '.join(sorted(layers))} on the clips of {clips}")):
-        count = measure_maxima(
+        maxima = measure_maxima(
             network,
             clips,
             layers,
             flow=flow,
             group=group,
-            failed=lambda clip, error: left_out.append(LeftOut.of(clip, error)),
+            skipped=lambda clip, error: skipped.append(SkippedClip.of(clip, error)),
         )
-    for one in left_out:
+    for one in skipped:
         console.print(str(one), highlight=False, markup=False)
     if source.endswith(".safetensors"):
-        keep_maxima(network, source)
-    console.print(f"real maxima of {', '.join(sorted(layers))} from {count} clips", highlight=False, markup=False)
+        keep_maxima(maxima, source)
+    console.print(f"the range of {', '.join(sorted(layers))} is that on {maxima.source}", highlight=False, markup=False)
+    return maxima

@@ -1,4 +1,4 @@
-"""`marey record`: what every unit answers to every clip of a data set."""
+"""`marey record`: what every unit responds to every clip of a data set."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption
+from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption, names
 from marey.cli.tables import remarks, screen, table
 
 
@@ -22,8 +22,8 @@ def record(
         str | None,
         typer.Option(
             "--layers",
-            metavar="PATTERN...",
-            help="Layers to record, as 'fusion.*' fc6 (quote the star). Default: all that add something of their own.",
+            metavar="PATTERN,...",
+            help="Layers to record, as 'fusion.*,fc6' (quote the star). Default: all that add something of their own.",
             show_default=False,
         ),
     ] = None,
@@ -44,7 +44,7 @@ def record(
     ] = None,
     device: DeviceOption = None,
 ) -> int:
-    """Record what units answer to clips: maxima with their places, statistics per class, predictions.
+    """Record what units respond to clips: maxima with their places, statistics per class, predictions.
 
     Stopped, the same line goes on where it was. Run it several times at once to share the work.
     """
@@ -53,10 +53,10 @@ def record(
     from marey.datasets.clips_in import clips_in
     from marey.errors import VideoError
     from marey.families.loading import load
-    from marey.recording.plan import Settings
-    from marey.recording.record import record as recorded
+    from marey.recording.write.record import record as recorded
+    from marey.recording.write.settings import RecordingSettings
 
-    settings = Settings(windows=windows, flow=flow, batch=batch)
+    settings = RecordingSettings(windows=windows, flow=flow, batch=batch)
     network = placed(load(net), device)
     clips = clips_in(data.resolve(), group=group)
     writable(out)
@@ -65,7 +65,7 @@ def record(
             found = recorded(
                 network,
                 clips,
-                None if layers is None else layers.split(),
+                None if layers is None else names(layers),
                 out=out,
                 settings=settings,
                 workers=workers,
@@ -78,15 +78,17 @@ def record(
         return 130
     shown = screen()
     units = sum(layer.units for layer in found.layers.values())
-    about = table("recording", right=("layers", "units", "clips", "left out", "right"))
+    about = table("recording", right=("layers", "units", "clips", "skipped", "right"))
     counts = found.summary["clips"]
     right = f"{counts['right']} of {counts['of_known_class']}" if counts["of_known_class"] else "-"
-    about.add_row(str(out), str(len(found.layers)), str(units), str(found.recorded), str(found.left_out), right)
+    about.add_row(str(out), str(len(found.layers)), str(units), str(found.recorded), str(len(found.skipped)), right)
     shown.print(about)
-    for line in remarks(found.failures, found.damaged, found.held):
+    for line in remarks(found.skipped, found.damaged, found.padded):
         shown.print(line, highlight=False, markup=False, soft_wrap=True)
     if not found.recorded:
-        raise VideoError(f"none of the {found.left_out} clips can be read, for the reasons above; nothing is recorded.")
+        raise VideoError(
+            f"none of the {len(found.skipped)} clips can be read, for the reasons above; nothing is recorded."
+        )
     return 0
 
 

@@ -1,5 +1,7 @@
-"""`marey studies`: generated action clips whose flow, mask and causes are known."""
+"""The command `marey studies`: generated clips of actions, whose flow, masks and causes are known."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,7 +31,7 @@ def studies(
     size: Annotated[int, typer.Option("--size", help="Height and width in pixels.")] = 112,
     frames: Annotated[int, typer.Option("--frames", help="Frames of a clip, at 25 per second.")] = 24,
     setting: Annotated[
-        Literal["fair", "biased"], typer.Option("--setting", help="Whether planted idiosyncrasies are there.")
+        Literal["fair", "biased"], typer.Option("--setting", help="biased: meadow and logo tell some classes.")
     ] = "fair",
     difficulty: Annotated[
         Literal["plain", "natural", "hard"],
@@ -40,15 +42,15 @@ def studies(
 ) -> None:
     """Make motion studies: short clips of actions with their exact flow, the actor's mask and all factors."""
     from marey.draw.study_sheet import write_study_sheet
-    from marey.studies.classes import study_class
+    from marey.studies.classes import study_class, study_classes
     from marey.studies.written import write_study_clips
 
     if out is None and sheet is None:
         raise MareyError("nothing to make; name a folder with --out, a picture with --sheet, or both.")
     if clips < 1:
         raise MareyError(f"--clips is {clips}; expected at least 1.")
-    chosen = None if classes is None else [name.strip() for name in classes.split(",")]
-    for name in chosen if chosen is not None else ():
+    chosen = study_classes() if classes is None else [name.strip() for name in classes.split(",")]
+    for name in chosen:
         study_class(name)
     console = Console(stderr=True)
     if sheet is not None:
@@ -56,9 +58,7 @@ def studies(
         console.print(f"all classes are in {sheet}")
     if out is not None:
         writable(out)
-        columns = TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("clips", total=None)
+        with _progress(console, clips * len(chosen)) as advance:
             write_study_clips(
                 out,
                 clips,
@@ -69,8 +69,17 @@ def studies(
                 setting=setting,
                 difficulty=difficulty,
                 form=form,
-                on_clip=lambda done, total: progress.update(task, completed=done, total=total),
+                on_clip=advance,
             )
         console.print(
             f"clips are in {out / 'clips'}, flow and masks in {out / 'truth'}, causes in {out / 'factors.jsonl'}"
         )
+
+
+@contextmanager
+def _progress(console: Console, clips: int) -> Iterator[Callable[[], None]]:
+    """Show a bar of clips, which the function in the `with` advances by one."""
+    columns = TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("clips", total=clips)
+        yield lambda: progress.advance(task)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.evaluation.accuracy import Evaluation
 
 
@@ -27,26 +27,26 @@ def table(*left: str, right: Sequence[str] = ()) -> Table:
 
 
 def results_table(results: Mapping[str, Evaluation], *, heading: str = "on clips held out") -> Table:
-    """Accuracy by part of the network; where clips were left out, also with these counted as wrong."""
-    lost = any(found.left_out for found in results.values())
-    further = ("left out", "accuracy with these wrong") if lost else ()
+    """Accuracy by part of the network; where clips were skipped, also with these counted as wrong."""
+    lost = any(found.skipped for found in results.values())
+    further = ("skipped", "accuracy with these wrong") if lost else ()
     shown = table(heading, right=("right", "accuracy", "95 % interval", *further))
     for name, found in results.items():
         low, high = found.interval
         row = [f"{found.right} of {len(found.labels)}", f"{found.accuracy:.1%}", f"{low:.0%} to {high:.0%}"]
         if lost:
-            row += [f"{len(found.left_out)} of {found.asked}", f"{found.accuracy_of_asked:.1%}"]
+            row += [f"{len(found.skipped)} of {found.asked}", f"{found.accuracy_of_asked:.1%}"]
         shown.add_row(escape(name), *row)
     return shown
 
 
 def class_table(found: Evaluation) -> Table:
-    """Per class: clips, right ones, those left out if there are any, and what it is taken for."""
-    further = ("left out",) if found.left_out else ()
+    """Per class: clips, right ones, skipped ones if there are any, and what it is taken for."""
+    further = ("skipped",) if found.skipped else ()
     shown = table("class", right=("clips", "right", *further, "else mostly"))
     for name, clips, right, wrong in found.per_class():
         share = f"{right} ({right / clips:.0%})" if clips else "-"
-        lost = [str(found.left_out_of(name))] if found.left_out else []
+        lost = [str(found.skipped_of(name))] if found.skipped else []
         shown.add_row(escape(name), str(clips), share, *lost, escape(wrong))
     return shown
 
@@ -60,11 +60,11 @@ def confusion_table(found: Evaluation) -> Table:
     return shown
 
 
-def remarks(left_out: Iterable[LeftOut], damaged: Iterable[tuple[str, str]], held: Sized) -> list[str]:
-    """A line for every clip that was left out or is damaged, and one for those that are too short."""
-    lines = [str(one) for one in left_out]
+def remarks(skipped: Iterable[SkippedClip], damaged: Iterable[tuple[str, str]], padded: Sized) -> list[str]:
+    """A line for every clip that was skipped or is damaged, and one for those that are too short."""
+    lines = [str(one) for one in skipped]
     lines += [f"damaged: {path}: {what}; used as far as it can be read" for path, what in damaged]
-    if held:
-        count = "1 clip is" if len(held) == 1 else f"{len(held)} clips are"
-        lines.append(f"{count} shorter than the network's window: the last frame is held")
+    if padded:
+        count = "1 clip is" if len(padded) == 1 else f"{len(padded)} clips are"
+        lines.append(f"{count} shorter than the network's window: padded with the last frame")
     return lines

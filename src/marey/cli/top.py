@@ -1,4 +1,4 @@
-"""`marey top`: the clips that a unit answers to most."""
+"""`marey top`: the clips to which a unit responds most."""
 
 import tempfile
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def top(
 ) -> None:
     """Show the clips that drive units most: value, part of the maximum, second, place (t, y, x), class, prediction."""
     from marey.errors import MareyError
-    from marey.recording.recording import Recording
+    from marey.recording.read.recording import Recording
 
     if Path(source).is_dir():
         if clips is not None:
@@ -81,8 +81,8 @@ def _recorded(
     from marey.cli.record import reporting
     from marey.datasets.clips_in import clips_in
     from marey.families.loading import load
-    from marey.recording.plan import Settings
-    from marey.recording.record import record
+    from marey.recording.write.record import record
+    from marey.recording.write.settings import RecordingSettings
 
     network = placed(load(net), device)
     layers = [str(name) for name in dict.fromkeys(unit.layer for unit in network.units(units))]
@@ -90,8 +90,8 @@ def _recorded(
     with tempfile.TemporaryDirectory(prefix="marey-top-") as temporary:
         folder = Path(temporary) / "recording" if out is None else writable(out)
         with reporting() as report:
-            recording = record(network, found, layers, out=folder, settings=Settings(flow=flow), report=report)
-        for line in remarks(recording.failures, recording.damaged, recording.held):
+            recording = record(network, found, layers, out=folder, settings=RecordingSettings(flow=flow), report=report)
+        for line in remarks(recording.skipped, recording.damaged, recording.padded):
             screen().print(line, highlight=False, markup=False, soft_wrap=True)
         yield recording
 
@@ -102,7 +102,7 @@ def _show(found: "Recording", units: list[str], *, count: int, same_group: bool)
     for address in (one for unit in units for one in (expand(unit) if ":" in unit else [unit])):
         unit = found.unit(address)
         shown = table(escape(str(address)), "class", "predicted", right=("response", "of maximum", "second", "t, y, x"))
-        largest = float(found.maxima(unit.layer)[unit.channel])
+        largest = float(found.largest(unit.layer)[unit.channel])
         for one in found.top(unit, count, one_per_group=not same_group):
             share = f"{one.value / largest:.0%}" if largest > 0 and one.value >= 0 else "-"
             shown.add_row(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from marey.datasets.clip_set import ClipSet
     from marey.datasets.splits import Fold, Split
     from marey.training.adversary import Adversary
+    from marey.training.fit import Trained
 
 Fusion = Literal["conv2", "conv3", "conv4", "conv5", "late"]
 
@@ -75,6 +76,16 @@ def train(
             show_default=False,
         ),
     ] = None,
+    imagenet: Annotated[
+        Path | None,
+        typer.Option(
+            "--imagenet",
+            metavar="FILE",
+            help="Start both towers from a VGG-16 that was trained on ImageNet, as torchvision publishes it "
+            "(vgg16-397923af.pth or vgg16_bn-6c64b313.pth). Needs --width 1.",
+            show_default=False,
+        ),
+    ] = None,
     keep: Annotated[
         int,
         typer.Option(
@@ -82,7 +93,7 @@ def train(
             min=0,
             max=5,
             metavar="BLOCKS",
-            help="With --from: the first blocks of both towers, of 5, whose weights stay as they are.",
+            help="With --from or --imagenet: the first blocks of both towers, of 5, whose weights stay as they are.",
         ),
     ] = 0,
     more: Annotated[
@@ -104,15 +115,14 @@ def train(
     videos) are never on both sides. Stopped, it goes on where it was when the same line is given again.
     """
     from marey.cli.device import device_of
-    from marey.errors import MareyError, OutputError
+    from marey.errors import MareyError
     from marey.families.loading import two_stream_file
+    from marey.families.network_file import check_name
     from marey.families.two_stream import TwoStream
-    from marey.training.fit import TrainingProgress
-    from marey.training.fit import train as fit
+    from marey.families.vgg_weights import check_width, published_norm
     from marey.training.settings import Settings
 
-    if out.suffix != ".safetensors":
-        raise OutputError(f"'{out}' does not end in .safetensors, which is what networks are saved as.")
+    check_name(out)
     writable(out.parent)
     settings = Settings(
         size=size,
@@ -131,10 +141,14 @@ def train(
         adversary=_adversary(adversary),
         kept_blocks=keep,
     )
-    if keep and start is None:
-        raise MareyError("--keep needs a network whose blocks are kept; give --from NET.")
+    if start is not None and imagenet is not None:
+        raise typer.BadParameter("--from and --imagenet both give weights to start from; give one of them.")
+    if keep and start is None and imagenet is None:
+        raise MareyError("--keep needs a network whose blocks are kept; give --from NET or --imagenet FILE.")
     if not flip:
         settings = settings.without_flip()
+    if imagenet is not None:
+        settings = replace(settings, norm=published_norm(imagenet))
     if more is not None:
         settings = settings.with_file(more)
     begin = None if start is None else two_stream_file(start)
@@ -142,10 +156,31 @@ def train(
         settings = settings.built_as(cast(TwoStream, begin.module).config)
     if fusion == "late":
         settings = replace(settings, fusion=fusion)
+    if imagenet is not None:
+        check_width(settings.width)
     place = device_of(device)
     console = Console(stderr=True)
     split, words = chosen_split(data, hold_out, group=group, seed=seed)
     console.print(words, highlight=False, markup=False)
+    trained = _trained(
+        split, out, console, settings=settings, name=data.name, start=begin, imagenet=imagenet, device=place
+    )
+    for one in trained.skipped:
+        console.print(str(one), highlight=False, markup=False)
+    if trained.interrupted:
+        console.print(f"interrupted; the same line goes on from '{out.name}.training'.")
+        return 130
+    if trained.results:
+        screen().print(results_table(trained.results))
+    print(out)
+    return 0
+
+
+def _trained(split: "Split", out: Path, console: Console, **options: Any) -> "Trained":
+    """Train with `options` of `marey.training.fit.train`, with a bar for the clips and one for every stage."""
+    from marey.training.fit import train as fit
+    from marey.training.runner import TrainingProgress
+
     with Progress(
         TextColumn("{task.description:>10}"),
         BarColumn(),
@@ -167,26 +202,7 @@ def train(
         def noted(note: str) -> None:
             bar.console.print(note, highlight=False, markup=False)
 
-        trained = fit(
-            split,
-            out,
-            settings=settings,
-            name=data.name,
-            start=begin,
-            device=place,
-            on_load=loaded,
-            on_step=stepped,
-            on_note=noted,
-        )
-    for one in trained.left_out:
-        console.print(str(one), highlight=False, markup=False)
-    if trained.interrupted:
-        console.print(f"interrupted; the same line goes on from '{out.name}.training'.")
-        return 130
-    if trained.results:
-        screen().print(results_table(trained.results))
-    print(out)
-    return 0
+        return fit(split, out, on_load=loaded, on_step=stepped, on_note=noted, **options)
 
 
 def chosen_split(data: Path, hold_out: str, *, group: str | None, seed: int) -> "tuple[Split, str]":

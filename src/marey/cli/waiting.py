@@ -8,12 +8,12 @@ SPINS = 10_000
 
 
 def wait_briefly(environment: MutableMapping[str, str] = os.environ) -> bool:
-    """Let threads of torch that wait for each other sleep soon; whether that was asked for.
+    """Let threads of torch that wait for each other sleep soon; returns whether the environment was changed.
 
-    GNU's OpenMP, which torch is built with on Linux, lets them turn 300,000 times, some 15 ms. Where another process
-    takes a core, all of it is lost at every small operation: a step takes 50 times as long. Only for processes of our
-    own, and only before torch is loaded, as OpenMP reads its environment once. Nothing is changed where that already
-    says what to do.
+    The OpenMP of GNU, which torch uses on Linux, lets a waiting thread turn 300,000 times, some 15 ms. Where another
+    process occupies a core, that time is lost at every small operation. This is for processes of the command line only,
+    and before torch is loaded, because OpenMP reads its environment once. An environment that already says what to do
+    is left as it is.
     """
     if any(name in environment for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")):
         return False

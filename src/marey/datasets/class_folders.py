@@ -1,81 +1,54 @@
-"""Data sets that are a folder per class, the commonest layout there is."""
+"""The layout of one folder for each class: FOLDER/class/clip."""
 
 from pathlib import Path
 
+from marey.datasets.clip_files import bare, is_clip, visible
 from marey.datasets.clip_set import ClipSet
-from marey.datasets.grouping import grouped
+from marey.datasets.layout import Hints
 from marey.errors import DatasetError
-from marey.video.flow.stored import ImageLayout
 from marey.video.read.clips import Clip
-from marey.video.read.decode import IMAGE_SUFFIXES
-
-VIDEO_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        "avi",
-        "mp4",
-        "m4v",
-        "mkv",
-        "mov",
-        "webm",
-        "mpg",
-        "mpeg",
-        "wmv",
-        "flv",
-        "ogv",
-        "3gp",
-        "ts",
-        "mts",
-        "gif",
-    )
-)
 
 
-def class_folders(folder: str | Path, *, group: str | None = None, images: ImageLayout | None = None) -> ClipSet:
-    """The clips of `folder`/class/clip, a clip being a video file or a folder of frame images.
+class ClassFolders:
+    """Folders named after classes, whose clips are video files or folders of frame images.
 
-    `group` is a regular expression whose first group, found in a file name, says which person or source video a clip
-    shows; None guesses, and `ClipSet.grouping` says what. Hidden files and files of other kinds are passed over, the
-    latter being counted in `ClipSet.notes`. `images` says under which folder the class folders of frames lie, and where
-    the flow of a clip is stored; None: frames and flow as denseflow writes them are found by themselves.
-
-    Raises DatasetError when there are fewer than two classes, or a class without clips.
+    Hidden files are passed over. Files that are no clips are passed over too, and counted in `ClipSet.notes`. With
+    `Hints.images` the class folders of frames lie where it says, and so does the flow of each clip.
     """
-    folder = top = Path(folder)
-    if images is not None:
-        folder = top / images.frames.partition("{video}")[0]
-    if not folder.is_dir():
-        reason = "is no folder" if folder.exists() else "does not exist"
-        raise DatasetError(f"'{folder}' {reason}; expected a folder with one folder of clips for each class.")
-    try:
-        classes = [path for path in visible(folder) if path.is_dir()]
+
+    def matches(self, place: Path) -> bool:
+        """Tell whether `place` is a folder; reading it tells what a folder of classes lacks."""
+        return place.is_dir()
+
+    def clips(self, place: Path, hints: Hints) -> dict[str, ClipSet]:
+        """Read the clips in order of class and name; DatasetError when a folder holds no clips."""
+        images = hints.images
+        top = place if images is None else place / images.frames.partition("{video}")[0]
+        if not has_class_folders(top):
+            raise DatasetError(
+                f"'{top}' holds no clips; expected videos, folders of frames, or a folder of these for each class."
+            )
+        labels = [path for path in visible(top) if path.is_dir()]
         clips = [
-            Clip(path, label=label.name, flow=None if images is None else images.stored(top, _video(path)))
-            for label in classes
+            Clip(path, label=label.name, flow=None if images is None else images.stored(place, _video(path)))
+            for label in labels
             for path in _clips(label)
         ]
-        strange = [path for label in classes for path in visible(label) if path.is_file() and not is_clip(path)]
-    except OSError as error:
-        raise DatasetError(f"'{error.filename}' cannot be read: {error.strerror}.") from None
-    if not classes:
-        raise DatasetError(f"'{folder}' holds no folders; expected one folder of clips for each class.")
-    if len(classes) == 1:
-        raise DatasetError(
-            f"'{folder}' holds one class only, '{classes[0].name}'; expected a folder of clips for each of two or more."
-        )
-    found, said = grouped(clips, group)
-    notes = (f"{len(strange)} files that are no videos are passed over, such as '{strange[0]}'",) if strange else ()
-    return ClipSet(top.resolve().name, found, said, notes)
+        others = [path for label in labels for path in visible(label) if path.is_file() and not is_clip(path)]
+        notes = (f"{len(others)} files that are no videos are passed over, such as '{others[0]}'",) if others else ()
+        return {"": ClipSet(place.resolve().name, tuple(clips), notes=notes)}
+
+
+def has_class_folders(folder: Path) -> bool:
+    """Tell whether a folder holds a folder that holds a clip."""
+    return folder.is_dir() and any(
+        is_clip(path) for inner in visible(folder) if inner.is_dir() for path in visible(inner)
+    )
 
 
 def _video(path: Path) -> str:
-    """The name of a clip's video in a tree of class folders."""
-    return f"{path.parent.name}/{path.stem if path.suffix.lower() in VIDEO_SUFFIXES else path.name}"
-
-
-def visible(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted, without hidden entries."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    """The name by which flow images are stored for a clip in its class folder."""
+    return f"{path.parent.name}/{path.name if path.is_dir() else bare(path.name)}"
 
 
 def _clips(folder: Path) -> list[Path]:
@@ -87,12 +60,3 @@ def _clips(folder: Path) -> list[Path]:
             f"class folder '{folder}' holds no clips{inside}. Put videos or folders of frames there, or remove it."
         )
     return clips
-
-
-def is_clip(path: Path) -> bool:
-    """Whether `path` is named as a video file, or is a folder that holds images, not the flow of a video beside it."""
-    if not path.is_dir():
-        return path.suffix.lower() in VIDEO_SUFFIXES
-    if not any(inside.suffix.lower() in IMAGE_SUFFIXES for inside in path.iterdir()):
-        return False
-    return not any(path.with_name(path.name + suffix).is_file() for suffix in VIDEO_SUFFIXES)

@@ -1,4 +1,4 @@
-"""The clips of a data set with their classes and groups, because every split and every report needs to say so."""
+"""The clips of a data set with their classes and groups, which every split and every report needs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from marey.video.read.clips import Clip
 class ClipSet(Sequence[Clip]):
     """Clips of a data set, in order.
 
-    `grouping` says in words where their groups come from; `notes` what a reader of figures should know: clips that are
-    listed and not there, files that were passed over.
+    `grouping` tells in words where the groups come from. `notes` are sentences that a reader of results should know,
+    such as how many listed clips are not on disk.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ClipSet(Sequence[Clip]):
 
 
 def classes_of(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """The labels of `clips`, sorted; DatasetError when a clip has none."""
+    """List the labels of `clips`, sorted; DatasetError when a clip has none."""
     labels = set()
     for clip in clips:
         if clip.label is None:
@@ -59,15 +59,15 @@ def classes_of(clips: Sequence[Clip]) -> tuple[str, ...]:
 
 
 def group_of(clip: Clip) -> str:
-    """What must stay on one side of a split: the clip's group, or its file (with its folder) where it has none."""
+    """Return the group that a split must not part: the clip's own, or its folder and file name where it has none."""
     return f"{clip.path.parent.name}/{clip.path.name}" if clip.group is None else clip.group
 
 
 def check_on_disk(clips: Iterable[Clip]) -> None:
-    """Raise DatasetError when a clip is made while it is read, where its file has to be found again."""
+    """Raise DatasetError when one of `clips` is not on disk but made while it is read."""
     made = next((clip for clip in clips if clip.maker is not None), None)
     if made is not None:
         raise DatasetError(
-            f"the clip '{made.path}' is not on disk, where it has to be found again; "
+            f"the clip '{made.path}' is not on disk but made while it is read; "
             "write motion studies with `marey studies --out DIR`, and give that folder."
         )

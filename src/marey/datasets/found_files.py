@@ -1,4 +1,4 @@
-"""Where the clips of a list lie, which lists leave open: under which folder, as videos or as folders of frames."""
+"""Where the clips of a list lie: a list leaves open under which folder, and whether as videos or folders of frames."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from marey.datasets.class_folders import VIDEO_SUFFIXES
-from marey.datasets.listed_clip import ListedClip
+from marey.datasets.clip_files import VIDEO_SUFFIXES, bare
 from marey.video.flow.stored import TWO_STREAM_TREE, ImageLayout, StoredFlow
 from marey.video.read.decode import IMAGE_SUFFIXES
 
@@ -23,48 +22,46 @@ def _as_named(root: Path, name: str) -> Placed:
 
 
 def _as_frames(root: Path, name: str) -> Placed:
-    return root / _bare(name), None
+    return root / bare(name), None
 
 
 def _in_jpegs(root: Path, name: str) -> Placed:
-    return TWO_STREAM_TREE.place(root, Path(_bare(name)).name), None
-
-
-def _bare(name: str) -> str:
-    """A name without the suffix of a video."""
-    suffix = Path(name).suffix
-    return name[: -len(suffix)] if suffix.lower() in VIDEO_SUFFIXES else name
+    return TWO_STREAM_TREE.place(root, Path(bare(name)).name), None
 
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """Finds the files of listed clips under the folder given, or else in or beside that of the list.
+    """Finds the files of listed clips under `folder`, or else in or beside the folder of the list.
 
-    The first folder and way of naming that fit half of a sample serve all clips, or else those that fit most. Folders
-    beside that of the list are tried for names with a folder in them only: a mere '1.avi' is in too many. With
-    `images`, clips are folders of frames and flow images laid out as it says.
+    All clips lie under one folder and are named in one way: the first that fits half of a sample of the clips, or else
+    the one that fits most. A folder beside that of the list is tried only where names have a folder in them: a mere
+    '1.avi' is in too many. With `images`, clips are folders of frames and flow images laid out as it says.
     """
 
     list_folder: Path
     folder: Path | None = None
     images: ImageLayout | None = None
 
-    def places(self, clips: Sequence[ListedClip]) -> list[Placed]:
-        """Where each clip lies, or would lie: path, and its stored flow where `images` names some."""
-        if self.images is None and any(clip.anywhere for clip in clips):
-            missing = self._starts()[0]
-            return [self._by_name.get(clip.name, (missing / f"{clip.name}.mp4", None)) for clip in clips]
-        root, way = self._way(clips)
-        return [way(root, clip.name) for clip in clips]
+    def places(self, names: Sequence[str]) -> list[Placed]:
+        """Return where each clip lies, or would lie, and its stored flow where `images` names some."""
+        root, way = self._way(names)
+        return [way(root, name) for name in names]
 
-    def _way(self, clips: Sequence[ListedClip]) -> tuple[Path, Place]:
-        sample = clips[:: max(1, len(clips) // _SAMPLE)]
+    def anywhere(self, names: Sequence[str]) -> list[Placed]:
+        """Return where each clip lies whose file has the name given, without suffix, in whatever folder."""
+        if self.images is not None:
+            return self.places(names)
+        missing = self._starts()[0]
+        return [self._by_name.get(name, (missing / f"{name}.mp4", None)) for name in names]
+
+    def _way(self, names: Sequence[str]) -> tuple[Path, Place]:
+        sample = names[:: max(1, len(names) // _SAMPLE)]
         ways: tuple[Place, ...] = (_as_named, _as_frames, _in_jpegs) if self.images is None else (self._laid_out,)
         best, most = (self._starts()[0], ways[0]), 0
-        beside = all("/" in clip.name for clip in sample)
+        beside = all("/" in name for name in sample)
         for root in self._roots(beside):
             for way in ways:
-                there = sum(way(root, clip.name)[0].exists() for clip in sample)
+                there = sum(way(root, name)[0].exists() for name in sample)
                 if there > most:
                     best, most = (root, way), there
             if 2 * most >= len(sample):
@@ -73,7 +70,7 @@ class FoundFiles:
 
     def _laid_out(self, root: Path, name: str) -> Placed:
         assert self.images is not None
-        video = _bare(name)
+        video = bare(name)
         return self.images.place(root, video), self.images.stored(root, video)
 
     def _roots(self, beside: bool) -> list[Path]:
@@ -85,7 +82,7 @@ class FoundFiles:
 
     @cached_property
     def _by_name(self) -> dict[str, Placed]:
-        """Every clip by its name without suffix: under the first folder that has any."""
+        """Every clip under the first folder that has any, by its name without suffix."""
         for start in self._starts():
             found: dict[str, Path] = {}
             _add_clips(start, found)

@@ -2,76 +2,116 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from marey.datasets.clip_set import ClipSet
 from marey.errors import DatasetError
 from marey.video.read.clips import Clip
 
 _UCF101 = re.compile(r"_(g\d\d)_c\d\d")
+_ONE_EACH = "every clip is its own group"
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """A pattern whose first group, found in a file name, is the clip's group; `said` says it in words.
+    """A pattern whose first group, found in a file name, is the clip's group, and its description in words.
 
     >>> Grouping(r"_(g[0-9]+)_", "source video").group("v_Biking_g01_c04.avi")
     'g01'
     """
 
-    pattern: str | None
-    said: str
+    pattern: str
+    words: str
 
     def group(self, name: str) -> str | None:
-        """The group in a file name, or None."""
-        if self.pattern is None:
-            return None
+        """Find the group in a file name; None where the pattern does not fit."""
         match = re.search(self.pattern, name)
         if match is None:
             return None
         return match.group(1) if match.re.groups else match.group(0)
 
 
-def grouped(clips: Sequence[Clip], pattern: str | None) -> tuple[tuple[Clip, ...], str]:
-    """`clips` with their groups, and how these were found; `pattern` None guesses it from the file names.
+def grouped_splits(splits: Mapping[str, ClipSet], pattern: str | None) -> dict[str, ClipSet]:
+    """Give the clips of all splits their groups.
+
+    Groups come from `pattern`; where it is None, from the layout; where no clip has one, from a guess by file names.
+    A guess that puts a group on both sides of a split is given up.
 
     Raises DatasetError when `pattern` is no regular expression, or does not fit every file name.
     """
-    grouping = guess([(clip.label or "", clip.path) for clip in clips]) if pattern is None else _given(pattern)
-    found = tuple(replace(clip, group=grouping.group(clip.path.name)) for clip in clips)
-    without = [clip for clip in found if clip.group is None]
-    if grouping.pattern is not None and without:
-        raise DatasetError(
-            f"the group pattern '{grouping.pattern}' does not fit '{without[0].path.name}' "
-            f"({len(without)} of {len(found)} clips); write one that fits every file name, such as '^([^_]+)_'."
+    clips = [clip for part in splits.values() for clip in part]
+    if pattern is not None:
+        return _regrouped(splits, _given(pattern, clips))
+    if any(clip.group is not None for clip in clips):
+        return dict(splits)
+    guessed = _guess(clips)
+    if guessed is None:
+        words = f"{_ONE_EACH}: none could be guessed from the file names"
+        return {split: replace(part, grouping=words) for split, part in splits.items()}
+    return unparted(_regrouped(splits, guessed))
+
+
+def unparted(splits: Mapping[str, ClipSet]) -> dict[str, ClipSet]:
+    """Give up groups, here those that are read from names, where one of them is on both sides of a published split."""
+    sides: dict[str, set[str]] = defaultdict(set)
+    for split, part in splits.items():
+        for clip in part:
+            if clip.group is not None:
+                sides[clip.group].add(split)
+    both = sorted(name for name, where in sides.items() if len(where) > 1)
+    if not both:
+        return dict(splits)
+    return {
+        split: replace(
+            part,
+            clips=tuple(replace(clip, group=None) for clip in part),
+            grouping=f"{_ONE_EACH}: '{both[0]}' ({part.grouping}) is on both sides of the published split",
         )
-    return found, grouping.said
+        for split, part in splits.items()
+    }
 
 
-def guess(files: Sequence[tuple[str, Path]]) -> Grouping:
-    """The grouping that the file names of (label, path) suggest: UCF101's gXX, else what stands before the first '_'.
-
-    A prefix counts as a group only where at least two prefixes exist in every class and one is found in several clips.
-    """
-    names = [path.name for _, path in files]
-    if names and all(_UCF101.search(name) for name in names):
-        return Grouping(_UCF101.pattern, "guessed: source video, from 'gXX' in the file names (UCF101)")
-    prefixes: dict[str, set[str]] = defaultdict(set)
-    for label, path in files:
-        if "_" not in path.name:
-            break
-        prefixes[label].add(path.name.split("_")[0])
-    else:
-        different = set().union(*prefixes.values()) if prefixes else set()
-        if different and len(different) < len(files) and min(len(found) for found in prefixes.values()) > 1:
-            return Grouping("^([^_]+)_", f"guessed: {len(different)} groups, from the file names before the first '_'")
-    return Grouping(None, "every clip is its own group: none could be guessed from the file names")
+def _regrouped(splits: Mapping[str, ClipSet], grouping: Grouping) -> dict[str, ClipSet]:
+    return {
+        split: replace(
+            part,
+            clips=tuple(replace(clip, group=grouping.group(clip.path.name)) for clip in part),
+            grouping=grouping.words,
+        )
+        for split, part in splits.items()
+    }
 
 
-def _given(pattern: str) -> Grouping:
+def _given(pattern: str, clips: Sequence[Clip]) -> Grouping:
     try:
         re.compile(pattern)
     except re.error as error:
         raise DatasetError(f"the group pattern '{pattern}' is no regular expression: {error}.") from None
-    return Grouping(pattern, f"from the pattern '{pattern}' in the file names")
+    grouping = Grouping(pattern, f"from the pattern '{pattern}' in the file names")
+    without = [clip.path.name for clip in clips if grouping.group(clip.path.name) is None]
+    if without:
+        raise DatasetError(
+            f"the group pattern '{pattern}' does not fit '{without[0]}' ({len(without)} of {len(clips)} clips); "
+            "write one that fits every file name, such as '^([^_]+)_'."
+        )
+    return grouping
+
+
+def _guess(clips: Sequence[Clip]) -> Grouping | None:
+    """Guess the grouping from the file names: UCF101's gXX, or else the text before the first '_'.
+
+    Such a prefix counts as a group only where every class has at least two prefixes and several clips share one.
+    """
+    names = [clip.path.name for clip in clips]
+    if names and all(_UCF101.search(name) for name in names):
+        return Grouping(_UCF101.pattern, "guessed: source video, from 'gXX' in the file names (UCF101)")
+    if not names or not all("_" in name for name in names):
+        return None
+    prefixes: dict[str | None, set[str]] = defaultdict(set)
+    for clip in clips:
+        prefixes[clip.label].add(clip.path.name.split("_")[0])
+    different = set().union(*prefixes.values())
+    if len(different) == len(clips) or min(len(found) for found in prefixes.values()) < 2:
+        return None
+    return Grouping("^([^_]+)_", f"guessed: {len(different)} groups, from the file names before the first '_'")

@@ -1,11 +1,14 @@
-"""Lists of lines "path label", also as mmaction2 and SlowFast write them."""
+"""The layout of lists with lines "path label", which mmaction2 and SlowFast write too."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from marey.datasets.class_folders import VIDEO_SUFFIXES
-from marey.datasets.listed_clip import ListedClip, lines_of
+from marey.datasets.clip_files import VIDEO_SUFFIXES
+from marey.datasets.clip_set import ClipSet
+from marey.datasets.layout import Hints
+from marey.datasets.list_files import companions, lines_of
+from marey.datasets.listed_splits import ListedClip, listed_splits
 from marey.datasets.ucf101 import class_index
 from marey.errors import DatasetError
 
@@ -15,20 +18,28 @@ _VIDEO = re.compile(
     re.IGNORECASE,
 )
 _FRAMES = re.compile(r"^(?P<path>.+?)\s+(?P<total>\d+)\s+(?P<label>\d+)$")
-_TOKEN = re.compile(r"(?<![a-z])(train|training|val|validate|validation|test)(?![a-z])")
-_OTHER = {"train": ("val", "validate", "validation", "test"), "training": ("validation", "test")}
 
 
-def path_list_clips(path: Path) -> list[ListedClip]:
-    """The clips of a list of lines.
+class PathLists:
+    """Lines "video.mp4 label", "folder label" or, as mmaction2 writes them, "folder total label".
 
-    - "video.mp4 label": what follows the suffix is the label, spaces included; without it the folder is.
-    - "folder total label": a folder of frames, how many these are (not used), and the number of its class (mmaction2).
-    - "folder label".
-
-    Numbers are named by `label_map.txt` beside the list (a class in each line, from 0), or by `classInd.txt`, which
-    counts from 1 while a list may count from 0: the folders, or a label 0, decide.
+    The text after the suffix of a video is its label, spaces included; a line without label takes the name of its
+    folder. The total number of frames is not used. Numbers are named by `label_map.txt` beside the list, a class in
+    each line, from 0; or by `classInd.txt`, which counts from 1 while a list may count from 0: the folders, or a label
+    0, decide. A list named after its split brings the other split beside it.
     """
+
+    def matches(self, place: Path) -> bool:
+        """Tell whether `place` is a text or CSV file."""
+        return place.suffix.lower() in (".txt", ".csv") and place.is_file()
+
+    def clips(self, place: Path, hints: Hints) -> dict[str, ClipSet]:
+        """Read the lines; DatasetError for a line without class, or numbers that `classInd.txt` does not name."""
+        listed = [clip for split, part in companions(place).items() for clip in _listed(part, split)]
+        return listed_splits(place, listed, hints)
+
+
+def _listed(path: Path, split: str) -> list[ListedClip]:
     found = [(number, *_parts(line)) for number, line in lines_of(path)]
     names = _names(path, [(name, label) for _, name, label in found])
     clips = []
@@ -38,29 +49,12 @@ def path_list_clips(path: Path) -> list[ListedClip]:
             raise DatasetError(
                 f"line {number} of '{path}' gives '{name}' no class; write it after the path, or name its folder."
             )
-        clips.append(ListedClip(name, given))
+        clips.append(ListedClip(name, given, split))
     return clips
 
 
-def companions(path: Path) -> dict[str, Path]:
-    """{split: list} for a list named after its split, as train.csv, and the list of the other one beside it.
-
-    A list of another name is {"": path}.
-    """
-    match = _TOKEN.search(path.name.lower())
-    if match is None:
-        return {"": path}
-    begin, end = match.span()
-    own = match[1]
-    others = _OTHER.get(own, ("train", "training"))
-    beside = [(other, path.with_name(path.name[:begin] + other + path.name[end:])) for other in others]
-    there = next(((other, place) for other, place in beside if place.is_file()), None)
-    pairs = [(own, path)] + ([] if there is None else [there])
-    return dict(sorted(pairs, key=lambda pair: pair[0] not in ("train", "training")))
-
-
 def _parts(line: str) -> tuple[str, str]:
-    """Path and label ("" where there is none) of a line."""
+    """Split a line into path and label, "" where it has none."""
     match = _VIDEO.match(line)
     if match is not None:
         return match["path"].strip(), (match["label"] or "").strip()
@@ -72,7 +66,7 @@ def _parts(line: str) -> tuple[str, str]:
 
 
 def _names(path: Path, clips: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The names of the numbers that are labels in a list."""
+    """Name the numbers that are labels in a list; nothing where labels are names already."""
     labels = {label for _, label in clips}
     if not all(label.isdecimal() for label in labels):
         return {}

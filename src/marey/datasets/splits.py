@@ -1,4 +1,4 @@
-"""Which clips train and which test, never with one person or source video on both sides."""
+"""Splits into clips to train and to test on, which never have one person or source video on both sides."""
 
 import random
 from collections import Counter, defaultdict
@@ -27,7 +27,7 @@ class Fold:
 
     @classmethod
     def parse(cls, text: str) -> "Fold":
-        """The fold written k/n; DatasetError for any other text."""
+        """Read a fold written k/n; DatasetError for any other text."""
         number, slash, count = text.partition("/")
         if not (slash and number.strip().isdecimal() and count.strip().isdecimal()):
             raise DatasetError(f"'{text}' is no fold; write it as 1/3 for the first of three.")
@@ -53,11 +53,11 @@ class Split:
 
 
 def grouped_split(clips: Sequence[Clip], *, held_out: Collection[str] | float | Fold, seed: int = 0) -> Split:
-    """A split of `clips` by whole groups; clips without a group are one each.
+    """Split `clips` by whole groups; a clip without a group is a group of its own.
 
     held_out
-        the groups to hold out, by name; or the share (0..1) of the clips; or one fold. Shares and folds are chosen so
-        that the classes are spread as evenly as whole groups allow; `seed` decides among equal choices.
+        names of the groups to hold out, or a share (0..1) of the clips, or a fold. Shares and folds spread the classes
+        as evenly as whole groups allow; `seed` decides among equal choices.
 
     Raises DatasetError when a group is unknown, one side is empty, or a class would be left without training clips.
     """
@@ -103,7 +103,7 @@ def _named(groups: Collection[str], held_out: Collection[str]) -> set[str]:
 
 
 def _order(counts: Mapping[str, Counter[str]], seed: int) -> list[str]:
-    """Groups from the largest to the smallest, equal ones in an order that the seed decides."""
+    """Sort groups from the largest to the smallest; the seed decides the order of equal ones."""
     names = sorted(counts)
     random.Random(seed).shuffle(names)
     return sorted(names, key=lambda name: -counts[name].total())

@@ -1,4 +1,4 @@
-"""Lists of motion studies: a file that says which clips are made, to be given wherever clips on disk can be."""
+"""The layout of generated clips: a file that tells which motion studies to make, given wherever clips on disk are."""
 
 import json
 import re
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from marey.datasets.clip_set import ClipSet
-from marey.datasets.listed_clip import beginning_of, text_of
+from marey.datasets.layout import Hints
+from marey.datasets.list_files import beginning_of, json_of
 from marey.datasets.study_set import StudySet
 from marey.errors import DatasetError, did_you_mean
 from marey.files import replacing
@@ -19,35 +20,33 @@ _BEGINS = re.compile(rf'\s*\{{\s*"{_KEY}"')
 _NAMES = tuple(field.name for field in fields(StudySet) if field.name != "cache")
 
 
-def is_study_list(path: Path) -> bool:
-    """Whether a file is such a list."""
-    return path.suffix.lower() == ".json" and _BEGINS.match(beginning_of(path)) is not None
+class StudyLists:
+    """A JSON file {"motion_studies": [{"count": 200, "seed": 1, ...}, ...]}, whose entries are `StudySet`s."""
 
+    def matches(self, place: Path) -> bool:
+        """Tell whether `place` is a JSON file that begins as such a list."""
+        return place.suffix.lower() == ".json" and _BEGINS.match(beginning_of(place)) is not None
 
-def study_list(path: str | Path) -> ClipSet:
-    """The clips of a list, {"motion_studies": [{"count": 200, "seed": 1, ...}, ...]}: entries are `StudySet`s.
+    def clips(self, place: Path, hints: Hints) -> dict[str, ClipSet]:
+        """Name the clips of all sets, which are made while they are read.
 
-    Raises DatasetError when it cannot be read, an entry is no set of motion studies, or two have a clip in common.
-    """
-    path = Path(path)
-    try:
-        listed = json.loads(text_of(path))
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"'{path}' is no JSON: {error.msg} in line {error.lineno}.") from None
-    entries = listed.get(_KEY) if isinstance(listed, dict) else None
-    if not isinstance(entries, list) or not entries:
-        raise DatasetError(f'\'{path}\' lists no motion studies; expected {{"{_KEY}": [{{"count": 10}}]}}.')
-    clips = [clip for number, entry in enumerate(entries) for clip in _set(path, number, entry).clips()]
-    names: set[Path] = set()
-    for clip in clips:
-        if clip.path in names:
-            raise DatasetError(f"'{path}' lists '{clip.path}' twice; give its sets other seeds or first indices.")
-        names.add(clip.path)
-    return ClipSet(path.stem, tuple(clips), "actor and scene")
+        Raises DatasetError when an entry is no set of motion studies, or two sets have a clip in common.
+        """
+        listed = json_of(place)
+        entries = listed.get(_KEY) if isinstance(listed, dict) else None
+        if not isinstance(entries, list) or not entries:
+            raise DatasetError(f'\'{place}\' lists no motion studies; expected {{"{_KEY}": [{{"count": 10}}]}}.')
+        clips = [clip for number, entry in enumerate(entries) for clip in _set(place, number, entry).clips()]
+        names: set[Path] = set()
+        for clip in clips:
+            if clip.path in names:
+                raise DatasetError(f"'{place}' lists '{clip.path}' twice; give its sets other seeds or first indices.")
+            names.add(clip.path)
+        return {"": ClipSet(place.stem, tuple(clips), "actor and scene")}
 
 
 def write_study_list(path: str | Path, sets: Sequence[StudySet]) -> None:
-    """Write the list of `sets`, of each what differs from the defaults."""
+    """Write the list of `sets`, without the values that are defaults of `StudySet`."""
     standard = StudySet(1)
     entries = [
         {

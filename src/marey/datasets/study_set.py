@@ -1,4 +1,4 @@
-"""Motion studies as a data set that is made while it is read: clips by name, and a function that loads them."""
+"""Motion studies as a data set: clips have names only and are made while they are read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,23 +22,23 @@ from marey.video.read.clips import Clip, LoadedClip
 NAME = "motion-studies"
 
 Labels = Literal["classes", "cells"]
-"""What clips are called: their class; or its cell, which also says the color and axis of a conjunction, and which way a
+"""Labels of clips: "classes" are their classes; "cells" also tell the color and axis of a conjunction, and which way a
 walk goes."""
 
 
 @dataclass(frozen=True)
 class StudySet:
-    """Which motion studies: `count` clips of every class from `seed`, indices from `first` on.
+    """A set of motion studies: `count` clips of every class from one `seed`, with indices from `first` on.
 
     fair
-        share of the indices that are in the fair setting although `setting` is "biased".
+        share of the indices whose clips are fair although `setting` is "biased".
     computed, methods
-        share of the indices whose flow is computed from the frames, by one method after the other, as for clips that
-        come as videos; the others have their exact flow.
+        share of the indices whose flow is computed from the frames, as for videos, by one method after the other; all
+        other clips have their exact flow.
     labels
-        what clips are called.
+        "classes", or "cells" with finer names.
     cache
-        where computed flow is kept.
+        the folder for computed flow.
     """
 
     count: int
@@ -57,8 +57,8 @@ class StudySet:
     def __post_init__(self) -> None:
         if self.count < 1 or self.seed < 0 or self.first < 0:
             raise DatasetError(
-                f"no {self.count} motion studies of seed {self.seed} from {self.first} on; "
-                "expected at least 1 of each class, seed and first index not below 0."
+                f"no {self.count} motion studies of seed {self.seed} from index {self.first} on; "
+                "expected a count of at least 1 for each class, seed and first index not below 0."
             )
         if self.labels not in get_args(Labels):
             raise DatasetError(f"labels of motion studies are {' or '.join(get_args(Labels))}, got '{self.labels}'.")
@@ -69,7 +69,7 @@ class StudySet:
             study_class(label)
 
     def clips(self) -> ClipSet:
-        """Names of the clips, in the order of `study_clips`; the group is the index, which shares actor and scene."""
+        """Name the clips, in the order of `study_clips`; those of one index share actor and scene, and are a group."""
         clips = [
             Clip(
                 Path(NAME) / label / f"{self.seed}-{index}",
@@ -83,7 +83,7 @@ class StudySet:
         return ClipSet(NAME, tuple(clips), "actor and scene")
 
     def study(self, clip: Clip, *, size: int) -> StudyClip:
-        """The clip of that name at `size` px, made now, with its exact flow: the same bytes at every call."""
+        """Make the clip of that name at `size` px, with its exact flow: the same bytes at every call."""
         seed, index = (int(part) for part in clip.path.name.split("-"))
         return study_clip(
             clip.path.parent.name,
@@ -96,7 +96,7 @@ class StudySet:
         )
 
     def load(self, clip: Clip, streams: Sequence[Stream]) -> LoadedClip:
-        """The clip as training takes clips, made in the size that the streams want, so that nothing is resized."""
+        """Make the clip as training takes clips, in the size that the streams want, so that nothing is resized."""
         made = self.study(clip, size=max(max(one.short_side or 0, one.height, one.width) for one in streams))
         index = made.factors.index
         if _among(index, self.computed):
@@ -118,7 +118,7 @@ _SEVERAL_CELLS = frozenset({"conjunction_one", "conjunction_two", "walk", "walk_
 
 
 def _among(index: int, share: float) -> bool:
-    """True for `share` of the indices, evenly.
+    """Tell whether an index is among the `share` of all indices that are chosen evenly.
 
     >>> [index for index in range(8) if _among(index, 0.25)]
     [3, 7]

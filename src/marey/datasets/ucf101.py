@@ -1,24 +1,33 @@
-"""UCF101's lists: classInd.txt, trainlistNN.txt, testlistNN.txt (Soomro, Zamir and Shah, 2012)."""
+"""The layout of UCF101: classInd.txt, trainlistNN.txt, testlistNN.txt (Soomro, Zamir and Shah, 2012)."""
 
 import re
 from pathlib import Path
 
-from marey.datasets.listed_clip import ListedClip, lines_of
+from marey.datasets.clip_set import ClipSet
+from marey.datasets.layout import Hints
+from marey.datasets.list_files import lines_of
+from marey.datasets.listed_splits import ListedClip, listed_splits
 from marey.errors import DatasetError
 
 _LIST = re.compile(r"^(train|test)list(\d\d)$")
+_FIRST = "trainlist01.txt"
 
 
-def is_ucf101(path: Path) -> bool:
-    """Whether a file is named as one of these lists."""
-    return _LIST.match(path.stem) is not None
+class Ucf101:
+    """Either list of a split, or a folder with these lists in it, of which split 1 is read."""
+
+    def matches(self, place: Path) -> bool:
+        """Tell whether `place` is named as such a list, or holds trainlist01.txt."""
+        return (_LIST.match(place.stem) is not None and place.is_file()) or (place / _FIRST).is_file()
+
+    def clips(self, place: Path, hints: Hints) -> dict[str, ClipSet]:
+        """Read the splits "train" and "test"; the class is the name in classInd.txt, or else the folder."""
+        path = place / _FIRST if place.is_dir() else place
+        return listed_splits(path, _listed(path), hints)
 
 
-def ucf101_clips(path: Path) -> list[ListedClip]:
-    """The clips of both lists of a split, of which `path` is either one.
-
-    Labels count from 1 and stand in trainlistNN.txt only; the class is the name in classInd.txt, or else the folder.
-    """
+def _listed(path: Path) -> list[ListedClip]:
+    """Read both lists of a split; labels count from 1 and stand in trainlistNN.txt only."""
     published = _LIST.match(path.stem)
     number = "01" if published is None else published[2]
     names = class_index(path.with_name("classInd.txt"))
@@ -41,7 +50,7 @@ def ucf101_clips(path: Path) -> list[ListedClip]:
 
 
 def class_index(path: Path) -> dict[str, str]:
-    """The classes of a file of lines "1 ApplyEyeMakeup" by their number as text; none where there is no file."""
+    """Read the classes of a file of lines "1 ApplyEyeMakeup", by their number as text; none where there is no file."""
     if not path.exists():
         return {}
     parts = (line.partition(" ") for _, line in lines_of(path))

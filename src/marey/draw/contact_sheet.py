@@ -1,155 +1,171 @@
-"""Sheets of many units: the paper's row of each, or one short line for each on a single page."""
+"""The contact sheet of one unit: appearance and, slow to fast, motion, its components and its course in time."""
 
 from collections.abc import Sequence
 
-from marey.draw.cells import (
-    GAP,
-    MARGIN,
-    Cells,
-    caption,
-    chi_text,
-    footnote,
-    name_of,
-    page,
-    refuse_empty,
-    sweep_head,
-    with_contrast,
-)
-from marey.draw.flow_colors import nice_max_px
-from marey.draw.paper_row import row_block
-from marey.draw.picture_row import Contrast, Enlarge, PictureRow, cell_size, wheel_legend
+import torch
+from torch import Tensor
+
+from marey.draw.captions import NARROWEST_NAME, caption, chi_labels, chi_text, footnote, name_of, sweep_head
+from marey.draw.cells import Cells
+from marey.draw.color_wheel import Component, nice_max_px
+from marey.draw.frames import cell_size
+from marey.draw.picture_row import PictureRow
 from marey.draw.typeset import (
+    GAP,
+    QUIET,
     Block,
     below,
     beside,
+    from_to,
+    page,
     placed,
-    rule,
     space,
+    spread,
     text_block,
     text_width,
 )
-from marey.errors import MareyError
+from marey.draw.wheel_legend import wheel_legend
 from marey.video.encode import Picture
 
-_WIDEST_NAME = 200
-_CELL = 168
-"""Longer side of the pictures of an overview."""
-_ACROSS = 6
-"""Single pictures in a row."""
+_COMPONENTS: tuple[tuple[Component | None, str], ...] = (
+    (None, "color wheel"),
+    ("u", "u, to the right"),
+    ("v", "v, down"),
+    ("magnitude", "magnitude"),
+)
+_STRIP_GAP = 6
+_SMALLEST_CELL = 76  # of a strip, with its hairline: ten fields of a stack then fit under four columns
+_NARROWEST_STRIP = 640
 
 
-def contact_sheet(
-    rows: Sequence[PictureRow],
-    *,
-    max_px: float | None = None,
-    contrast: Contrast = "as is",
-    enlarge: Enlarge = "bicubic",
-    all_appearances: bool = False,
-) -> Picture:
-    """The `paper_row` of every unit, one below the other, each with its own scale unless `max_px` is given."""
-    refuse_empty(rows)
-    blocks = [
-        row_block(row, max_px=max_px, contrast=contrast, enlarge=enlarge, all_appearances=all_appearances)
-        for row in rows
-    ]
-    width = max(block.width for block in blocks)
-    parts = [blocks[0]]
-    for block in blocks[1:]:
-        parts += [rule(width), block]
-    return page(below(parts, gap=MARGIN))
+def contact_sheet(row: PictureRow, *, max_px: float | None = None) -> Picture:
+    """Draw all there is to see of one unit, as in the figures of Feichtenhofer et al., CVPR 2018.
 
-
-def overview(
-    rows: Sequence[PictureRow],
-    *,
-    title: str = "",
-    note: str = "",
-    max_px: float | None = None,
-    contrast: Contrast = "as is",
-    enlarge: Enlarge = "bicubic",
-) -> Picture:
-    """Many units on one page: of each, appearance and motion at every chi, slow to fast; one scale and legend for all.
-
-    Units that see a single picture stand side by side where there are no others.
-    `note` is what belongs to all of them, and stands at the end. Raises MareyError when the units do not have the same
-    chis; a single picture stands for all.
+    First comes the appearance (middle frame at the largest chi). Then, for every chi, slow to fast, comes the strongest
+    flow field as color wheel, u, v and magnitude. Frames and fields over time stand below. The colors of motion are
+    full at `max_px` px/frame (None: `nice_max_px` of the row), and the legend says so.
     """
-    refuse_empty(rows)
-    _refuse_other_chis(rows)
-    flows = [row.motion.movedim(1, 2) for row in rows if row.motion is not None]
+    return page(contact_block(row, max_px=max_px))
+
+
+def contact_block(row: PictureRow, *, max_px: float | None = None) -> Block:
+    """Draw the `contact_sheet` without its margin."""
+    clips = row.motion if row.motion is not None else row.appearance
+    assert clips is not None  # a PictureRow has at least one
     if max_px is None:
-        max_px = nice_max_px(*flows)
-    sizes = [clips.shape[-2:] for row in rows for clips in (row.motion, row.appearance) if clips is not None]
-    cells = Cells(cell_size(*sizes[0], least=_CELL, most=_CELL), max_px, enlarge)
-    name_width = min(_WIDEST_NAME, max(text_width(text, 15) for row in rows for text in (row.title, row.subtitle)) + 4)
-    has_appearance = bool(flows) and any(row.appearance is not None for row in rows)
+        max_px = 1.0 if row.motion is None else nice_max_px(row.motion.movedim(1, 2))
+    cells = Cells(cell_size(*clips.shape[-2:], least=160), max_px)
+    sweep = _sweep(row, cells)
+    room = max(sweep.width, NARROWEST_NAME)
+    long = max(text_width(row.title, 24), text_width(row.subtitle, 15)) > room
+    parts = [
+        name_of(row, sizes=(24, 15), width=room if long else None),
+        sweep,
+        *_strips(row, cells, sweep.width),
+    ]
+    width = max(part.width for part in parts)
+    return below([*parts, footnote([row], max_px=max_px, width=width)], gap=20)
 
-    labels = next(([chi_text(row.chis[k]) for k in row.slow_to_fast] for row in rows if not row.still), None)
-    if labels is None:
-        body = _grid([with_contrast(row, contrast) for row in rows], cells)
-        return _titled(title, body, footnote(rows, max_px=max_px, contrast=contrast, width=body.width, note=note))
-    heads = [space(name_width)]
-    if has_appearance:
-        heads.append(text_block("appearance", size=14, width=cells.width))
-    heads.append(sweep_head("motion" if flows else "appearance", labels, cell=cells.width))
+
+def _sweep(row: PictureRow, cells: Cells) -> Block:
+    """Draw appearance and legend at the left, a column for every chi at the right, the names of the lines between."""
+    places = row.slow_to_fast
+    if row.motion is None:
+        lines = [("appearance", beside([cells.appearance_of(row, place) for place in places], gap=GAP))]
+    else:
+        lines = [
+            (name, beside([cells.motion_of(row, place, component) for place in places], gap=GAP))
+            for component, name in _COMPONENTS
+        ]
+    gutter = min(96, max(text_width(name, 13) for name, _ in lines) + 4) if len(lines) > 1 else 0
+    title = "appearance" if row.motion is None else "motion"
+    head = _indented(sweep_head(title, chi_labels(row), cell=cells.width), gutter)
+    first = [head] + [_indented(pictures, gutter, name) for name, pictures in lines[:1]]
+    if row.captions:
+        captions = beside([caption(row, place, cells.width)[0] for place in places], gap=GAP)
+        first.append(_indented(captions, gutter))
+    top = below(first, gap=6)
+    if row.motion is None:
+        return top
+    rest = [_indented(pictures, gutter, name) for name, pictures in lines[1:]]
+    legend = wheel_legend(cells.max_px)
+    width = max(cells.width, legend.width)
+    legend = placed(legend, width=width, height=1)
+    if row.appearance is None:
+        left = below([space(1, head.height), legend], gap=6)
+        return beside([left, below([top, *rest], gap=GAP)], gap=GAP)
+    chi = chi_text(row.chis[places[0]])
+    words = below([text_block("appearance", size=14), text_block(chi, size=13, color=QUIET)], gap=2)
+    words = placed(words, width=width, height=head.height, across="start", down="end")
+    left = below([words, cells.appearance_of(row, places[0])], gap=6)
+    return below(
+        [beside([left, top], gap=GAP), beside([legend, below(rest, gap=GAP)], gap=GAP)],
+        gap=GAP,
+    )
+
+
+def _indented(block: Block, gutter: int, name: str = "") -> Block:
+    """Set the block right of a gutter of this width, with its name in the gutter."""
+    if not gutter:
+        return block
+    words = text_block(name, size=13, color=QUIET, width=gutter, align="end")
+    return beside([words, block], gap=GAP, align="center")
+
+
+def _strips(row: PictureRow, cells: Cells, room: int) -> list[Block]:
+    """Draw frames and fields over time, one line for every chi, all in cells of one size."""
+    strips: list[tuple[str, Tensor, list[int]]] = []
+    if row.appearance is not None and row.appearance.shape[2] > 1:
+        places = row.slow_to_fast if row.motion is None else row.slow_to_fast[:1]
+        strips.append(("appearance", row.appearance, places))
+    if row.motion is not None and row.motion.shape[2] > 1:
+        strips.append(("motion", row.motion, row.slow_to_fast))
+    if not strips:
+        return []
+    gutter = max(text_width(chi_text(chi), 13) for chi in row.chis) + 2
+    width = max(room, _NARROWEST_STRIP) - gutter - GAP
+    most = (width + _STRIP_GAP) // (_SMALLEST_CELL + _STRIP_GAP)
+    columns = min(most, max(clips.shape[2] for _, clips, _ in strips))
+    side = min((width - (columns - 1) * _STRIP_GAP) // columns, cells.width) - 2
+    small = cells.sized((max(1, round(cells.size[0] * side / cells.size[1])), side))
+    fills = (side + 2 + _STRIP_GAP) * columns > width - columns
+    pitch = width if fills else (side + 2) * columns + _STRIP_GAP * (columns - 1)
+    return [
+        _strip(name, clips, places, row.chis, small, gutter=gutter, columns=columns, width=pitch)
+        for name, clips, places in strips
+    ]
+
+
+def _strip(
+    name: str,
+    clips: Tensor,
+    places: Sequence[int],
+    chis: Sequence[float],
+    cells: Cells,
+    *,
+    gutter: int,
+    columns: int,
+    width: int,
+) -> Block:
+    length = clips.shape[2]
+    times = torch.linspace(0, length - 1, min(columns, length)).round().long().tolist()
+    empty = [space(cells.width)] * (columns - len(times))
+
+    def line(blocks: list[Block]) -> Block:
+        return spread([*blocks, *empty], width=width)
+
+    word = text_block(f"{name} over time", size=14)
+    gaps = (width - cells.width * columns) * (len(times) - 1) / max(1, columns - 1)
+    taken = cells.width * len(times) + round(gaps)
+    unit = "frame" if name == "appearance" else "field"
+    course = from_to(f"{unit} 1", str(length), width=max(120, taken - word.width - 16))
+    numbers = [text_block(str(t + 1), size=12, color=QUIET, width=cells.width, align="center") for t in times]
     lines = [
-        _line(with_contrast(row, contrast), cells, name_width, has_appearance=has_appearance, has_motion=bool(flows))
-        for row in rows
+        _indented(beside([word, space(16), course], align="center"), gutter),
+        _indented(line(numbers), gutter),
     ]
-    body = below([beside(heads, gap=2 * GAP, align="end"), *lines], gap=GAP)
-    if flows:
-        body = beside([body, wheel_legend(max_px, magnitude=False)], gap=3 * GAP)
-    return _titled(title, body, footnote(rows, max_px=max_px, contrast=contrast, width=body.width, note=note))
-
-
-def _titled(title: str, body: Block, end: Block) -> Picture:
-    parts = [text_block(title, size=22, width=body.width)] if title else []
-    return page(below([*parts, body, end], gap=18))
-
-
-def _grid(rows: Sequence[PictureRow], cells: Cells) -> Block:
-    """Single pictures side by side, the name of each above it."""
-    blocks = [
-        below(
-            [
-                name_of(row, sizes=(14, 12), width=cells.width),
-                cells.appearance_of(row, 0),
-                *caption(row, 0, cells.width),
-            ],
-            gap=3,
-        )
-        for row in rows
-    ]
-    lines = [blocks[start : start + _ACROSS] for start in range(0, len(blocks), _ACROSS)]
-    return below([beside(line, gap=GAP, align="end") for line in lines], gap=2 * GAP)
-
-
-def _refuse_other_chis(rows: Sequence[PictureRow]) -> None:
-    swept = [row for row in rows if not row.still]
-    for row in swept:
-        if sorted(row.chis) != sorted(swept[0].chis):
-            given, expected = (", ".join(f"{chi:g}" for chi in sorted(some.chis)) for some in (row, swept[0]))
-            raise MareyError(
-                f"'{row.title}' has chi {given} and '{swept[0].title}' has chi {expected}; "
-                "an overview needs the same for all. Make a contact sheet, or an overview for each."
-            )
-
-
-def _line(row: PictureRow, cells: Cells, name_width: int, *, has_appearance: bool, has_motion: bool) -> Block:
-    """Name, appearance and motion of one unit."""
-    name = name_of(row, sizes=(15, 13), width=name_width)
-    blocks = [placed(name, width=name_width, height=cells.height, across="start")]
-    if row.still:
-        picture = below([cells.appearance_of(row, 0), *caption(row, 0, cells.width)], gap=3)
-        return beside([*blocks, picture], gap=2 * GAP)
-    if has_appearance:
-        shows = row.appearance is not None
-        blocks.append(cells.appearance_of(row, row.slow_to_fast[0]) if shows else cells.missing("no appearance"))
-    columns = []
-    for place in row.slow_to_fast:
-        if not has_motion:
-            picture = cells.appearance_of(row, place)
-        else:
-            picture = cells.motion_of(row, place) if row.motion is not None else cells.missing("no motion")
-        columns.append(below([picture, *caption(row, place, cells.width)], gap=3))
-    return beside([*blocks, beside(columns, gap=GAP)], gap=2 * GAP)
+    for place in places:
+        show = cells.appearance if name == "appearance" else cells.motion
+        pictures = [show(clips[place, :, t]) for t in times]
+        lines.append(_indented(line(pictures), gutter, chi_text(chis[place])))
+    return below(lines, gap=_STRIP_GAP)

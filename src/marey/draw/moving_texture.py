@@ -12,12 +12,12 @@ _LIFE = 5.0  # fields that a texture is carried along before it starts anew
 
 
 def moving_texture(fields: Tensor, *, steps: int = 3, seed: int = 0) -> Picture:
-    """A loop (time * steps, height, width, 3) of a texture moved by flow fields (2, time, height, width) in px/frame.
+    """Draw a loop (time * steps, height, width, 3) of a texture moved by flow (2, time, height, width) in px/frame.
 
-    Every field is held for `steps` pictures, each of which moves the texture by flow / steps. Two copies are carried in
-    turn, each from rest while it cannot be seen, and cross-faded: the texture neither tears nor leaves, and the loop
-    has no seam (Vlachos, "Water Flow in Portal 2", SIGGRAPH 2010 courses). The copies are one texture where nothing
-    moves, so that it is still there, and two where much does: a texture that fades into itself seems to move back.
+    Every field lasts `steps` pictures, and each picture moves the texture by flow / steps. Two copies are carried in
+    turn and cross-faded, each from rest while it cannot be seen. So the texture neither tears nor leaves, and the loop
+    has no seam (Vlachos, "Water Flow in Portal 2", SIGGRAPH 2010 courses). Where nothing moves both copies are the same
+    texture, so that it stands still. Where much moves they differ: a texture that fades into itself seems to move back.
     """
     fields = torch.nan_to_num(fields.detach().to("cpu", torch.float32))
     length, height, width = fields.shape[1:]
@@ -41,7 +41,7 @@ def moving_texture(fields: Tensor, *, steps: int = 3, seed: int = 0) -> Picture:
 
 
 def _texture(height: int, width: int, seed: int) -> Tensor:
-    """Smooth noise (1, height, width) of mean 0 and standard deviation 1."""
+    """Make smooth noise (1, height, width) of mean 0 and standard deviation 1."""
     reach = round(3 * _GRAIN)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(1, 1, height + 2 * reach, width + 2 * reach, generator=generator)
@@ -51,25 +51,25 @@ def _texture(height: int, width: int, seed: int) -> Tensor:
 
 
 def _grid(height: int, width: int) -> Tensor:
-    """The place x, y of every pixel's center. (2, height, width)."""
+    """List the place x, y of every pixel's center: (2, height, width)."""
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
     return torch.stack([x, y])
 
 
 def _at(values: Tensor, place: Tensor, beyond: str) -> Tensor:
-    """Values (channel, height, width) at places (2, height, width) in pixels; `beyond` the edge as in grid_sample."""
+    """Look up values (channel, height, width) at places (2, height, width) in pixels; `beyond` as in grid_sample."""
     size = torch.tensor([values.shape[-1], values.shape[-2]], dtype=torch.float32).view(2, 1, 1)
     grid = (place / size * 2 - 1).movedim(0, -1).unsqueeze(0)
     return functional.grid_sample(values.unsqueeze(0), grid, padding_mode=beyond, align_corners=False)[0]
 
 
 def _carried(places: Tensor, moved: Tensor) -> Tensor:
-    """What the pixels at `moved` showed; beyond the edge the displacement at the edge goes on: texture flows in."""
+    """Look up the places shown at `moved`; beyond the edge the displacement there goes on, so that texture flows in."""
     return _at(places - _grid(*places.shape[-2:]), moved, "border") + moved
 
 
 def _faded(textures: list[Tensor], places: list[Tensor], unlike: Tensor, weights: list[float]) -> Tensor:
-    """Both copies, weighted, at constant contrast; the second is of the first texture or, where `unlike`, the other."""
+    """Weight both copies at constant contrast; the second shows the first texture or, where `unlike`, the other one."""
     one = _at(textures[0], places[0], "reflection")[0]
     same, different = (_at(texture, places[1], "reflection")[0] for texture in textures)
     norm = (unlike.square() + (1 - unlike).square()).sqrt()

@@ -1,4 +1,4 @@
-"""A contact sheet of all classes, so that one sees at a glance what there is."""
+"""The sheet of motion studies: a clip of every class, with its exact flow, on one page."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from marey.draw.flow_colors import color_wheel
+from marey.draw.color_wheel import color_wheel
 from marey.draw.typeset import Block, below, beside, margined, text_block
 from marey.studies.classes import study_classes
 from marey.studies.clips import StudyClip, study_clip
@@ -28,9 +28,9 @@ def write_study_sheet(
     setting: Setting = "fair",
     difficulty: Difficulty | DifficultyName = "natural",
 ) -> None:
-    """Write a PNG with every class in a cell: three frames of a clip, the exact flow of the middle one.
+    """Write a PNG with every class in a cell: three frames of a clip, and the exact flow of the middle frame.
 
-    There is no sensor noise, which would make the file half as large again.
+    Sensor noise is left away, because it would make the file half as large again.
     """
     clean = replace(named(difficulty), noise=0.0)
     cells = []

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from marey.video.encode import Picture
 
 Block = Image.Image
 Align = Literal["start", "center", "end"]
@@ -14,6 +17,11 @@ PAPER = (255, 255, 255)
 INK = (28, 28, 30)
 QUIET = (108, 108, 114)
 HAIRLINE = (206, 206, 210)
+
+GAP = 10
+"""Pixels between pictures that stand side by side."""
+MARGIN = 28
+"""Pixels of paper around a page."""
 
 # What the font that ships with Pillow (Aileron) lacks and marey is likely to print.
 _SPELLED = {
@@ -175,6 +183,11 @@ def framed(block: Block) -> Block:
 def margined(block: Block, margin: int) -> Block:
     """The block with paper around it."""
     return placed(block, width=block.width + 2 * margin, height=block.height + 2 * margin)
+
+
+def page(block: Block) -> Picture:
+    """Finish a sheet: the block with its margin, as uint8 (height, width, 3)."""
+    return np.asarray(margined(block, MARGIN))
 
 
 def rule(width: int) -> Block:

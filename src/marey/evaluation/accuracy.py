@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,10 +20,10 @@ class Evaluation:
         the right class of every clip, as an index.
     probabilities
         (clip, class), of the scores averaged over the windows of a clip.
-    left_out
+    skipped
         clips that could not be used; `accuracy` does not count them, `accuracy_of_asked` counts them as wrong.
-    held
-        clips shorter than the network's window, whose last frame was held; they count as any other.
+    padded
+        clips shorter than the network's window, padded with their last frame; they count as any other.
     damaged
         (clip, what it lacks) of clips that are cut off or damaged and were used as far as they can be read.
     """
@@ -32,8 +32,8 @@ class Evaluation:
     clips: tuple[str, ...]
     labels: Tensor
     probabilities: Tensor
-    left_out: tuple[LeftOut, ...] = ()
-    held: tuple[str, ...] = ()
+    skipped: tuple[SkippedClip, ...] = ()
+    padded: tuple[str, ...] = ()
     damaged: tuple[tuple[str, str], ...] = ()
 
     @cached_property
@@ -53,12 +53,12 @@ class Evaluation:
 
     @property
     def asked(self) -> int:
-        """How many clips were to be classified, those left out included."""
-        return len(self.labels) + len(self.left_out)
+        """How many clips were to be classified, skipped ones included."""
+        return len(self.labels) + len(self.skipped)
 
     @property
     def accuracy_of_asked(self) -> float:
-        """Share of all clips asked for that are classified right; those left out are wrong."""
+        """Share of all clips that were to be classified that are right; skipped ones are wrong."""
         return self.right / self.asked
 
     @property
@@ -72,9 +72,9 @@ class Evaluation:
         size = len(self.classes)
         return torch.bincount(self.labels * size + self.predictions, minlength=size * size).view(size, size)
 
-    def left_out_of(self, label: str) -> int:
-        """How many clips of a class were left out."""
-        return sum(one.label == label for one in self.left_out)
+    def skipped_of(self, label: str) -> int:
+        """How many clips of a class were skipped."""
+        return sum(one.label == label for one in self.skipped)
 
     def per_class(self) -> list[tuple[str, int, int, str]]:
         """For every class its name, clips, clips classified right, and what it is taken for most often otherwise."""
@@ -87,7 +87,7 @@ class Evaluation:
             rows.append((name, int(self.confusion[index].sum()), right, wrong))
         return rows
 
-    def record(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The figures as plain values for JSON."""
         low, high = self.interval
         return {
@@ -96,7 +96,7 @@ class Evaluation:
             "interval": [low, high],
             "asked": self.asked,
             "accuracy_of_asked": self.accuracy_of_asked,
-            "held": len(self.held),
+            "padded": len(self.padded),
         }
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from marey.accelerate.arithmetic import quick_passes
-from marey.datasets.left_out import LeftOut
+from marey.accelerate.passes import quick_passes
+from marey.datasets.skipped_clip import SkippedClip
 from marey.errors import DatasetError, NetworkError, VideoError, did_you_mean
 from marey.evaluation.accuracy import Evaluation
 from marey.network.network import Network
@@ -26,7 +26,7 @@ def class_scores(
 ) -> Tensor:
     """Mean class scores (class) before softmax over `windows` windows spread over the clip, centers cropped.
 
-    Of a clip that is shorter than a window the last frame is held. Raises NetworkError for a network without class
+    A clip that is shorter than a window is padded with its last frame. Raises NetworkError for a network without class
     names, VideoError for a clip that cannot be read.
     """
     check_classifier(network, windows)
@@ -70,7 +70,7 @@ def evaluated(
     flow: Method = "tvl1-fast",
     cache: FlowCache | None = None,
 ) -> Evaluation:
-    """The network's class probabilities of labeled clips; those that cannot be read are left out and listed.
+    """The network's class probabilities of labeled clips; those that cannot be read are skipped and listed.
 
     Raises DatasetError for a label that the network does not know, and when no clip can be used.
     """
@@ -78,8 +78,8 @@ def evaluated(
     names: list[str] = []
     labels: list[int] = []
     rows: list[Tensor] = []
-    left_out: list[LeftOut] = []
-    held: list[str] = []
+    skipped: list[SkippedClip] = []
+    padded: list[str] = []
     damaged: list[tuple[str, str]] = []
     check_classifier(network, windows)
     for clip in clips:
@@ -91,26 +91,26 @@ def evaluated(
         try:
             loaded = load_clip(clip, network.streams, flow=flow, cache=cache)
         except VideoError as error:
-            left_out.append(LeftOut.of(clip, error))
+            skipped.append(SkippedClip.of(clip, error))
             continue
         scores = _scores(network, loaded, windows)
         names.append(str(clip.path))
         if loaded.frames < span_frames(network.streams):
-            held.append(names[-1])
+            padded.append(names[-1])
         if loaded.damage is not None:
             damaged.append((names[-1], loaded.damage))
         labels.append(network.classes.index(clip.label))
         rows.append(scores.softmax(0))
     if not rows:
         raise DatasetError(
-            f"no clip can be used; the first error: {left_out[0].reason}" if left_out else "there is no clip."
+            f"no clip can be used; the first error: {skipped[0].reason}" if skipped else "there is no clip."
         )
     return Evaluation(
         network.classes,
         tuple(names),
         torch.tensor(labels),
         torch.stack(rows),
-        left_out=tuple(left_out),
-        held=tuple(held),
+        skipped=tuple(skipped),
+        padded=tuple(padded),
         damaged=tuple(damaged),
     )

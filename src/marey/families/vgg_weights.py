@@ -1,9 +1,10 @@
-"""ImageNet weights of a VGG-16 as the start of both towers."""
+"""The paper's start of both towers: weights of a VGG-16 that was trained on ImageNet."""
 
 import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -16,22 +17,20 @@ NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
 
 
 def load_vgg(network: TwoStream, path: str | Path, *, sha256: str | None = None) -> tuple[str, ...]:
-    """Copy a VGG-16 in torchvision's format into both towers, and into fc6 and fc7 where they fit; the layers set.
+    """Copy a VGG-16 in torchvision's format into both towers, and into fc6 and fc7 where they fit.
 
-    The first motion layer gets the appearance filters averaged over red, green and blue, repeated over all flow
-    channels: the cross-modality pre-training of Wang et al., "Temporal Segment Networks", ECCV 2016. The repeats are
-    multiplied by 3 / (2 * stack), which is ours: the response to a signal that is the same in all channels stays that
-    of the image network. The fusion convolution and the scores keep their own initialization.
+    Returns the names of the layers that were set. The first motion layer gets the appearance filters averaged over red,
+    green and blue, repeated over all flow channels: the cross-modality pre-training of Wang et al., "Temporal Segment
+    Networks", ECCV 2016. The repeats are multiplied by 3 / (2 * stack), which is our choice: a signal that is the same
+    in all channels then gives the response of the image network. The fusion convolution and the scores keep their own
+    initialization.
 
-    The file is checked before it is opened, see `check_digest`. Raises WeightsError for a file that does not match or
-    is no VGG-16, NetworkError for a network of other than VGG-16's width; the network is then as it was.
+    The file is checked before it is opened, see `checked_digest`. Raises WeightsError for a file that does not match or
+    is no VGG-16, NetworkError for a network whose width is not 1.0; the network is then as it was.
     """
     path = Path(path)
-    if network.config["width"] != 1.0:
-        raise NetworkError(
-            f"ImageNet weights of VGG-16 fit width 1.0 only, this network has width {network.config['width']}."
-        )
-    check_digest(path, sha256)
+    check_width(network.config["width"])
+    checked_digest(path, sha256)
     tensors = read_tensors(path)
     sources = _convolution_sources(network, _published_layers(tensors, path, norm=network.config["norm"]))
     for name, values in sources.items():
@@ -48,20 +47,35 @@ def load_vgg(network: TwoStream, path: str | Path, *, sha256: str | None = None)
     return tuple(sources)
 
 
+def check_width(width: float) -> None:
+    """Raise NetworkError unless a network of that width has as many channels as VGG-16."""
+    if width != 1.0:
+        raise NetworkError(
+            f"the network has width {width:g}, but ImageNet weights of VGG-16 fit width 1 only; "
+            "build it with width 1, as `--width 1` of `marey train` does."
+        )
+
+
+def published_norm(path: str | Path) -> Literal["none", "batch"]:
+    """The `norm` of the `TwoStream` that a VGG-16 file fits: "batch" where it holds batch normalizations."""
+    tensors = read_tensors(path)
+    flat = (name for name, values in tensors.items() if name.startswith("features.") and values.ndim == 1)
+    return "batch" if any(name.endswith("running_mean") for name in flat) else "none"
+
+
 def motion_filters(filters: Tensor, channels: int) -> Tensor:
     """Filters (unit `channels` height width) for flow from `filters` (unit 3 height width) for RGB, of the same sum."""
     average = filters.mean(dim=1, keepdim=True)
     return average.repeat(1, channels, 1, 1) * (filters.shape[1] / channels)
 
 
-def check_digest(path: Path, sha256: str | None) -> None:
-    """Raise WeightsError unless the file's SHA-256 is `sha256` or, with None, begins with the digits in its name.
+def checked_digest(path: Path, sha256: str | None = None) -> str:
+    """The file's SHA-256; WeightsError unless it is `sha256` or, with None, begins with the digits in the file's name.
 
-    Names like vgg16-397923af.pth carry the first eight digits, by torchvision's convention; others are not checked.
+    Names like vgg16-397923af.pth carry the first eight digits, by torchvision's convention; other names are not
+    checked.
     """
     in_name = re.fullmatch(r"vgg\d+(?:_bn)?-([0-9a-f]{8,64})", path.stem)
-    if sha256 is None and in_name is None:
-        return
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -73,6 +87,7 @@ def check_digest(path: Path, sha256: str | None) -> None:
         raise WeightsError(f"'{path}' has SHA-256 {found}, expected {sha256.lower()}; download it again.")
     if sha256 is None and in_name is not None and not found.startswith(in_name[1]):
         raise WeightsError(f"'{path}' has SHA-256 {found}, its name says {in_name[1]}; download it again.")
+    return found
 
 
 def _published_layers(tensors: Mapping[str, Tensor], path: Path, *, norm: str) -> list[dict[str, Tensor]]:
@@ -97,7 +112,7 @@ def _published_layers(tensors: Mapping[str, Tensor], path: Path, *, norm: str) -
 
 
 def _convolution_sources(network: TwoStream, published: list[dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
-    """The network's layers of VGG-16 with their tensors: towers have the first ones, `fused` goes on to the last."""
+    """{layer of the network: its tensors}: towers have the first layers of VGG-16, `fused` the rest."""
     sources: dict[str, dict[str, Tensor]] = {}
     modules = dict(network.named_children())
     for tower in (*network.streams, "fused"):
@@ -114,7 +129,7 @@ def _convolution_sources(network: TwoStream, published: list[dict[str, Tensor]])
 
 
 def _classifier_sources(network: TwoStream, tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Every fc6 and fc7 of the network that the file has in its size, with the tensors."""
+    """Every fc6 and fc7 of the network whose size the file has too, with its tensors."""
     sources = {}
     for name, layer in network.named_modules():
         number = {"fc6": 0, "fc7": 3}.get(name.rpartition(".")[2])

@@ -1,165 +1,41 @@
-"""Weights on disk: one safetensors file holds a network, its streams and classes, and how it was made."""
+"""Weights by name: reading them from files, checking that they fit a module, copying them into it."""
 
-import contextlib
-import hashlib
-import json
-import os
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from marey.errors import NetworkError, OutputError, WeightsError
-from marey.families.two_stream import TwoStream
+from marey.errors import WeightsError, first_line
 from marey.network.network import tensors_hash
-from marey.network.stream import Stream, Windows
 
-FORMAT = 1
-ARCHITECTURES: dict[str, type[nn.Module]] = {"TwoStream": TwoStream}
 MAXIMA = "maxima/"
+"""Start of the names of tensors that are no weights, see marey.families.network_file."""
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")
 
 
-@dataclass(frozen=True)
-class NetworkFile:
-    """What a file of weights holds: enough to run the network and to say where it comes from.
-
-    module
-        one of ARCHITECTURES, with a `config` that builds it again.
-    streams
-        in the order of the module's arguments.
-    classes
-        names, in the order of the scores.
-    provenance
-        how the weights were made: any dictionary that JSON can hold.
-    maxima
-        per layer, the largest activation of each channel on real clips.
-    """
-
-    module: nn.Module
-    streams: tuple[Stream, ...]
-    classes: tuple[str, ...] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    maxima: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-def save(file: NetworkFile, path: str | Path, *, half: bool = False, base: nn.Module | None = None) -> None:
-    """Write `file` to `path` (.safetensors); whatever goes wrong, what was there before stays whole.
-
-    half
-        keep values in 16 bits instead of 32, which rounds them (11 binary digits); opening makes 32 of them again.
-    base
-        a module with weights of the same names: those that are the same are left out, and opening asks for it.
-
-    Raises NetworkError for a module that cannot be built again, OutputError if the place cannot be written or is full.
-    """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise OutputError(f"'{path}' does not end in .safetensors, which is what networks are saved as.")
-    architecture = type(file.module).__name__
-    if ARCHITECTURES.get(architecture) is not type(file.module):
-        known = ", ".join(ARCHITECTURES)
-        raise NetworkError(f"{architecture} cannot be built again from a file; known architectures: {known}.")
-    weights = {name: _shortened(values) if half else values for name, values in _weights(file.module).items()}
-    shared = {} if base is None else _weights(base)
-    for name, values in shared.items():
-        if name in weights and weights[name].to(values.dtype).equal(values):
-            del weights[name]
-    maxima = {name: values.detach().cpu().contiguous() for name, values in file.maxima.items()}
-    for name, values in maxima.items():
-        if values.ndim != 1:
-            raise NetworkError(f"maxima of '{name}' have shape {tuple(values.shape)}; expected one value per channel.")
-    about = {
-        "format": FORMAT,
-        "architecture": architecture,
-        "config": file.module.config,
-        "streams": [asdict(stream) for stream in file.streams],
-        "classes": list(file.classes),
-        "provenance": dict(file.provenance),
-        "weights_hash": tensors_hash(weights),
-        "maxima_hash": tensors_hash(maxima),
-    }
-    about |= ({"half": True} if half else {}) | ({} if base is None else {"base": weights_hash(base)})
-    try:
-        text = json.dumps(about)
-    except (TypeError, ValueError) as error:
-        raise NetworkError(f"the network cannot be described as JSON: {error}; give plain values only.") from None
-    tensors = weights | {MAXIMA + name: values for name, values in maxima.items()}
-    # one entry of metadata, because safetensors writes several in random order
-    signed = json.dumps({"sha256": _text_hash(text)} | about)
-    _write_atomically(safetensors.torch.save(tensors, metadata={"marey": signed}), path)
-
-
-def open_network(path: str | Path, *, base: nn.Module | None = None) -> NetworkFile:
-    """The network that `save` wrote to `path`, on the processor and in evaluation mode; `base` as it was given there.
-
-    Weights, maxima and description are checked against the hashes in the file. Raises WeightsError for a damaged file,
-    for one of another program, and for an architecture or format that this version does not know.
-    """
-    path = Path(path)
-    tensors, metadata = _safetensors(path)
-    if "marey" not in metadata:
-        raise WeightsError(
-            f"'{path}' holds tensors but no description of a network; build the network and use load_weights."
-        )
-    about = _description(metadata["marey"], path)
-    if about["format"] != FORMAT or about["architecture"] not in ARCHITECTURES:
-        raise WeightsError(
-            f"'{path}' holds {about['architecture']} in format {about['format']}; this version opens format {FORMAT} "
-            f"of {', '.join(ARCHITECTURES)}: use the version of marey that wrote it."
-        )
-    maxima = {name.removeprefix(MAXIMA): tensors.pop(name) for name in list(tensors) if name.startswith(MAXIMA)}
-    if tensors_hash(tensors) != about["weights_hash"] or tensors_hash(maxima) != about["maxima_hash"]:
-        raise WeightsError(f"'{path}' is damaged: its values have changed since it was saved; take another copy.")
-    if about.get("half", False):
-        tensors = {name: values.float() if values.is_floating_point() else values for name, values in tensors.items()}
-    try:
-        with torch.device("meta"):  # no memory and no random numbers for weights that the file replaces
-            module = ARCHITECTURES[about["architecture"]](**about["config"])
-        streams = tuple(_stream(fields) for fields in about["streams"])
-    except (TypeError, NetworkError) as error:
-        raise WeightsError(f"'{path}' describes a network that this version cannot build: {error}") from None
-    if "base" in about:
-        if base is None or weights_hash(base) != about["base"]:
-            raise WeightsError(
-                f"'{path}' holds only those weights that are not the same in the network {about['base'][:8]}; give it "
-                "as base."
-            )
-        held, wanted = base.state_dict(), module.state_dict()
-        tensors = {name: values.clone() for name, values in held.items() if name in wanted} | tensors
-    _fitting(module, tensors, path, strict=True)
-    module.load_state_dict(tensors, assign=True)
-    return NetworkFile(module.eval(), streams, tuple(about["classes"]), about["provenance"], maxima)
-
-
 def load_weights(module: nn.Module, path: str | Path, *, strict: bool = True) -> tuple[str, ...]:
-    """Copy the tensors of a .safetensors, .pt or .pth file into `module`; their names.
+    """Copy the tensors of a .safetensors, .pt or .pth file into `module`, and return the names of the copied ones.
 
-    Wrappers of training programs ("state_dict", "model", a "module." before each name) are taken off. With `strict`
-    off, missing and unexpected tensors are let be, as when one tower starts from another network; wrong shapes are
-    errors all the same. Raises WeightsError, before anything is copied, if the file does not fit, is damaged or is a
-    pickle with code.
+    Wrappers of training programs ("state_dict", "model", "module." before each name) are removed. Without `strict`,
+    missing and unexpected tensors are allowed, as when one tower starts from another network; wrong shapes never are.
+    Raises WeightsError, before anything is copied, if the file does not fit, is damaged or is a pickle with code.
     """
     path = Path(path)
-    tensors = _fitting(module, read_tensors(path), path, strict=strict)
+    tensors = fitting_tensors(module, read_tensors(path), path, strict=strict)
     module.load_state_dict(tensors, strict=False)
     return tuple(tensors)
 
 
 def take_weights(module: nn.Module, other: nn.Module) -> tuple[str, ...]:
-    """Copy those weights of `other` into `module` whose names and shapes fit; their names.
+    """Copy the weights of `other` whose names and shapes fit into `module`, and return their names.
 
-    So a network starts from one with other classes: all but the scores fits. Raises WeightsError when nothing does.
+    A network can start so from one with other classes: all but the scores fits. Raises WeightsError when nothing does.
     """
     wanted = module.state_dict()
     fitting = {
@@ -174,10 +50,10 @@ def take_weights(module: nn.Module, other: nn.Module) -> tuple[str, ...]:
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The named weights in a .safetensors, .pt or .pth file, without wrappers; code in a pickle is never run."""
+    """The weights {name: tensor} of a .safetensors, .pt or .pth file, without wrappers; code in a pickle is not run."""
     path = Path(path)
     if path.suffix == ".safetensors":
-        tensors, _ = _safetensors(path)
+        tensors, _ = read_safetensors(path)
         return {name: values for name, values in tensors.items() if not name.startswith(MAXIMA)}
     if path.suffix not in (".pt", ".pth"):
         raise WeightsError(f"'{path}' is not a file of weights; expected .safetensors, .pt or .pth.")
@@ -190,53 +66,16 @@ def weights_hash(module: nn.Module) -> str:
     >>> weights_hash(nn.ReLU())[:8]
     'e3b0c442'
     """
-    return tensors_hash(_weights(module))
+    return tensors_hash(module_weights(module))
 
 
-def _weights(module: nn.Module) -> dict[str, Tensor]:
+def module_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers {name: tensor} of a module, on the processor."""
     return {name: values.detach().cpu().contiguous() for name, values in module.state_dict().items()}
 
 
-def _shortened(values: Tensor) -> Tensor:
-    """The values in 16 bits; NetworkError when some are too large for them."""
-    if not values.is_floating_point():
-        return values
-    short = values.half()
-    if not bool(short.isfinite().all()):
-        raise NetworkError(f"a weight of {float(values.abs().max()):.3g} does not fit into 16 bits; save 32 of them.")
-    return short
-
-
-def _text_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _description(signed: str, path: Path) -> dict[str, Any]:
-    try:
-        about = dict(json.loads(signed))
-        if about.pop("sha256") == _text_hash(json.dumps(about)):
-            return about
-    except (ValueError, TypeError, KeyError):
-        pass
-    raise WeightsError(f"'{path}' is damaged: its description has changed since it was saved; take another copy.")
-
-
-def _write_atomically(content: bytes, path: Path) -> None:
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot save the network to '{path}': {error.strerror}.") from None
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-
-
-def _safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors {name: tensor} of a safetensors file and its metadata; WeightsError when it cannot be read."""
     try:
         with safe_open(path, framework="pt") as file:
             # copies, because the file's alignment in memory would change how sums are rounded
@@ -248,7 +87,7 @@ def _safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(f"cannot read weights from '{path}': {error.strerror or error}.") from None
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise WeightsError(
-            f"'{path}' is not a whole safetensors file ({_line(error)}); take another copy of it."
+            f"'{path}' is not a whole safetensors file ({first_line(error)}); take another copy of it."
         ) from None
 
 
@@ -294,8 +133,8 @@ def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _fitting(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, strict: bool) -> dict[str, Tensor]:
-    """Those of `tensors` that the module has; WeightsError naming the first ones that do not fit."""
+def fitting_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, strict: bool) -> dict[str, Tensor]:
+    """The tensors whose names the module has; WeightsError that names the first ones that do not fit."""
     wanted: dict[str, Tensor] = module.state_dict()
     shared = {name: values for name, values in tensors.items() if name in wanted}
     wrong = [
@@ -325,14 +164,3 @@ def _counted(kind: str, names: list[str]) -> str:
 def _form(values: Tensor) -> str:
     size = " x ".join(str(length) for length in values.shape) or "one number"
     return f"({size})" if values.is_floating_point() else f"({size}, {str(values.dtype).removeprefix('torch.')})"
-
-
-def _stream(fields: Mapping[str, Any]) -> Stream:
-    values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in fields.items()}
-    if values.get("windows") is not None:
-        values["windows"] = Windows(**values["windows"])
-    return Stream(**values)
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,38 +1,44 @@
 """What must be said of an input that was made: its score in full precision, what made it up, and its notes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from marey.maximization.batches import Batch, Job, scores_of
+from marey.maximization.batches import Batch, Scores
 from marey.maximization.loop import Ascent
-from marey.maximization.priors import prior_terms
 from marey.maximization.recipe import Recipe
-from marey.maximization.result import SEES_NO_MOTION
 from marey.network.network import Network
 from marey.network.stream import Stream
 
-_UNMOVED = 0.05
-"""A unit whose score loses less than this part when its motion is taken away has no motion preference."""
+SEES_NO_MOTION = "sees no motion"
+"""The note of a unit that sees a single picture."""
 
 NOISY = 0.2
 """Motion whose neighboring vectors correlate less than this is called noise."""
 
+_UNMOVED = 0.05
+"""A unit whose score loses less than this part when its motion is taken away has no motion preference."""
+
 _UNIFORM = 0.05
 """Motion whose variance in space is less than this part of its mean square is the same everywhere, not noise."""
-
-_EMPTY = 0.05
-"""What an input must have more than an empty one, in parts of what it was to have more: see `Batch.floors`."""
 
 _AT_ONCE = 8
 """Inputs in one forward pass in full precision."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Of one input: score / real maximum, part of each term in the objective, notes, class that the network sees."""
+class Diagnosis:
+    """What is said of one input.
+
+    score
+        relative, without any transform and in the network's own arithmetic.
+    shares
+        {term of equation (1): its size relative to the sum of all sizes}.
+    notes, recognized
+        what must be known of it, and the class that the network gives it where it fills the network's input.
+    """
 
     score: float
     shares: dict[str, float]
@@ -40,52 +46,60 @@ class Verdict:
     recognized: str | None
 
 
-def verdicts_of(
-    network: Network, batch: Batch, jobs: Sequence[Job], climb: Ascent, *, recipe: Recipe
-) -> tuple[Verdict, ...]:
-    """One for every input of the batch, judged in the network's own arithmetic and without jitter."""
-    device = network.device
-    frames = {name: video.to(device) for name, video in climb.frames.items()}
-    streams = {stream.name: stream for stream in batch.region.streams}
+def diagnosed(network: Network, batch: Batch, ascent: Ascent, *, recipe: Recipe) -> tuple[Diagnosis, ...]:
+    """The diagnosis of every input of the batch."""
+    frames = {name: video.to(network.device) for name, video in ascent.frames.items()}
+    streams = batch.scene.streams
     offsets = {name: video - streams[name].rest for name, video in frames.items()}
-    with torch.no_grad(), batch.region.arithmetic(network.module):
-        scores = _scores(batch, frames)
-        lost = ~torch.isfinite(scores)
-        scores = scores.nan_to_num(0.0, 0.0, 0.0)
-        moving = not batch.region.still
-        unmoved = _scores(batch, _stilled(frames, streams)) if moving else None
-        terms = {"score": climb.strengths.to(device) * scores} | prior_terms(
-            offsets, batch, recipe, climb.kappas.to(device)
-        )
+    with torch.no_grad(), batch.crop.applied(network.module):
+        found = _scores(batch, frames)
+        unmoved = None if batch.crop.still else _scores(batch, _stilled(frames, streams)).relative
+        penalties = {k: term for prior in ascent.priors for k, term in prior.terms(offsets, batch.scene).items()}
+    scores = found.relative.nan_to_num(0.0, 0.0, 0.0)
+    terms = {"score": recipe.weight * scores, **penalties}
     recognized = _recognized(network, batch, frames)
-    verdicts = []
-    for place, job in enumerate(jobs):
-        score = float(scores[place])
+    diagnoses = []
+    for place in range(len(batch)):
         sizes = {name: abs(float(values[place])) for name, values in terms.items()}
         total = sum(sizes.values()) or 1.0
-        notes = []
-        if not moving:
-            notes.append(SEES_NO_MOTION)
-        elif unmoved is not None and score > 0 and float(unmoved[place]) > (1 - _UNMOVED) * score:
-            notes.append("no motion preference")
-        flow = next((video[place] for name, video in frames.items() if streams[name].kind == "flow"), None)
-        if flow is not None and neighbor_correlation(flow) < NOISY:
-            notes.append("the motion is noise")
-        if job.goal.maximum is not None and abs(score) < 1e-6 and not lost[place]:
+        score = float(scores[place])
+        finite = bool(torch.isfinite(found.relative[place]))
+        notes = _motion_notes(batch, place, score, unmoved, {name: video[place] for name, video in frames.items()})
+        if bool(found.dead[place]) and finite:
             notes.append("dead: it never fires")
-        elif batch.floors and score < batch.floors[place] - (1 - _EMPTY):
-            notes.append("no more than at rest: in the mean over all positions nothing found excites it more than that")
-        if lost[place]:
+        if not finite:
             notes.append("unstable: the network gives it no finite score, so 0 stands for it")
-        if place in climb.unstable:
-            notes.append("unstable: some steps had no finite gradient and were taken back")
-        if place in climb.led:
-            notes.append(f"from chi {batch.slowness[climb.led[place]]:g} at half time")
-        if climb.interrupted:
-            notes.append("interrupted")
+        notes += _course_notes(batch, place, ascent)
         shares = {name: size / total for name, size in sizes.items()}
-        verdicts.append(Verdict(score, shares, tuple(notes), recognized[place]))
-    return tuple(verdicts)
+        diagnoses.append(Diagnosis(score, shares, tuple(notes), recognized[place]))
+    return tuple(diagnoses)
+
+
+def _motion_notes(
+    batch: Batch, place: int, score: float, unmoved: Tensor | None, frames: Mapping[str, Tensor]
+) -> list[str]:
+    if unmoved is None:
+        return [SEES_NO_MOTION]
+    notes = []
+    if score > 0 and float(unmoved[place]) > (1 - _UNMOVED) * score:
+        notes.append("no motion preference")
+    flow = next((video for name, video in frames.items() if batch.scene.streams[name].kind == "flow"), None)
+    if flow is not None and neighbor_correlation(flow) < NOISY:
+        notes.append("the motion is noise")
+    return notes
+
+
+def _course_notes(batch: Batch, place: int, ascent: Ascent) -> list[str]:
+    """What happened on the way."""
+    notes = []
+    if place in ascent.unstable:
+        notes.append("unstable: some steps had no finite gradient and were taken back")
+    if place in ascent.led:
+        chi = float(batch.scene.slowness[ascent.led[place]])
+        notes.append(f"restarted half-way from the input of slowness {chi:g}, as nothing excited it")
+    if ascent.interrupted:
+        notes.append("interrupted")
+    return notes
 
 
 def neighbor_correlation(flow: Tensor) -> float:
@@ -113,23 +127,19 @@ def _stilled(frames: Mapping[str, Tensor], streams: Mapping[str, Stream]) -> dic
     return still
 
 
-def _scores(batch: Batch, frames: dict[str, Tensor]) -> Tensor:
+def _scores(batch: Batch, frames: Mapping[str, Tensor]) -> Scores:
     """Scores in the network's own arithmetic, few inputs at a time."""
-    scores = []
+    parts = []
     for start in range(0, len(batch), _AT_ONCE):
-        stop = start + _AT_ONCE
-        part = batch.part(start, stop)
-        scores.append(scores_of(part, {name: video[start:stop] for name, video in frames.items()}, None)[0])
-    return torch.cat(scores)
+        shown = {name: video[start : start + _AT_ONCE] for name, video in frames.items()}
+        parts.append(batch.part(start, start + _AT_ONCE).scores(batch.crop.activations(shown)))
+    return Scores(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
-def _recognized(network: Network, batch: Batch, frames: dict[str, Tensor]) -> list[str | None]:
+def _recognized(network: Network, batch: Batch, frames: Mapping[str, Tensor]) -> list[str | None]:
     """The class that the network gives every input, where the input fills it."""
-    if (
-        not any(map(network.gives_scores, network.layers))
-        or batch.region.mode != "whole"
-        or set(frames) != {s.name for s in network.streams}
-    ):
+    fills = batch.crop.mode == "whole" and set(frames) == {stream.name for stream in network.streams}
+    if not fills or not any(map(network.gives_scores, network.layers)):
         return [None] * len(batch)
     found: list[str | None] = []
     with torch.no_grad():

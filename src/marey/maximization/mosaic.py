@@ -1,34 +1,32 @@
 """Many units of a convolutional layer in one picture: each in a place of its own, farther apart than they see."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from marey.errors import NetworkError
 from marey.maximization.objectives import Activation, Objective
-from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput
-from marey.maximization.run import Progress, maximize
+from marey.maximization.run import maximize
 from marey.network.network import Network
 from marey.network.receptive_field import Field
 from marey.network.unit import Unit
 
 PITCH = 1.1
-"""Distance of two units in parts of the receptive field (Feichtenhofer et al., CVPR 2018)."""
+"""Distance of two units relative to the receptive field (Feichtenhofer et al., CVPR 2018)."""
 
 
 def maximize_mosaic(
     network: Network,
     units: Sequence[str | Unit],
-    *,
-    recipe: Recipe | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    **options: Any,
 ) -> PreferredInput:
     """One preferred input of the whole layer: the units, row by row, in the squares of a grid.
 
     The network is shown as large an input as the grid needs, so the layer must be convolutional and its network run at
-    any size up to it. The score is the mean over the units. Raises NetworkError for units of several layers, or of a
-    layer that sees the whole frame.
+    any size up to it. The score is the mean over the units. `options` are those of `maximize`. Raises NetworkError for
+    units of several layers, or of a layer that sees the whole frame.
     """
     chosen = network.units(units)
     layers = {unit.layer for unit in chosen}
@@ -53,10 +51,11 @@ def maximize_mosaic(
         row, column = divmod(number, across)
         position = (frames // 2, _middle(row, cells, vertical), _middle(column, cells, horizontal))
         terms.append((Activation(replace(unit, position=position)), 1.0 / len(chosen)))
-    (result,) = maximize(larger, [Objective.of(terms)], recipe=recipe, progress=progress)
+    result = maximize(larger, Objective.of(*terms), **options)
     first, last = chosen[0].channel, chosen[-1].channel
-    made = {**result.made, "mosaic": {"units": [str(unit) for unit in chosen], "rows": down, "columns": across}}
-    return replace(result, label=f"{layer.name}:{first}-{last} mosaic", made=made)
+    grid = {"units": [str(unit) for unit in chosen], "rows": down, "columns": across}
+    provenance = {**result.provenance, "mosaic": grid}
+    return replace(result, label=f"{layer.name}:{first}-{last} mosaic", provenance=provenance)
 
 
 def _middle(place: int, cells: int, field: Field) -> int:

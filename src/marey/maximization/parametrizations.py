@@ -1,18 +1,18 @@
-"""How the input is held while it is optimized: the numbers that Adam moves, and the frames they stand for."""
+"""How the input is held while it is optimized: the numbers that Adam moves, and the frames that they stand for."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, Protocol
+from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
 
-from marey.accelerate.spectrum import WHOLE, Box, Spectrum
+from marey.errors import MareyError
 from marey.network.stream import Kind
 
-Name = Literal["pixels", "fourier"]
+Shape = tuple[int, int, int, int]
+"""Channels, frames, height and width."""
 
 _COLOR = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 """Square root of the covariance of colors in natural images (Olah et al., Feature Visualization, Distill 2017)."""
@@ -21,36 +21,94 @@ FINE = 32
 """Pixels down or across up to which an input is about fine detail: all frequencies are held, and steps are larger."""
 
 _REACH = 2 / 3
-"""Finest frequency down and across that larger inputs hold, in parts of what pixels can show: waves of 3 px."""
-
-_SMALL = 64
-"""Sides up to which products with matrices, in fp32, are the fastest transform; above, those in bf16 are."""
+"""Finest frequency down and across of larger inputs, relative to the finest that pixels show: waves of 3 px."""
 
 
-class Window(Protocol):
-    """The frames in a box, from free numbers; `dtype` is the arithmetic in which they may be computed."""
+class Parametrization(ABC):
+    """A map from free numbers to frames. Write your own: give `frames`; a frozen dataclass can be kept with results.
 
-    def __call__(self, free: Tensor, box: Box, dtype: torch.dtype) -> Tensor: ...
+    Free numbers start as white noise of the recipe's size. Frames are distances from rest relative to the bound B.
+    """
+
+    @abstractmethod
+    def frames(self, free: Tensor, kind: Kind, shape: Shape) -> Tensor:
+        """The frames (clip, *shape) of a stream of this kind from free numbers (clip, *free_shape); differentiable."""
+
+    def free_shape(self, kind: Kind, shape: Shape) -> tuple[int, ...]:
+        """The shape of the free numbers of one clip; by default that of the frames."""
+        return shape
+
+    def bounded(self, free: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
+        """The free numbers after a step; `project` brings frames within the bound. By default they are left."""
+        return free
 
 
 @dataclass(frozen=True)
-class Parametrization:
-    """A linear, invertible map from free numbers to frames (clip channel time height width), in units of the bound.
+class Pixels(Parametrization):
+    """The frames themselves, projected to |x| <= B after every step as the papers do."""
 
-    Random free numbers are drawn in `free_shape` and then brought into the order in which they are held, `arranged`.
+    def frames(self, free: Tensor, kind: Kind, shape: Shape) -> Tensor:
+        return free
+
+    def bounded(self, free: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
+        return project(free)
+
+
+@dataclass(frozen=True)
+class Fourier(Parametrization):
+    """A 3-D spectrum whose steps are larger at low frequencies: (1/f)^decay in space and (1/f)^time_decay in time.
+
+    RGB is held in decorrelated colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance.
+    Frequencies down and across end at `reach` of the highest that pixels can show; None: 2/3, and 1 up to 32 px.
     """
 
-    window: Window
-    encode: Callable[[Tensor], Tensor]
-    free_shape: tuple[int, ...]
-    arranged: Callable[[Tensor], Tensor] = torch.Tensor.contiguous
+    decay: float = 1.0
+    time_decay: float = 0.5
+    reach: float | None = None
 
-    def decode(self, free: Tensor) -> Tensor:
-        """All frames."""
-        return self.window(free, WHOLE, torch.float32)
+    def free_shape(self, kind: Kind, shape: Shape) -> tuple[int, ...]:
+        spectrum = self._spectrum(shape)
+        return (shape[0], spectrum.frames, spectrum.low + spectrum.high, spectrum.columns, 2)
+
+    def frames(self, free: Tensor, kind: Kind, shape: Shape) -> Tensor:
+        spectrum = self._spectrum(shape)
+        waves = torch.view_as_complex(free * spectrum.scale.to(free.device))
+        waves = torch.fft.ifft(waves, dim=2, norm="ortho")[:, :, : shape[1]]
+        low, high = waves.split((spectrum.low, spectrum.high), dim=3)
+        between = waves.new_zeros(*low.shape[:3], spectrum.height - spectrum.low - spectrum.high, spectrum.columns)
+        waves = torch.fft.ifft(torch.cat((low, between, high), dim=3), dim=3, norm="ortho")[:, :, :, : shape[2]]
+        mixed = torch.fft.irfft(waves, n=spectrum.width, dim=4, norm="ortho")[..., : shape[3]]
+        return torch.einsum("dc,ncthw->ndthw", _mix(free.device), mixed) if kind == "rgb" else mixed
+
+    def _spectrum(self, shape: Shape) -> "_Spectrum":
+        reach = self.reach if self.reach is not None else 1.0 if max(shape[2:]) <= FINE else _REACH
+        return _spectrum(shape[1:], self.decay, self.time_decay, reach)
 
 
-def _fast(size: int) -> int:
+@dataclass(frozen=True)
+class _Spectrum:
+    """The frequencies that are held of a block of frames.
+
+    frames, height, width
+        of the block, whose sizes transform quickly.
+    low, high
+        how many frequencies down are held from 0 on, and how many below 0.
+    columns
+        how many frequencies across are held from 0 on; their conjugates stand for the others.
+    scale
+        what white noise is multiplied with (time row column 1), so that frames have unit variance.
+    """
+
+    frames: int
+    height: int
+    width: int
+    low: int
+    high: int
+    columns: int
+    scale: Tensor
+
+
+def _quick(size: int) -> int:
     """The next size that is a product of 2, 3 and 5: transforms of others, primes above all, take much longer."""
     while True:
         left = size
@@ -62,116 +120,35 @@ def _fast(size: int) -> int:
         size += 1
 
 
-def pixels(shape: tuple[int, int, int, int]) -> Parametrization:
-    """The frames themselves."""
-    return Parametrization(lambda free, box, dtype: free[(..., *box)], lambda frames: frames, shape)
-
-
-def fourier(
-    shape: tuple[int, int, int, int],
-    *,
-    kind: Kind,
-    decay: float = 1.0,
-    time_decay: float = 0.5,
-    reach: float = 1.0,
-    by: Literal["transform", "products"] = "transform",
-) -> Parametrization:
-    """A 3-D spectrum whose steps are larger at low frequencies: (1/f)^decay in space, ^time_decay in time.
-
-    The spectrum is that of a slightly larger block where its size makes the transform slow. RGB is held in decorrelated
-    colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance. Frequencies down and across
-    end at `reach` of the highest that the pixels can show; frames are encoded without those above. `by` a fast Fourier
-    transform or by products with matrices is a matter of speed.
-    """
-    channels, *asked = shape
-    frames, height, width = (_fast(size) for size in asked)
-    fy = torch.fft.fftfreq(height)[:, None]
-    fx = torch.fft.rfftfreq(width)[None, :]
-    space = (fy.square() + fx.square()).sqrt().clamp_min(1.0 / max(height, width))
+@lru_cache(maxsize=16)
+def _spectrum(sizes: tuple[int, int, int], decay: float, time_decay: float, reach: float) -> _Spectrum:
+    frames, height, width = (_quick(size) for size in sizes)
+    fy, fx = torch.fft.fftfreq(height), torch.fft.rfftfreq(width)
+    low = int(((fy >= 0) & (fy <= reach / 2)).sum())
+    fy, fx = fy[fy.abs() <= reach / 2], fx[fx <= reach / 2]
+    space = (fy[:, None].square() + fx[None].square()).sqrt().clamp_min(1.0 / max(height, width))
     time = torch.fft.fftfreq(frames).abs().clamp_min(1.0 / max(frames, 2))
     scale = time[:, None, None] ** -time_decay * space[None] ** -decay
-    scale = scale * ((fy.abs() <= reach / 2) & (fx <= reach / 2))
-    doubled = torch.full(
-        (width // 2 + 1,), 4.0
-    )  # all columns but the first, and the last of an even width, stand for two
-    doubled[0] = 1.0
-    if width % 2 == 0:
-        doubled[-1] = 1.0
-    power = (scale.square() * doubled).sum() / (frames * height * width)
-    scale = (scale / power.sqrt())[..., None]
-    mix = torch.eye(channels)
-    if kind == "rgb":
-        mix = torch.tensor(_COLOR)
-        mix = mix / mix.square().sum(1).mean().sqrt()
-    unmix = torch.linalg.inv(mix)
-
-    spectra = Spectrum(scale[..., 0], mix if kind == "rgb" else None, frames, height, width)
-
-    pairs = scale.expand(*scale.shape[:-1], 2).contiguous()  # for the real and the imaginary part
-
-    def inside(box: Box) -> Box:
-        """The box in whole numbers."""
-        t, y, x = (slice(*part.indices(size)[:2]) for part, size in zip(box, asked, strict=True))
-        return t, y, x
-
-    def transformed(free: Tensor, box: Box, dtype: torch.dtype) -> Tensor:
-        spectrum = torch.view_as_complex(free * pairs.to(free.device))
-        full = torch.fft.irfftn(spectrum, s=(frames, height, width), dim=(-3, -2, -1), norm="ortho")
-        cut = zip(reversed(inside(box)), (width, height, frames), strict=True)
-        mixed = pad(full, [edge for part, size in cut for edge in (-part.start, part.stop - size)])
-        return torch.einsum("dc,nc...->nd...", mix.to(free.device), mixed) if kind == "rgb" else mixed
-
-    def multiplied(free: Tensor, box: Box, dtype: torch.dtype) -> Tensor:
-        return spectra.window(free, inside(box), torch.float32 if max(height, width) <= _SMALL else dtype)
-
-    def encode(picture: Tensor) -> Tensor:
-        mixed = torch.einsum("dc,nc...->nd...", unmix.to(picture.device), picture) if kind == "rgb" else picture
-        rest = [size - had for had, size in zip(asked, (frames, height, width), strict=True)]
-        mixed = pad(mixed, (0, rest[2], 0, rest[1], 0, rest[0]))
-        spectrum = torch.fft.rfftn(mixed, dim=(-3, -2, -1), norm="ortho")
-        natural = (torch.view_as_real(spectrum) / scale.to(picture.device)).masked_fill(
-            scale.to(picture.device) == 0, 0.0
-        )
-        return natural.contiguous() if by == "transform" else spectra.arranged(natural)
-
-    natural_shape = (channels, frames, height, width // 2 + 1, 2)
-    if by == "transform":
-        return Parametrization(transformed, encode, natural_shape)
-    return Parametrization(multiplied, encode, natural_shape, spectra.arranged)
+    twice = torch.where((fx > 0) & (fx < 0.5), 4.0, 1.0)  # columns that stand for two, of two numbers each
+    power = (scale.square() * twice).sum() / (frames * height * width)
+    return _Spectrum(frames, height, width, low, len(fy) - low, len(fx), (scale / power.sqrt())[..., None])
 
 
-def coarse(
-    make: Callable[[tuple[int, int, int, int]], Parametrization], shape: tuple[int, int, int, int], factor: int
-) -> Parametrization:
-    """A parametrization of `shape` held at 1 / `factor` of its height and width and enlarged bilinearly.
-
-    Encoding is exact only for frames that are as smooth as that.
-    """
-    channels, frames, height, width = shape
-    small = make((channels, frames, max(1, -(-height // factor)), max(1, -(-width // factor))))
-
-    def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
-        flat = picture.flatten(1, 2)
-        smaller = size[0] < picture.shape[3]
-        other: Tensor = interpolate(flat, size=size, mode="bilinear", align_corners=False, antialias=smaller)
-        return other.reshape(*picture.shape[:3], *size)
-
-    inner = (max(1, -(-height // factor)), max(1, -(-width // factor)))
-    return Parametrization(
-        lambda free, box, dtype: resized(small.window(free, WHOLE, dtype), (height, width))[(..., *box)],
-        lambda picture: small.encode(resized(picture, inner)),
-        small.free_shape,
-        small.arranged,
-    )
+@lru_cache(maxsize=4)
+def _mix(device: torch.device) -> Tensor:
+    """Every color as a sum (color channel) of decorrelated ones, of unit variance."""
+    mix = torch.tensor(_COLOR)
+    return (mix / mix.square().sum(1).mean().sqrt()).to(device)
 
 
-def parametrization(
-    name: Name, kind: Kind, shape: tuple[int, int, int, int], factor: int, dtype: torch.dtype
-) -> Parametrization:
-    """How frames of such a stream are held, at 1 / `factor` of their size, for a network that computes in `dtype`."""
-    make: Callable[[tuple[int, int, int, int]], Parametrization] = pixels
-    if name == "fourier":
-        few = dtype == torch.bfloat16 or max(shape[2:]) <= _SMALL
-        reach = 1.0 if max(shape[2:]) <= FINE else _REACH
-        make = partial(fourier, kind=kind, reach=reach, by="products" if few else "transform")
-    return make(shape) if factor == 1 else coarse(make, shape, factor)
+PARAMETRIZATIONS: dict[str, Parametrization] = {"fourier": Fourier(), "pixels": Pixels()}
+"""The words for `parametrization=`."""
+
+
+def parametrization_of(given: Parametrization | str) -> Parametrization:
+    """The parametrization behind a word, or the one that is given; MareyError for a word that there is not."""
+    if not isinstance(given, str):
+        return given
+    if given not in PARAMETRIZATIONS:
+        raise MareyError(f"parametrization is '{given}'; expected {', '.join(PARAMETRIZATIONS)}, or one of your own.")
+    return PARAMETRIZATIONS[given]

@@ -1,24 +1,22 @@
-"""The result of a maximization: frames, scores and how to make it again; a folder that opens without the network."""
+"""The result of a maximization: frames, scores and how to make it again; a file that opens without the network."""
 
 import json
-import shutil
-import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
-from marey.errors import MareyError, OutputError
-from marey.network.stream import Stream, Windows
+from marey.errors import MareyError
+from marey.files import replacing
+from marey.network.stream import Stream
 
-FORMAT = 1
-SEES_NO_MOTION = "sees no motion"
-"""The note of a unit that sees a single picture."""
-_RECORD, _TENSORS = "preferred_input.json", "frames.safetensors"
+FORMAT = 2
+FILE = "preferred_input.safetensors"
+_OLD = "preferred_input.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +30,21 @@ class PreferredInput:
     frames
         {stream: (chi, channel, time, height, width)}, physical values.
     scores
-        per chi, the objective normalized by the real maximum: above 1 is stronger than any real clip.
-    maximum, maximum_source
-        that maximum (None for sums of units), and what it is: the largest on "real clips" or "generated clips",
-        or, for a unit that hardly answers those, "a tenth of the layer's median" there.
+        per chi, relative to the unit's range: 0 is its ordinary response, 1 the largest one on the clips of `source`.
+    ordinary, reach
+        of a single unit, the response from which the score counts and how far above it the largest one is; None for
+        sums of units.
+    source
+        on which clips the range was measured, as "260 real clips" or "8 generated clips".
     history
-        normalized score at every step (step, chi), with jitter; NaN where a run had ended.
+        relative score at every step (step, chi), under the transforms; NaN where a run had ended.
     shares
-        per chi, {term of equation (1): part of the sum of all terms' sizes}.
+        per chi, {term of equation (1): its size relative to the sum of all sizes}.
     notes, recognized
         per chi, what must be known (dead, no motion preference, interrupted), and the class that the network itself
         gives the frames where they fill its input, else None.
-    made
-        network, weights hash, recipe, region, versions.
+    provenance
+        how it was made: network, weights hash, recipe and parts, crop, arithmetic, versions.
     """
 
     target: str
@@ -53,25 +53,30 @@ class PreferredInput:
     streams: tuple[Stream, ...]
     frames: dict[str, Tensor]
     scores: tuple[float, ...]
-    maximum: float | None
-    maximum_source: str
+    ordinary: float | None
+    reach: float | None
+    source: str
     history: Tensor
     shares: tuple[dict[str, float], ...]
     notes: tuple[tuple[str, ...], ...]
     recognized: tuple[str | None, ...]
-    made: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PreferredInput):
             return NotImplemented
         mine, theirs = self._tensors(), other._tensors()
         return (
-            self._record() == other._record()
+            self.to_json() == other.to_json()
             and mine.keys() == theirs.keys()
             and all(torch.equal(mine[name].nan_to_num(), theirs[name].nan_to_num()) for name in mine)
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{chi:g}: {score:.2f}" for chi, score in zip(self.slowness, self.scores, strict=True))
+        return f"PreferredInput({self.label!r}, scores by slowness {{{scores}}} relative to {self.source})"
 
     @property
     def interrupted(self) -> bool:
@@ -87,119 +92,93 @@ class PreferredInput:
         """The first stream of a kind, "rgb" or "flow"; None where the unit sees none."""
         return next((stream for stream in self.streams if stream.kind == kind), None)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the folder, whole or not at all: what stood there stays when writing fails (OutputError).
+    def inputs(self, chi: int) -> dict[str, Tensor]:
+        """The frames at place `chi` of the sweep, as a batch of one clip for `Network.forward`."""
+        return {name: video[chi : chi + 1] for name, video in self.frames.items()}
 
-        Only this result's own files in `folder` are replaced; pictures and other files in it are left.
+    def relative(self, response: float) -> float | None:
+        """A response of the unit as a score: 0 is its ordinary response, 1 the largest one; None for sums of units."""
+        if self.ordinary is None or self.reach is None:
+            return None
+        return (response - self.ordinary) / self.reach
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the result into a folder, whole or not at all: what stood there stays when writing fails (OutputError).
+
+        Pictures and other files in the folder are left.
         """
         folder = Path(folder)
-        record, tensors = self._record(), self._tensors()
-        made_here = not folder.exists()
-        staging: Path | None = None
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
-            save_file(tensors, staging / _TENSORS)
-            (staging / _RECORD).write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-            _put(staging, folder)
-        except (OSError, SafetensorError) as error:
-            if made_here and folder.exists():
-                shutil.rmtree(folder, ignore_errors=True)
-            reason = error.strerror if isinstance(error, OSError) and error.strerror is not None else str(error)
-            raise OutputError(f"cannot write the preferred input of {self.label} to '{folder}': {reason}.") from None
-        finally:
-            if staging is not None:
-                shutil.rmtree(staging, ignore_errors=True)
+        metadata = {"marey": json.dumps(self.to_json(), allow_nan=False)}
+        with replacing(folder / FILE) as temporary:
+            temporary.write_bytes(save(self._tensors(), metadata=metadata))
         return folder
-
-    def _tensors(self) -> dict[str, Tensor]:
-        tensors = {f"frames.{name}": video.contiguous() for name, video in self.frames.items()}
-        return tensors | {"history": self.history.contiguous()}
-
-    def _record(self) -> dict[str, Any]:
-        """All but the tensors, as JSON gives it back."""
-        record = {
-            "format": FORMAT,
-            "target": self.target,
-            "label": self.label,
-            "slowness": self.slowness,
-            "streams": [asdict(stream) for stream in self.streams],
-            "scores": self.scores,
-            "maximum": self.maximum,
-            "maximum_source": self.maximum_source,
-            "shares": self.shares,
-            "notes": self.notes,
-            "recognized": self.recognized,
-            "made": self.made,
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(record))
-        return plain
 
     @classmethod
     def open(cls, folder: str | Path) -> "PreferredInput":
         """The result saved in a folder; MareyError when it is none or damaged."""
         folder = Path(folder)
         try:
-            record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-            tensors = load_file(folder / _TENSORS)
+            with safe_open(folder / FILE, framework="pt") as file:
+                values = json.loads((file.metadata() or {})["marey"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except FileNotFoundError:
+            old = " It holds one of an earlier marey, which this one does not read." if (folder / _OLD).exists() else ""
             raise MareyError(
-                f"'{folder}' holds no preferred input ({_RECORD} and {_TENSORS}); "
-                "give a folder that `marey maximize` wrote."
+                f"'{folder}' holds no preferred input ({FILE}).{old} Make it with `marey maximize`."
             ) from None
-        except (OSError, ValueError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise MareyError(f"the preferred input in '{folder}' is damaged: {error}. Make it again.") from None
-        found = record.get("format") if isinstance(record, dict) else None
+        found = values.get("format") if isinstance(values, dict) else None
         if found != FORMAT:
             raise MareyError(f"the preferred input in '{folder}' has format {found}; this marey reads {FORMAT}.")
         try:
-            return cls._of(record, tensors)
+            return cls._of(values, tensors)
         except (KeyError, TypeError, ValueError, MareyError) as error:
             raise MareyError(f"the preferred input in '{folder}' is damaged: {error!r}. Make it again.") from None
 
+    def to_json(self) -> dict[str, Any]:
+        """All but the tensors, as JSON gives it back."""
+        values = {
+            "format": FORMAT,
+            "target": self.target,
+            "label": self.label,
+            "slowness": self.slowness,
+            "streams": [stream.to_json() for stream in self.streams],
+            "scores": self.scores,
+            "ordinary": self.ordinary,
+            "reach": self.reach,
+            "source": self.source,
+            "shares": self.shares,
+            "notes": self.notes,
+            "recognized": self.recognized,
+            "provenance": self.provenance,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(values))
+        return plain
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {f"frames.{name}": video.contiguous() for name, video in self.frames.items()}
+        return tensors | {"history": self.history.contiguous()}
+
     @classmethod
-    def _of(cls, record: dict[str, Any], tensors: dict[str, Tensor]) -> "PreferredInput":
+    def _of(cls, values: dict[str, Any], tensors: dict[str, Tensor]) -> "PreferredInput":
+        frames = {name.removeprefix("frames."): part for name, part in tensors.items() if name.startswith("frames.")}
         return cls(
-            target=record["target"],
-            label=record["label"],
-            slowness=tuple(record["slowness"]),
-            streams=tuple(_stream(values) for values in record["streams"]),
-            frames={
-                name.removeprefix("frames."): value for name, value in tensors.items() if name.startswith("frames.")
-            },
-            scores=tuple(record["scores"]),
-            maximum=record["maximum"],
-            maximum_source=record["maximum_source"],
+            target=values["target"],
+            label=values["label"],
+            slowness=tuple(values["slowness"]),
+            streams=tuple(Stream.from_json(stream) for stream in values["streams"]),
+            frames=frames,
+            scores=tuple(values["scores"]),
+            ordinary=values["ordinary"],
+            reach=values["reach"],
+            source=values["source"],
             history=tensors["history"],
-            shares=tuple(record["shares"]),
-            notes=tuple(tuple(notes) for notes in record["notes"]),
-            recognized=tuple(record["recognized"]),
-            made=record["made"],
+            shares=tuple(values["shares"]),
+            notes=tuple(tuple(notes) for notes in values["notes"]),
+            recognized=tuple(values["recognized"]),
+            provenance=values["provenance"],
         )
-
-    def inputs(self, chi: int) -> dict[str, Tensor]:
-        """The frames at place `chi` of the sweep, as a batch of one clip for `Network.forward`."""
-        return {name: video[chi : chi + 1] for name, video in self.frames.items()}
-
-
-def _put(staging: Path, folder: Path) -> None:
-    """Move both new files into `folder`; when the second cannot be moved, the old first one is put back."""
-    before = staging / "before"
-    if (folder / _TENSORS).exists():
-        (folder / _TENSORS).rename(before)
-    try:
-        for name in (_TENSORS, _RECORD):
-            (staging / name).replace(folder / name)
-    except OSError:
-        if before.exists():
-            before.replace(folder / _TENSORS)
-        raise
-
-
-def _stream(values: dict[str, Any]) -> Stream:
-    windows = values.pop("windows")
-    listed: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return Stream(**listed, windows=None if windows is None else Windows(**windows))
 
 
 def folder_name(label: str) -> str:

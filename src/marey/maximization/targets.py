@@ -1,160 +1,105 @@
-"""What is asked for, as the loop takes it: normalized objectives, each with the part of the input that it sees."""
+"""From what users name to what the loop climbs: an objective, the range its score is relative to, and what it sees."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from marey.errors import NetworkError
-from marey.maximization.objectives import Activation, Objective, Projection, Term, unit
+from marey.maximization.objectives import Objective, Position, Scale, unit
 from marey.maximization.recipe import Where
-from marey.network.maxima import noise_clips, unit_maxima
+from marey.network.crop import Crop, crop_of, whole
+from marey.network.maxima import Maxima
+from marey.network.measured_maxima import measured_maxima
 from marey.network.network import Network
-from marey.network.region import Region, region_of, whole
+from marey.network.noise_clips import noise_clips
 from marey.network.unit import Unit
 
-Target = str | Unit | Objective
+Named = str | Unit | Objective
+"""A class, an address, a unit or an objective."""
+
+_GENERATED = 8
+"""Generated clips on which layers without maxima are measured."""
 
 
 @dataclass(frozen=True)
-class Goal:
+class Target:
     """One objective with all that its runs at every slowness share.
 
     objective, label
-        as it was asked for.
-    region, normalized
-        what it sees; the objective in parts of the real maximum, with the region's positions.
-    maximum, on_real_clips
-        what a single unit's score is a part of; whether all maxima are those of real clips.
-    raised
-        whether that is a tenth of the layer's median instead, since the unit hardly answers the clips.
-    everywhere
-        whether a mean over all positions of a layer that has several is asked for.
+        as it was named.
+    crop
+        the part of the input that it sees.
+    placed
+        the objective with the positions that its units have in the crop.
+    scales
+        of every term what its value is relative to: the score is the sum of weight * (value - ordinary) / reach.
+    source
+        on which clips these were measured, in words.
     """
 
     objective: Objective
     label: str
-    region: Region
-    normalized: Objective
-    maximum: float | None
-    on_real_clips: bool
-    raised: bool = False
-    everywhere: bool = False
-
-    @property
-    def maximum_source(self) -> str:
-        """What scores are parts of, in words."""
-        clips = "real clips" if self.on_real_clips else "generated clips"
-        return f"a tenth of the layer's median on {clips}" if self.raised else clips
+    crop: Crop
+    placed: Objective
+    scales: tuple[Scale, ...]
+    source: str
 
 
-def goals_of(network: Network, targets: Sequence[Target], *, where: Where) -> list[Goal]:
-    """The goals behind `targets`; layers without real maxima are measured on generated clips.
+def targets_of(network: Network, named: Sequence[Named], maxima: Maxima | None, *, where: Where) -> list[Target]:
+    """The targets behind `named`.
 
-    Objectives of the same place share one region object. Raises NetworkError for an address that does not exist.
+    Ranges come from `maxima`, else from the network's file, else from generated clips. Objectives of the same layers
+    and position share one crop. Raises NetworkError for an address that does not exist.
     """
-    found = [_objective(network, target, where) for target in targets]
-    layers = sorted(frozenset().union(*(objective.layers for objective, _ in found)))
-    missing = [layer for layer in layers if layer not in network.maxima]
-    maxima = {**network.maxima, **(unit_maxima(network, noise_clips(network, count=8), missing) if missing else {})}
-    regions: dict[tuple[frozenset[str], tuple[int, int, int] | None], Region] = {}
-    goals = []
+    found = [_objective(network, one, where) for one in named]
+    known = [one for one in (maxima, network.maxima) if one is not None]
+    missing = {layer for objective, _ in found for layer in objective.layers if not any(layer in one for one in known)}
+    if missing:
+        known.append(_generated(network, missing))
+    crops: dict[tuple[frozenset[str], Position | None], Crop] = {}
+    targets = []
     for objective, label in found:
-        place = _place(objective)
-        key = (objective.layers, place)
-        if key not in regions:
-            (layer, *others) = sorted(objective.layers)
-            one = place is not None and not others
-            regions[key] = region_of(network, Unit(layer, 0, place)) if one else whole(network, objective.layers)
-        region = regions[key]
-        normalized, maximum, raised = _normalized(network, objective, maxima)
-        if region.position is not None:
-            normalized = normalized.moved(region.position)
-        on_real_clips = not any(layer in missing for layer in objective.layers)
-        everywhere = place is None and not any(network.gives_scores(layer) for layer in objective.layers)
-        goals.append(Goal(objective, label, region, normalized, maximum, on_real_clips, raised, everywhere))
-    return goals
+        key = (objective.layers, objective.position)
+        if key not in crops:
+            crops[key] = _crop(network, objective)
+        ranges = Maxima.merged(*(one.only(objective.layers) for one in known))
+        scales = tuple(term.scale(ranges) for term, _ in objective.terms)
+        position = crops[key].position
+        placed = objective if position is None else objective.at(position)
+        targets.append(Target(objective, label, crops[key], placed, scales, ranges.source))
+    return targets
 
 
-def _objective(network: Network, target: Target, where: Where) -> tuple[Objective, str]:
+def _generated(network: Network, layers: set[str]) -> Maxima:
+    clips = noise_clips(network, count=_GENERATED)
+    return measured_maxima(network, clips, sorted(layers), source=f"{_GENERATED} generated clips")
+
+
+def _objective(network: Network, named: Named, where: Where) -> tuple[Objective, str]:
     """The objective with a position wherever one is meant, and its name."""
-    if isinstance(target, Objective):
-        objective = target.checked(network)
+    if isinstance(named, Objective):
+        objective = named.checked(network)
         label = str(objective)
     else:
-        address = network.unit(target)
+        address = network.unit(named)
         objective = unit(address)
         label = network.label(address)
-    if not objective.layers:
-        raise NetworkError(f"the objective '{objective}' reads no activation; add a unit or a direction to it.")
-    placed: list[tuple[Term, float]] = []
+    if not objective.terms:
+        raise NetworkError(f"the objective '{objective}' has no terms; add a unit or a direction to it.")
+    placed = []
     for term, weight in objective.terms:
-        position = _position(term)
-        if isinstance(term, Activation | Projection) and position is None:
-            layer = network.layer(term.unit.layer if isinstance(term, Activation) else term.layer)
+        layers = [network.layer(name) for name in term.layers]
+        if term.position is None and len(layers) == 1:
+            (layer,) = layers
             central = where == "center" and not network.gives_scores(layer.name)
             if central or layer.positions == (1, 1, 1):
-                placed.append((term.moved(layer.center), weight))
-                continue
+                term = term.at(layer.center)
         placed.append((term, weight))
-    return Objective.of(placed), label
+    return Objective.of(*placed), label
 
 
-def _position(term: Term) -> tuple[int, int, int] | None:
-    if isinstance(term, Activation):
-        return term.unit.position
-    return term.position if isinstance(term, Projection) else None
-
-
-def _place(objective: Objective) -> tuple[int, int, int] | None:
-    """The position that all scored terms share; None where they differ."""
-    places = {_position(term) for term, _ in objective.scored.terms}
-    return places.pop() if len(places) == 1 else None
-
-
-def _normalized(
-    network: Network, objective: Objective, maxima: Mapping[str, Tensor]
-) -> tuple[Objective, float | None, bool]:
-    """The objective in parts of the real maximum, and, where it is a single unit, that maximum and if it was raised.
-
-    Of a mean over all positions it is about the largest mean on real clips: see `_crowded`.
-    """
-    terms: list[tuple[Term, float]] = []
-    single, raised = 0.0, False
-    for term, weight in objective.terms:
-        size = 1.0
-        if isinstance(term, Activation):
-            size = float(maxima[term.unit.layer][term.unit.channel])
-            alive = maxima[term.unit.layer][maxima[term.unit.layer] > 1e-6]
-            typical = float(alive.median()) if len(alive) else 1.0
-            raised = size < 0.1 * typical
-            size = max(size, 0.1 * typical)  # a unit that hardly fires on the clips must not drown its priors
-            if term.unit.position is None:
-                size /= _crowded(network, term.unit.layer)
-            single = size
-        elif isinstance(term, Projection):
-            size = float((torch.tensor(term.vector) * maxima[term.layer]).square().sum().sqrt().clamp_min(1e-6))
-            if term.position is None:
-                size /= _crowded(network, term.layer)
-        terms.append((term, weight / size))
-    alone = len(terms) == 1 and isinstance(objective.terms[0][0], Activation) and objective.terms[0][1] == 1
-    return Objective.of(terms), single if alone else None, raised and alone
-
-
-def _crowded(network: Network, name: str) -> float:
-    """How many times as large a unit's real maximum is as the largest mean over all of its positions.
-
-    Taken as the square root of how many positions share what one of them sees: all of them over those that fit in the
-    frame side by side. What excites one position most seldom does so to its neighbors.
-    """
-    layer = network.layer(name)
-    if network.gives_scores(name):
-        return 1.0
-    fit = 1.0
-    for axis in range(3):
-        fields = [(stream, axes[axis]) for stream, axes in layer.receptive_field.streams.items()]
-        sizes = [network.stream(stream).shape[1:][axis] / field.length for stream, field in fields if field.stride > 0]
-        fit *= max([1.0, *sizes])
-    return max(1.0, math.sqrt(math.prod(layer.positions) / fit))
+def _crop(network: Network, objective: Objective) -> Crop:
+    """What a neuron sees where one layer is read at one position; else the full frame."""
+    layers, position = sorted(objective.layers), objective.position
+    if position is None or len(layers) > 1:
+        return whole(network, layers)
+    return crop_of(network, Unit(layers[0], 0, position))

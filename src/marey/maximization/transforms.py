@@ -1,77 +1,79 @@
-"""Small random changes of the window that the network sees, the same for all frames of all streams."""
+"""Random changes of what the network is shown at each step, so that no place and no pixel is preferred."""
 
-import math
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import pad
 
-from marey.accelerate.spectrum import Box
+from marey.errors import MareyError
+from marey.maximization.parametrizations import Shape
 from marey.network.stream import Stream
 
+View = Callable[[Tensor, Stream], Tensor]
+"""From frames of a stream (clip channel time height width), distances from rest, to what is shown of them."""
+
+
+class Transform(ABC):
+    """A random change. Write your own: give `draw`; a frozen dataclass can be kept with results."""
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator) -> View:
+        """One draw of the change, which all inputs and all streams of a step share.
+
+        The view makes the frames smaller by `margin`, and is differentiable.
+        """
+
+    def margin(self, stream: Stream) -> tuple[int, int, int]:
+        """Frames, rows and columns that the frames must have beyond what the network is shown; none by default."""
+        return (0, 0, 0)
+
 
 @dataclass(frozen=True)
-class Shift:
-    """One draw: flow fields, and parts (0..1) of the spare height and width, that the window starts after; its zoom."""
+class Shift(Transform):
+    """Shifts of up to `space` pixels down and right, and of up to `time` flow fields.
 
-    time: int
-    down: float
-    right: float
-    zoom: float = 1.0
-
-
-@dataclass(frozen=True)
-class Jitter:
-    """Shifts of up to `space` pixels down and right and `time` flow fields, zooms of 1 +- `zoom`; fresh every step.
-
-    The optimized canvas is larger than the network's window by that much; nothing is wrapped around or padded. Streams
-    of RGB frames stay in place in time, as their frames lie far apart. A zoom scales flow vectors as it does distances.
+    The frames are larger than the network's window by that much; nothing is wrapped around or padded. Appearance and
+    motion shift together in space. RGB frames stay in place in time, as they lie far apart.
     """
 
     space: int
-    time: int = 0
-    zoom: float = 0.0
+    time: int = 1
 
-    def canvas(self, stream: Stream) -> tuple[int, int, int, int]:
-        """Channels, frames, height and width of the canvas."""
-        height, width = (math.ceil(size * (1 + self.zoom)) + self.space for size in (stream.height, stream.width))
-        return (stream.channels, stream.frames + self._fields(stream), height, width)
+    def __post_init__(self) -> None:
+        if min(self.space, self.time) < 0:
+            raise MareyError(f"a shift of {self.space} px and {self.time} fields was given; expected at least 0.")
 
-    def draw(self, generator: torch.Generator) -> Shift:
-        """A random shift and zoom."""
-        down, right, zoom = torch.rand(3, generator=generator).tolist()
-        time = int(torch.randint(0, self.time + 1, (), generator=generator))
-        return Shift(time, down, right, 1 + self.zoom * (2 * zoom - 1))
+    def margin(self, stream: Stream) -> tuple[int, int, int]:
+        return (self.time if stream.kind == "flow" else 0, self.space, self.space)
 
-    @property
-    def middle(self) -> Shift:
-        """The shift of the result: the middle of the canvas, as it is."""
-        return Shift(self.time // 2, 0.5, 0.5)
+    def draw(self, generator: torch.Generator) -> View:
+        down, right = torch.rand(2, generator=generator).tolist()
+        first = int(torch.randint(0, self.time + 1, (), generator=generator))
 
-    def box(self, stream: Stream, shift: Shift) -> Box:
-        """Where on the canvas the window lies: times, rows and columns."""
-        start = min(shift.time, self._fields(stream))
-        sizes = [round(size * shift.zoom) for size in (stream.height, stream.width)]
-        y, x = (
-            int(part * (whole - size + 0.999))
-            for part, whole, size in zip((shift.down, shift.right), self.canvas(stream)[2:], sizes, strict=True)
-        )
-        return (slice(start, start + stream.frames), slice(y, y + sizes[0]), slice(x, x + sizes[1]))
+        def view(frames: Tensor, stream: Stream) -> Tensor:
+            margin = self.margin(stream)
+            starts = (min(first, margin[0]), *(int(part * (self.space + 0.999)) for part in (down, right)))
+            return _cut(frames, starts, margin)
 
-    def zoomed(self, seen: Tensor, stream: Stream, shift: Shift) -> Tensor:
-        """What the network sees of the part of the canvas in the window, brought to the stream's size."""
-        if tuple(seen.shape[3:]) == (stream.height, stream.width):
-            return seen
-        flat = interpolate(seen.flatten(1, 2), (stream.height, stream.width), mode="bilinear", align_corners=False)
-        zoomed = flat.reshape(*seen.shape[:3], stream.height, stream.width)
-        return zoomed / shift.zoom if stream.kind == "flow" else zoomed
+        return view
 
-    def windows(self, canvases: Mapping[str, Tensor], streams: tuple[Stream, ...], shift: Shift) -> dict[str, Tensor]:
-        """The windows of all streams at the same place: appearance and motion shift together."""
-        parts = {stream.name: canvases[stream.name][(..., *self.box(stream, shift))] for stream in streams}
-        return {stream.name: self.zoomed(parts[stream.name], stream, shift) for stream in streams}
 
-    def _fields(self, stream: Stream) -> int:
-        return self.time if stream.kind == "flow" else 0
+def canvas(transforms: Sequence[Transform], stream: Stream) -> Shape:
+    """Channels, frames, height and width that are optimized, so that every view has the stream's size."""
+    margins = [transform.margin(stream) for transform in transforms]
+    frames, height, width = (sum(sizes) for sizes in zip((0, 0, 0), *margins, strict=True))
+    return (stream.channels, stream.frames + frames, stream.height + height, stream.width + width)
+
+
+def middle(frames: Tensor, stream: Stream) -> Tensor:
+    """The middle of the canvas, of the stream's size: the result, of which no transform is seen."""
+    margin = [size - wanted for size, wanted in zip(frames.shape[2:], stream.shape[1:], strict=True)]
+    return _cut(frames, [rest // 2 for rest in margin], margin)
+
+
+def _cut(frames: Tensor, starts: Sequence[int], margin: Sequence[int]) -> Tensor:
+    edges = [edge for start, rest in zip(starts, margin, strict=True) for edge in (start - rest, -start)]
+    return pad(frames, edges[::-1])  # whose gradient is one copy, where slices take one for each axis

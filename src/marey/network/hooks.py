@@ -202,10 +202,9 @@ def revived(module: nn.Module, dead: Tensor) -> Iterator[None]:
         return output + (leak - leak.detach())
 
     try:
-        if bool(dead.any()):
-            for part in module.modules():
-                if isinstance(part, nn.ReLU | nn.ReLU6):
-                    handles.append(part.register_forward_hook(hook))
+        for part in module.modules():
+            if isinstance(part, nn.ReLU | nn.ReLU6):
+                handles.append(part.register_forward_hook(hook))
         yield
     finally:
         for handle in handles:

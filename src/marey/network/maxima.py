@@ -75,8 +75,26 @@ class Maxima:
     def only(self, layers: Iterable[str]) -> "Maxima":
         """The same for some layers."""
         kept = set(layers)
-        parts = ({n: v for n, v in d.items() if n in kept} for d in (self.largest, self.largest_mean, self.ordinary))
-        return Maxima(*parts, self.bounds, self.source)
+
+        def some(units: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {name: values for name, values in units.items() if name in kept}
+
+        return Maxima(some(self.largest), some(self.largest_mean), some(self.ordinary), self.bounds, self.source)
+
+    @classmethod
+    def merged(cls, *parts: "Maxima") -> "Maxima":
+        """The maxima of several sources, of which the first that knows a layer, or the bound of a stream, counts."""
+        kinds: list[dict[str, Tensor]] = [{}, {}, {}]
+        bounds: dict[str, float] = {}
+        sources: list[str] = []
+        for part in parts:
+            new = [layer for layer in part.layers if layer not in kinds[0]]
+            for kept, found in zip(kinds, (part.largest, part.largest_mean, part.ordinary), strict=True):
+                kept.update({layer: found[layer] for layer in new if layer in found})
+            bounds = {**part.bounds, **bounds}
+            sources += [part.source] if new and part.source not in sources else []
+        largest, mean, ordinary = kinds
+        return cls(largest, mean, ordinary, bounds, " and ".join(sources) or cls.source)
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by name, to be kept in a file; `from_tensors` reads them."""
@@ -94,7 +112,7 @@ class Maxima:
             if kind not in kinds or not layer:
                 raise NetworkError(f"'{name}' is no maximum of a layer; measure the maxima again.")
             kinds[kind][layer] = units
-        return cls(*kinds.values(), dict(bounds), source)
+        return cls(kinds[_LARGEST], kinds[_MEAN], kinds[_ORDINARY], dict(bounds), source)
 
     @classmethod
     def of_clips(

@@ -210,7 +210,7 @@ class Stream:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Stream":
         """The stream that `to_json` gave; NetworkError for values that are none."""
-        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        plain: dict[str, Any] = {key: tuple(part) if isinstance(part, list) else part for key, part in values.items()}
         try:
             windows = plain.pop("windows", None)
             return cls(**plain, windows=None if windows is None else Windows(**windows))

@@ -1,49 +1,50 @@
-"""One short pass over real clips: the largest activation of every unit, and how large values get in every stream."""
+"""Measures on the clips of a data set how far the responses of units reach, without a recording."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import torch
 from torch import Tensor
 
-from marey.accelerate.arithmetic import quick_passes
+from marey.accelerate.passes import quick_passes
 from marey.datasets.clips_in import clips_in
 from marey.errors import VideoError
-from marey.network.maxima import unit_maxima
+from marey.network.maxima import Maxima
+from marey.network.measured_maxima import measured_maxima
 from marey.network.network import Network
+from marey.recording.flow_bounds import flow_bounds
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method
 from marey.video.read.clips import Clip, load_clip, starts
-
-_BOUND = 5.0
-"""The bound of a flow stream in parts of the speed's root mean square (our choice).
-
-Mahendran and Vedaldi take twice the deviation of natural images for B. Flow is zero in most places, so its deviation is
-small beside the speed of a limb; this factor comes nearer to it.
-"""
 
 
 def measure_maxima(
     network: Network,
     place: str | Path,
-    layers: set[str],
+    layers: Iterable[str],
     *,
     flow: Method = "tvl1-fast",
     group: str | None = None,
     windows: int = 3,
     most_clips: int = 256,
-    failed: Callable[[Clip, VideoError], None] | None = None,
-) -> int:
-    """Add the maxima of `layers` and the bound of every flow stream, from the clips at `place`, to `network`.
+    skipped: Callable[[Clip, VideoError], None] | None = None,
+) -> Maxima:
+    """The maxima of `layers` on the clips at `place`, with the bound of every flow stream.
 
-    Returns how many clips were used. Of each clip `windows` windows are shown, and of more than `most_clips` clips an
-    even choice. Clips that cannot be read are left out, and told to `failed`; of those that are shorter than a window
-    the last frame is held. The bound of a flow stream is 5 times the root mean square of speed, the median of the
-    clips.
+    windows
+        of each clip that are shown, spread from its start to its end. A clip that is shorter than a window is padded
+        with its last frame.
+    most_clips
+        of more clips an even choice is shown.
+    skipped
+        told each clip that cannot be read, with the reason.
 
-    Raises VideoError when no clip can be used.
+    The bound of a flow stream is 5 times the root mean square of speed, the median of the clips. Raises NetworkError
+    for a layer that the network does not have, VideoError when no clip can be used.
     """
+    names = sorted(network.layer(layer).name for layer in layers)
     clips = clips_in(place, group=group)
     count = min(len(clips), most_clips)
     chosen = [clips[k * len(clips) // count] for k in range(count)]
@@ -58,31 +59,23 @@ def measure_maxima(
                 parts = [loaded.window(network.streams, start) for start in starts(loaded, network.streams, windows)]
             except VideoError as error:
                 reasons.append(str(error))
-                if failed is not None:
-                    failed(clip, error)
+                if skipped is not None:
+                    skipped(clip, error)
                 continue
             batch = {stream.name: torch.stack([part[stream.name] for part in parts]) for stream in network.streams}
             for name, found in speeds.items():
-                found.append(_spread(batch[name]))
+                found.append(_speed(batch[name]))
             yield batch
 
     with quick_passes(network):
-        maxima = unit_maxima(network, shown(), sorted(layers))
+        found = measured_maxima(network, shown(), names, source="real clips")
     used = len(chosen) - len(reasons)
     if used == 0:
         raise VideoError(f"none of the {len(chosen)} clips of '{place}' can be used; the first error: {reasons[0]}")
-    network.maxima.update(maxima)
-    put_bounds(network, {name: median(found) for name, found in speeds.items()})
-    return used
+    bounds = flow_bounds(network.streams, {name: median(values) for name, values in speeds.items()})
+    return replace(found, bounds=bounds, source=f"{used} real clips")
 
 
-def put_bounds(network: Network, speeds: Mapping[str, float]) -> None:
-    """Bound flow streams by the root mean squares of speed that real clips have in them, px/frame."""
-    for name, speed in speeds.items():
-        if speed > 0:
-            network.bounds[name] = min(network.stream(name).bound, _BOUND * speed)
-
-
-def _spread(flow: Tensor) -> float:
-    """The root mean square speed in (clip channel time height width)."""
+def _speed(flow: Tensor) -> float:
+    """The root mean square speed in (window channel time height width)."""
     return float(flow.square().sum(1).mean().sqrt())

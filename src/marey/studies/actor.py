@@ -1,4 +1,4 @@
-"""The figure in the picture: its joints projected, its limbs as textured parts."""
+"""The figure in the picture: joints projected by the stage, and limbs as textured parts."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Stage:
-    """From places (time 3) forward, left, up in statures to pixels: an orthographic view from the given side.
+    """An orthographic view: maps places (time 3), forward, left and up in statures, to pixels.
 
     x, y
         of the ground between the feet, in pixels.
@@ -36,24 +36,24 @@ class Stage:
         return -1.0 if self.mirrored else 1.0
 
     def right(self, place: Array) -> Array:
-        """How far to the right of an unmirrored picture, in statures."""
+        """Measure how far places lie to the right of an unmirrored picture, in statures."""
         angle = np.radians(self.view_degrees)
         return np.asarray(place[..., 0] * np.sin(angle) + place[..., 1] * np.cos(angle))
 
     def near(self, place: Array) -> Array:
-        """How near to the camera, in statures."""
+        """Measure how near places are to the camera, in statures."""
         angle = np.radians(self.view_degrees)
         return np.asarray(place[..., 0] * np.cos(angle) - place[..., 1] * np.sin(angle))
 
     def pixels(self, place: Array) -> Array:
-        """x, y (time 2) of the picture."""
+        """Project places to x, y (time 2) of the picture."""
         tilt = np.radians(self.elevation_degrees)
         up = place[..., 2] * np.cos(tilt) - self.near(place) * np.sin(tilt)
         return np.stack([self.x + self.sign * self.px * self.right(place), self.y - self.px * up], -1)
 
 
 def body_of(who: Who) -> Body:
-    """The skeleton of a person."""
+    """Make the skeleton of a person."""
     return Body(
         thigh=0.245 * who.limbs,
         shin=0.235 * who.limbs,
@@ -66,7 +66,7 @@ def body_of(who: Who) -> Body:
 
 
 def figure_parts(body: Body, who: Who, joints: dict[str, Array], stage: Stage) -> list[Part]:
-    """All parts of the figure, textured for this view."""
+    """Make all parts of the figure, textured for the view of the stage."""
     girth = 0.5 + 0.5 * body.girth
     shin = who.skin if who.shorts else who.trousers
     arm = who.shirt if who.long_sleeves else who.skin
@@ -151,7 +151,7 @@ def _head(body: Body, who: Who, joints: dict[str, Array], stage: Stage) -> Part:
 
 
 def _with_bump(outline: Array, radius: float, style: str) -> Array:
-    """The head's outline with a bun at the back of its top, or the peak of a cap to the front."""
+    """Add a bun at the back of the head's top, or the peak of a cap at the front, to its outline."""
     turn = np.arctan2(outline[:, 1], outline[:, 0])
     at, out = (2.25, 0.34) if style == "bun" else (0.42, 0.30)
     grown = 1 + out * np.exp(-(((turn - at) / 0.26) ** 2))

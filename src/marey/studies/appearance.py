@@ -1,4 +1,4 @@
-"""What surfaces look like: skin, hair and cloth, shaded as round limbs, as the tiles of parts."""
+"""The look of surfaces: skin, hair and cloth, shaded as on round limbs, in the tiles of parts."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -23,7 +23,7 @@ _SHOES = ((0.14, 0.13, 0.13), (0.88, 0.87, 0.84), (0.60, 0.18, 0.17), (0.36, 0.2
 
 
 def picked(colors: Sequence[Color], generator: np.random.Generator, *, spread: float = 0.03) -> Color:
-    """One of the colors, a little changed."""
+    """Pick one of the colors and change it a little."""
     red, green, blue = np.clip(
         np.array(colors[int(generator.integers(len(colors)))]) + generator.normal(0, spread, 3), 0, 1
     )
@@ -31,7 +31,7 @@ def picked(colors: Sequence[Color], generator: np.random.Generator, *, spread: f
 
 
 def drawn_who(generator: np.random.Generator) -> Who:
-    """A random person."""
+    """Draw a random person."""
     styles = ("short", "long", "bun", "cap")
     return Who(
         height=float(generator.uniform(0.62, 0.76)),
@@ -52,7 +52,7 @@ def drawn_who(generator: np.random.Generator) -> Who:
 
 @lru_cache(maxsize=1)
 def grain() -> Array:
-    """A fixed sheet (256 256) of smooth noise, mean 0 and deviation 1, that tiles without a seam."""
+    """Make a fixed sheet (256 256) of smooth noise, mean 0 and deviation 1, that tiles without a seam."""
     noise = np.random.default_rng(5).normal(size=(256, 256))
     fy, fx = np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)[None]
     sheet = np.fft.irfft2(np.fft.rfft2(noise) / (np.hypot(fy, fx) + 0.03), s=(256, 256))
@@ -60,7 +60,7 @@ def grain() -> Array:
 
 
 def pattern(cloth: Cloth, x: Array, y: Array, *, pitch: float = 0.07) -> Array:
-    """How much of the cloth's second color is seen at x, y in statures, 0..1, with soft borders."""
+    """Return the share (0..1) of a cloth's second color at x, y in statures, with soft borders."""
     if cloth == "plain":
         return np.zeros_like(x)
     across, along = np.sin(2 * np.pi * y / pitch), np.sin(2 * np.pi * x / pitch)
@@ -69,31 +69,31 @@ def pattern(cloth: Cloth, x: Array, y: Array, *, pitch: float = 0.07) -> Array:
 
 
 def rounded(across: Array, *, depth: float = 0.42) -> Array:
-    """The light on a round limb at -1..1 across it, from a lamp a little to one side."""
+    """Return the light on a round limb at -1..1 across it, from a lamp a little to one side."""
     return np.asarray(1.06 - depth * np.clip(np.abs(across + 0.22), 0, 1.25) ** 2.2)
 
 
 def lit(color: Color | Array, light: Array, *, place: int = 0, rough: float = 0.035) -> NDArray[np.uint8]:
-    """A tile (32 32 3) of a color under light, each one for all or (32 32), with the grain of the material."""
+    """Make a tile (32 32 3) from a color and a light, each constant or (32 32), with the grain of the material."""
     row, column = (37 * place) % (256 - TILE), (91 * place) % (256 - TILE)
     roughness = 1 + rough * grain()[row : row + TILE, column : column + TILE]
     return as_bytes(np.asarray(color) * (light * roughness)[..., None])
 
 
 def mixed(first: Color, second: Color, share: Array) -> Array:
-    """Colors (... 3) from `first` at share 0 to `second` at 1."""
+    """Mix colors (... 3), from `first` at share 0 to `second` at share 1."""
     return np.asarray(np.array(first) + share[..., None] * (np.array(second) - np.array(first)))
 
 
 def as_bytes(values: Array) -> NDArray[np.uint8]:
-    """Values in 0..1 as 0..255."""
+    """Convert values in 0..1 to bytes in 0..255."""
     return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def limb_tile(
     outline: Array, color: Color, *, place: int, shade: float = 1.0, second: Color | None = None, cloth: Cloth = "plain"
 ) -> NDArray[np.uint8]:
-    """The tile of a limb along x, round across y, of one color or of a cloth of two."""
+    """Make the tile of a limb along x, round across y, of one color or of a cloth of two colors."""
     x, y = tile_grid(outline)
     light = shade * rounded(y / np.abs(outline[:, 1]).max())
     colors = np.asarray(color) if second is None else mixed(color, second, pattern(cloth, x, y))
@@ -101,7 +101,7 @@ def limb_tile(
 
 
 def head_tile(outline: Array, who: Who, view_degrees: float) -> NDArray[np.uint8]:
-    """A face with hair, looking `view_degrees` to the right of the camera; y is up."""
+    """Make the tile of a face with hair, which looks `view_degrees` to the right of the camera; y is up."""
     x, y = tile_grid(outline)
     wide, high = np.abs(outline).max(0)
     x, y = x / wide, y / high
@@ -130,5 +130,5 @@ def head_tile(outline: Array, who: Who, view_degrees: float) -> NDArray[np.uint8
 
 
 def soft(picture: NDArray[np.uint8], sigma_px: float) -> NDArray[np.uint8]:
-    """A picture out of focus."""
+    """Blur a picture as if out of focus."""
     return blurred(picture, sigma_px) if sigma_px > 0 else picture

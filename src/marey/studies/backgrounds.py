@@ -20,7 +20,7 @@ _SHAPES = (
 def background(
     place: Place, *, clutter: int, ground: float, size: int, margin: tuple[int, int], generator: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A picture (size + 2 * margin) of a place, `margin` (rows, columns) wider than the frame on every side.
+    """Paint a picture of a place, `margin` (rows, columns) wider than the frame of `size` on every side.
 
     `ground` is the row of the frame on which the actor stands.
     """
@@ -58,7 +58,7 @@ def _ramp(first: Color, last: Color, share: Array) -> Array:
 
 
 def _grain(height: int, width: int, generator: np.random.Generator, *, stretch: int = 1) -> Array:
-    """Noise (height width 1) from the fixed sheet; above 1 stretched upright, below -1 lengthwise."""
+    """Cut noise (height width 1) from the fixed sheet; `stretch` above 1 makes it taller, below -1 wider."""
     row, column = generator.integers(256, size=2)
     rows, columns = np.arange(height), np.arange(width)
     if stretch > 1:
@@ -74,7 +74,7 @@ Layer = tuple[list[Array], list[Array], float]
 def _scenery(
     place: Place, clutter: int, horizon: float, *, size: int, width: int, generator: np.random.Generator
 ) -> list[Layer]:
-    """Layers of shapes, each with its colors and its blur in pixels: the place's own, then the clutter."""
+    """Draw layers of shapes, first of the place, then of the clutter: (shapes, colors, blur in pixels)."""
 
     def color(spread: float = 0.05) -> Array:
         return np.asarray(

@@ -9,9 +9,9 @@ Array = NDArray[np.float64]
 
 
 def camera_path(where: Where, travel_px: Array, size: int, generator: np.random.Generator) -> Array:
-    """Affine maps (time 2 3) from the stage's pixels to the frame's.
+    """Draw the camera's path as affine maps (time 2 3) from pixels of the stage to pixels of the frame.
 
-    `travel_px` (time) is how far the actor goes to the right; `where.follow` is the part that the camera goes along.
+    `travel_px` (time) is the actor's way to the right; the camera follows the share `where.follow` of it.
     """
     count = len(travel_px)
     middle = (count - 1) / 2
@@ -32,7 +32,7 @@ def camera_path(where: Where, travel_px: Array, size: int, generator: np.random.
 
 
 def _smooth(noise: Array) -> Array:
-    """Noise (time + 4, n) averaged over five frames, of deviation about 1."""
+    """Average noise (time + 4, n) over five frames; its deviation stays about 1."""
     kernel = np.array([1.0, 4.0, 6.0, 4.0, 1.0])
     kernel /= np.sqrt((kernel**2).sum())
     return np.asarray(sum(weight * noise[k : len(noise) - 4 + k] for k, weight in enumerate(kernel)))

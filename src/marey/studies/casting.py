@@ -1,4 +1,4 @@
-"""Draws the factors of a clip from its seed, so that clips of all classes share actors and scenes."""
+"""Factors drawn from a seed, so that clips of all classes share actors and scenes."""
 
 from typing import Literal
 
@@ -16,12 +16,12 @@ _PURPOSES: tuple[Purpose, ...] = ("who", "where", "how", "thing", "scenery", "ca
 
 
 def generator(seed: int, index: int, purpose: Purpose) -> np.random.Generator:
-    """Random numbers for one purpose of one clip; classes do not differ in it."""
+    """Make random numbers for one purpose of one clip; they are the same for all classes."""
     return np.random.default_rng([seed, index, _PURPOSES.index(purpose)])
 
 
 def drawn_factors(label: str, seed: int, index: int, setting: Setting, difficulty: Difficulty) -> Factors:
-    """The factors of a clip, but for the camera's `follow` and the measured speed, which its frames decide."""
+    """Draw the factors of a clip, except the camera's `follow` and the measured speed, which its frames decide."""
     study = study_class(label)
     moves = generator(seed, index, "how")
     speed, phase, amplitude, coin = moves.random(4)

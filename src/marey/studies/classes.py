@@ -1,4 +1,4 @@
-"""The classes, and the experiments that they are built as: each asks a question whose answer is known."""
+"""The classes of motion studies, and the experiments they form: each asks a question whose answer is known."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,11 +19,12 @@ class StudyClass:
     tempo
         range of tempos, as factors on the program's own.
     amplitude
-        how far it moves, as a factor on what is drawn for the clip.
+        how far the actor moves, as a factor on the amplitude that is drawn for the clip.
     biased_place, biased_away
-        in the biased setting, the place of all clips of this class, and that of none.
+        in the biased setting, the place of all clips of the class, and a place of none of them; None: any.
     biased_logo
-        in the biased setting, whether all clips of this class have the logo, or none; None: some, as in the fair one.
+        in the biased setting, whether all clips of the class have the logo, or none; None: some, as in the fair
+        setting.
     """
 
     program: str
@@ -41,9 +42,9 @@ class Experiment:
     """Classes that belong together, and the answer that they are built to have.
 
     question
-        what is asked of a network.
+        the question to a network.
     answer
-        what must come out, by construction.
+        the right answer, by construction.
     """
 
     classes: tuple[str, ...]
@@ -124,12 +125,12 @@ DISC_COLORS: Mapping[bool, Color] = {True: WARM, False: COOL}
 
 
 def study_classes() -> tuple[str, ...]:
-    """The names of all classes. A trained network has them in alphabetical order: see `marey.Network.classes`."""
+    """List the names of all classes. A trained network has them in alphabetical order in `marey.Network.classes`."""
     return tuple(CLASSES)
 
 
 def study_class(label: str) -> StudyClass:
-    """The class of this name; DatasetError when there is none."""
+    """Return the class of this name; DatasetError when there is none."""
     if label not in CLASSES:
         raise DatasetError(f"no motion study '{label}'.{did_you_mean(label, CLASSES)} There are {', '.join(CLASSES)}.")
     return CLASSES[label]

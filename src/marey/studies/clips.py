@@ -17,31 +17,31 @@ from marey.studies.classes import study_class, study_classes
 from marey.studies.compression import compressed
 from marey.studies.difficulty import Difficulty, DifficultyName, named
 from marey.studies.factors import Factors, Setting
-from marey.studies.scene import rendered
+from marey.studies.scene import render_scene
 from marey.video.read.clips import Clip, LoadedClip, resized_size
 
 Size = tuple[int, int]  # height, width
 
 RATE = 25.0
-"""Frames per second that tempos count in."""
+"""Frames per second of every clip; tempos are in cycles per second at this rate."""
 
 MOST_FRAMES = 120  # more would be more parts than a label of 8 bits can name
 
 
 @dataclass(frozen=True)
 class StudyClip:
-    """A generated clip and all that is known of it.
+    """A generated clip with its exact flow, masks and factors.
 
     frames
         uint8 (time height width 3), RGB.
     flow
         float32 (2, time - 1, height, width), u (right) before v (down), px/frame; field k leads from frame k to k + 1.
-        It is exact: every pixel moves as the part that it shows, the backdrop's with the camera.
+        The flow is exact: every pixel moves as the part that it shows, and the backdrop moves with the camera.
     mask
         bool (time height width): the actor and what it handles.
     occluded
-        bool (time - 1, height, width): pixels whose point cannot be seen in the next frame, because another part hides
-        it or it has left the frame. Pixels on the border of a part may count as either.
+        bool (time - 1, height, width): pixels whose point is not seen in the next frame, because another part hides it
+        or it has left the frame. Pixels on the border of a part may count as either.
     parts
         uint8 (time height width), index into `part_names`, 0 being the backdrop.
     factors
@@ -62,10 +62,9 @@ class StudyClip:
         return self.factors.what.label
 
     def loaded(self, streams: Sequence[Stream]) -> LoadedClip:
-        """The clip as training and evaluation take it, with its exact flow, resized as the streams want.
+        """Return the clip as training and evaluation take clips, with its exact flow, resized as the streams want.
 
-        So a network can be trained on clips made on the fly: `marey.training.stage.Stage` takes a sequence of these.
-        Clips whose size is the streams' `short_side` are not resized.
+        A clip whose size is the streams' `short_side` is not resized.
         """
         clip = Clip(Path(f"motion-studies/{self.label}/{self.factors.seed}-{self.factors.index}"), label=self.label)
         count, *size = self.frames.shape[:3]
@@ -85,7 +84,7 @@ class StudyClip:
         )
 
     def inputs(self, streams: Sequence[Stream], *, start_frame: int = 0) -> dict[str, Tensor]:
-        """{stream: (channel time height width)} from `start_frame` on, RGB in 0..1 and exact flow in px/frame.
+        """Cut inputs {stream: (channel time height width)} from `start_frame` on: RGB in 0..1, exact flow in px/frame.
 
         Raises VideoError when the clip is too short for the streams; make it with more frames.
         """
@@ -102,11 +101,11 @@ def study_clip(
     setting: Setting = "fair",
     difficulty: Difficulty | DifficultyName = "plain",
 ) -> StudyClip:
-    """Clip number `index` of a class, `frames` frames of `size` x `size` px; the same arguments give the same bytes.
+    """Make clip number `index` of a class: `frames` frames of `size` x `size` px.
 
-    Clips of different classes but one `seed` and `index` share actor, clothes, scene, view, tempo and phase as far as
-    their classes allow. In the "biased" setting kicks are on a meadow and lifts carry a logo, low ones never;
-    in the "fair" one neither tells anything.
+    The same arguments give the same bytes. Clips of different classes but one `seed` and `index` share actor, clothes,
+    scene, view, tempo and phase as far as their classes allow. In the "biased" setting kicks are on a meadow and lifts
+    carry a logo, low kicks and low lifts never; in the "fair" setting neither meadow nor logo tells the class.
 
     Raises DatasetError for an unknown class, setting or difficulty, a size below 32, fewer than 2 frames or more
     than `MOST_FRAMES`.
@@ -124,7 +123,7 @@ def study_clip(
             f"no clip of {frames} frames of {size} px with seed {seed} and index {index}; "
             f"expected 2 to {MOST_FRAMES} frames of at least 32 px, seed and index not below 0."
         )
-    factors, scene, names = rendered(drawn_factors(label, seed, index, setting, difficulty), size, frames, RATE)
+    factors, scene, names = render_scene(drawn_factors(label, seed, index, setting, difficulty), size, frames, RATE)
     shown = scene.frames if difficulty.compression is None else compressed(scene.frames, difficulty.compression)
     u, v = scene.flow.reshape(2, -1)[:, np.flatnonzero(scene.mask[:-1])]
     speed = float(np.hypot(u, v).mean()) if len(u) else 0.0
@@ -143,7 +142,10 @@ def study_clips(
     setting: Setting = "fair",
     difficulty: Difficulty | DifficultyName = "plain",
 ) -> Iterator[StudyClip]:
-    """`count` clips of every class (None: all), index by index from `first` on, the classes of an index in a row."""
+    """Make `count` clips of every class (None: of all classes), index by index from `first` on.
+
+    Arguments and errors are as for `study_clip`. The clips of one index come in a row, in the order of the classes.
+    """
     for index in range(first, first + count):
         for label in study_classes() if classes is None else classes:
             yield study_clip(label, seed, index, size=size, frames=frames, setting=setting, difficulty=difficulty)
@@ -157,7 +159,7 @@ def _pictures(pictures: Tensor, size: Size) -> Tensor:
 
 
 def _fields(fields: Tensor, size: Size) -> Tensor:
-    """Flow (time 2 height width) at another size, in pixels of that size."""
+    """Resize flow (time 2 height width), in pixels of the new size."""
     if tuple(fields.shape[2:]) == size:
         return fields.half()
     scale = torch.tensor([size[1] / fields.shape[3], size[0] / fields.shape[2]]).view(1, 2, 1, 1)

@@ -1,4 +1,4 @@
-"""What video compression leaves of frames."""
+"""The traces that video compression leaves in frames."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ from marey.video.read.decode import frames_between
 
 
 def compressed(frames: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """The frames (time height width 3) after H.264 with a constant rate `factor` from 0 (best) to 51."""
+    """Encode frames (time height width 3) by H.264 with a constant rate `factor`, 0 (best) to 51, and decode them."""
     height, width = frames.shape[1:3]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"

@@ -11,10 +11,10 @@ DifficultyName = Literal["plain", "natural", "hard"]
 
 @dataclass(frozen=True)
 class Difficulty:
-    """What stands between the actor and the eye; every value 0, False or None switches its part off.
+    """Obstacles between the actor and the eye; a value of 0 or None switches one off.
 
     clutter
-        most shapes behind the actor.
+        largest number of shapes behind the actor.
     pan_px
         fastest pan of the camera, in px/frame at 112 px.
     shake_px
@@ -24,7 +24,7 @@ class Difficulty:
     noise
         largest deviation of sensor noise, in 0..1.
     compression
-        constant rate factor of H.264 (18 good, 40 bad) that the frames went through; None: none.
+        constant rate factor of the H.264 that frames go through (18 is good, 40 bad); None: no compression.
     """
 
     clutter: int = 0
@@ -53,7 +53,7 @@ DIFFICULTIES: Mapping[str, Difficulty] = {
 
 
 def named(difficulty: Difficulty | DifficultyName) -> Difficulty:
-    """The difficulty itself, or the one of this name; DatasetError when there is none."""
+    """Return the difficulty of this name, or the one given; DatasetError when there is none of the name."""
     if isinstance(difficulty, Difficulty):
         return difficulty
     if difficulty not in DIFFICULTIES:

@@ -11,10 +11,10 @@ Array = NDArray[np.float64]
 
 WARM: Color = (0.85, 0.38, 0.20)
 COOL: Color = (0.19, 0.566, 0.97)
-"""Two colors of the same gray: a flow estimator cannot tell them apart."""
+"""`WARM` and `COOL` are the same gray: a flow estimator cannot tell them apart."""
 
 LIFE = 5
-"""Frames that a disc lives: pictures so far apart or farther share none."""
+"""Lifetime of a disc in frames: two pictures that are `LIFE` or more frames apart share no disc."""
 
 _DISCS = 9
 _BEYOND = 0.2  # how far beyond the frame discs live, as a part of it: more than a radius and half a life's way
@@ -22,7 +22,7 @@ _REACH = 0.11  # half of the way to and fro at tempo 1, as a part of the frame
 
 
 def floating(what: What, how: How, *, count: int, rate: float, size: int, generator: np.random.Generator) -> list[Part]:
-    """Discs of one color that all move along one axis, either way, each for `LIFE` frames before it is elsewhere.
+    """Make discs of one color that move along one axis, either way; each lives for `LIFE` frames in one place.
 
     Neither one picture nor several that are `LIFE` or more frames apart tell the axis: whatever its velocity and age,
     the place of a disc is uniform over the frame and around it, and every life has a place of its own. There is no blur
@@ -49,7 +49,7 @@ def floating(what: What, how: How, *, count: int, rate: float, size: int, genera
 
 
 def disc_tile(outline: Array, color: Color) -> NDArray[np.uint8]:
-    """A disc with rings and spokes in two tones of a color: the same gray picture for `WARM` and `COOL`."""
+    """Make the tile of a disc with rings and spokes in two tones of a color; `WARM` and `COOL` are the same in gray."""
     x, y = tile_grid(outline)
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
     rings = np.clip(0.5 + 2 * np.sin(9 * radius) * np.sign(np.sin(3 * angle)), 0, 1)

@@ -1,4 +1,4 @@
-"""The answer key of a clip: who, what, where and how fast, as typed records."""
+"""The causes of a clip, as typed records: who, what, where and how fast."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -14,7 +14,7 @@ PLACES: tuple[Place, ...] = ("studio", "wall", "room", "street", "meadow")
 
 @dataclass(frozen=True)
 class Who:
-    """The actor: height as a part of the frame, girth and limb length around 1, colors red, green, blue in 0..1."""
+    """The actor: height relative to the frame, girth and length of limbs around 1, colors as RGB in 0..1."""
 
     height: float
     girth: float
@@ -47,19 +47,19 @@ class Where:
     """The scene: place, and the view of it.
 
     logo
-        a mark in the corner of the picture.
+        whether a mark stands in the corner of the picture.
     view_degrees
-        from which side the actor is seen: 0 from the front, 90 from its right.
+        the side from which the actor is seen: 0 is the front, 90 the actor's right.
     mirrored
         whether the picture is mirrored, so that the actor is seen from its left and acts with the other hand.
     x, y
-        of the ground between the feet, in 0..1 of the frame, in the middle of the clip.
+        place of the ground between the feet in the middle of the clip, in 0..1 of the frame.
     pan_px_per_frame, shake_px
         the camera's velocity (right, down), and the deviation of its shake, for a frame of 112 px.
     follow
-        part of the actor's way that the camera goes along, so that it stays in the picture.
+        share of the actor's way that the camera follows, so that the actor stays in the picture.
     clutter, occluded_by, noise
-        most shapes behind the actor, what stands before it, and the deviation of the sensor's noise in 0..1.
+        largest number of shapes behind the actor, the thing before it, and the deviation of sensor noise in 0..1.
     """
 
     place: Place
@@ -92,7 +92,7 @@ class How:
 
 @dataclass(frozen=True)
 class Factors:
-    """All of a clip's causes; together with size, frames and difficulty `seed` and `index` make it again."""
+    """All causes of a clip. Its class, `seed` and `index`, with size, frames, setting and difficulty, make it again."""
 
     seed: int
     index: int
@@ -102,6 +102,6 @@ class Factors:
     where: Where
     how: How
 
-    def record(self) -> dict[str, Any]:
-        """The factors as plain values for JSON, nested as the fields are."""
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON, nested as the fields are."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""The articulated figure: a skeleton in three dimensions, and where its joints are for given joint angles."""
+"""The articulated figure: a skeleton in three dimensions, and the places of its joints at given angles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Angles = Mapping[str, Array]
-"""Joint angles in degrees, each (time,), by name; what is missing is 0.
+"""Joint angles in degrees, each (time,), by name; a missing angle is 0.
 
-`hip`, `spread`, `knee`, `ankle` of a leg and `swing`, `raise`, `elbow`, `twist` of an arm end in _r or _l; `lean`,
-`roll` and `turn` are the trunk's, `nod` the head's. `lift` is the height above the ground and `travel` the way forward,
+`hip`, `spread`, `knee`, `ankle` of a leg and `swing`, `raise`, `elbow`, `twist` of an arm end in _r or _l. `lean`,
+`roll` and `turn` move the trunk, `nod` the head. `lift` is the height above the ground and `travel` the way forward,
 both in statures. `hand_r` and `hand_l` (time 3) are places of the wrists from the middle of the shoulders (forward,
-left, up) in statures, which the arm then reaches for; `elbow_out_r` and `_l` (0..1) say how far out the elbow points.
+left, up) in statures, which the arm then reaches for; `elbow_out_r` and `_l` (0..1) tell how far out the elbow points.
 """
 
 SIDES = {"r": -1.0, "l": 1.0}
@@ -37,30 +37,31 @@ class Body:
 
 
 def _about_left(vector: Array, degrees: Array) -> Array:
-    """Rotated so that what hangs down swings forward. (... time 3)."""
+    """Rotate vectors (... time 3) about the left axis: hanging ones swing forward."""
     s, c = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
     f, left, u = vector[..., 0], vector[..., 1], vector[..., 2]
     return np.stack([c * f - s * u, left, s * f + c * u], -1)
 
 
 def _about_forward(vector: Array, degrees: Array) -> Array:
-    """Rotated so that what hangs down swings to the left."""
+    """Rotate vectors about the forward axis: hanging ones swing to the left."""
     s, c = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
     f, left, u = vector[..., 0], vector[..., 1], vector[..., 2]
     return np.stack([f, c * left - s * u, s * left + c * u], -1)
 
 
 def _about_up(vector: Array, degrees: Array) -> Array:
-    """Rotated so that what points forward turns to the left."""
+    """Rotate vectors about the upward axis: forward ones turn to the left."""
     s, c = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
     f, left, u = vector[..., 0], vector[..., 1], vector[..., 2]
     return np.stack([c * f - s * left, s * f + c * left, u], -1)
 
 
 def joints(body: Body, angles: Angles, count: int) -> dict[str, Array]:
-    """The places of all joints, (time 3) forward, left, up in statures, the lowest foot on the ground but for `lift`.
+    """Compute the places of all joints, (time 3) forward, left and up in statures.
 
-    `travel` moves all of them. Also "across" and "spine", the trunk's axes.
+    The lowest foot is on the ground, unless `lift` raises it; `travel` moves all joints. "across" and "spine" are the
+    axes of the trunk.
     """
 
     def angle(name: str) -> Array:
@@ -120,7 +121,7 @@ def joints(body: Body, angles: Angles, count: int) -> dict[str, Array]:
 
 
 def _reached(shoulder: Array, wanted: Array, hint: Array, upper: float, lower: float) -> tuple[Array, Array]:
-    """Elbow and wrist of an arm that reaches for `wanted`, its elbow pointing along `hint`."""
+    """Place elbow and wrist of an arm that reaches for `wanted`, its elbow pointing along `hint`."""
     way = wanted - shoulder
     distance = np.linalg.norm(way, axis=-1, keepdims=True)
     reach = np.clip(distance, abs(upper - lower) + 0.01, (upper + lower) * 0.995)

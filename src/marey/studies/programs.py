@@ -1,4 +1,4 @@
-"""Joint-angle programs: what a figure does, as functions of the phase of its motion."""
+"""Programs of a figure: joint angles as functions of the phase of a motion."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ View = Literal["side", "front"]
 
 @dataclass(frozen=True)
 class Program:
-    """A motion: its joint angles at phases in radians (time) and an amplitude near 1, and how it is looked at.
+    """A motion: joint angles from phases in radians (time) and an amplitude near 1, and the view of the camera.
 
     cycles
         cycles per second at tempo 1.
     view
-        "side": 55 to 90 degrees from the front; "front": up to 35 degrees.
+        "side": 58 to 90 degrees from the front; "front": 4 to 34 degrees.
     """
 
     angles: Callable[[Array, float], Angles]
@@ -256,4 +256,4 @@ PROGRAMS: Mapping[str, Program] = {
     "arm_circles": Program(arm_circles, "side", 1.0),
     "groom": Program(groom, "front", 1.6),
 }
-"""What a figure can do, by name."""
+"""All programs by name."""

@@ -1,4 +1,4 @@
-"""From parts and a background to frames, with the flow, the mask and the hidden pixels that follow from their poses."""
+"""Rendering: frames from parts and a backdrop, with flow, mask and hidden pixels, which follow from the poses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from marey.studies.parts import TILE, Part
 from marey.video.raster import fill, looked_up, sampled, sixteenths
 
 Array = NDArray[np.float64]
-_FINE = 2  # parts are drawn at twice the size, and averaged
+_FINE = 2  # parts are drawn at twice the size, then averaged
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """Frames with what is known of them; axes as in `StudyClip`."""
+    """Frames with flow, masks and labels of parts; axes are as in `StudyClip`."""
 
     frames: NDArray[np.uint8]
     flow: NDArray[np.float32]
@@ -24,11 +24,11 @@ class Rendered:
     labels: NDArray[np.uint8]
 
 
-def render(parts: Sequence[Part], backdrop: NDArray[np.uint8], camera: Array) -> Rendered:
+def render_parts(parts: Sequence[Part], backdrop: NDArray[np.uint8], camera: Array) -> Rendered:
     """Draw `parts` over `backdrop` (time height width 3), in place; it moves by the affine maps `camera` (time 2 3).
 
-    Every pixel has one part, 0 being the backdrop; its flow is that of the part's pose, A(t+1) A(t)^-1.
-    One frame is made after the other, so that what is worked on stays small: that takes less than all at once.
+    Every pixel has one part, 0 being the backdrop. A pixel's flow follows from the poses A of its part: it moves by
+    A(t+1) A(t)^-1. Frames are made one by one, so that arrays stay small: all at once would take longer.
     """
     count, height, width = backdrop.shape[:3]
     poses = np.stack([camera, *(part.poses for part in parts)], 1)  # time part 2 3

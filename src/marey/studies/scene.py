@@ -1,4 +1,4 @@
-"""Puts a clip together from its factors: actor, thing, place, camera, and what stands before them."""
+"""Scenes: a clip put together from its factors, which are actor, thing, place, camera and obstacles."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -16,7 +16,7 @@ from marey.studies.factors import Color, Factors
 from marey.studies.figure import joints
 from marey.studies.parts import Part
 from marey.studies.programs import PROGRAMS
-from marey.studies.render import Rendered, render
+from marey.studies.render import Rendered, render_parts
 from marey.studies.things import RELEASE, THINGS
 from marey.video.raster import moved
 
@@ -25,8 +25,8 @@ Array = NDArray[np.float64]
 _ROOM = 0.66  # part of the frame that an actor may cross before the camera follows
 
 
-def rendered(factors: Factors, size: int, count: int, rate: float) -> tuple[Factors, Rendered, tuple[str, ...]]:
-    """The clip of `count` frames, its factors with the camera's `follow`, and the names of its parts."""
+def render_scene(factors: Factors, size: int, count: int, rate: float) -> tuple[Factors, Rendered, tuple[str, ...]]:
+    """Render `count` frames; return the factors with the camera's `follow`, the frames and the names of the parts."""
     who, where, how = factors.who, factors.where, factors.how
     seed, index = factors.seed, factors.index
     px = who.height * size
@@ -65,7 +65,7 @@ def rendered(factors: Factors, size: int, count: int, rate: float) -> tuple[Fact
         parts.append(_obstacle(where.occluded_by, camera, size, generator(seed, index, "scenery")))
     if where.logo:
         parts.append(_logo(count, size))
-    drawn = render(parts, backdrop, camera)
+    drawn = render_parts(parts, backdrop, camera)
     if where.noise > 0:
         _add_noise(drawn.frames, where.noise, generator(seed, index, "noise"))
     names = ("backdrop", *(part.name for part in parts))
@@ -83,7 +83,7 @@ def _seen(camera: Array, places: Array) -> Array:
 
 
 def _backdrop(factors: Factors, camera: Array, size: int) -> NDArray[np.uint8]:
-    """The place (time height width 3) as the camera sees it."""
+    """Paint the place (time height width 3) as the camera sees it."""
     where = factors.where
 
     def picture_of(margin: tuple[int, int]) -> NDArray[np.uint8]:
@@ -106,7 +106,7 @@ def _backdrop(factors: Factors, camera: Array, size: int) -> NDArray[np.uint8]:
 
 
 def _obstacle(kind: str, camera: Array, size: int, draw: np.random.Generator) -> Part:
-    """Something nearer to the camera than the actor; it moves a third faster under the pan."""
+    """Make a thing nearer to the camera than the actor; it moves a third faster under the pan."""
     x = draw.uniform(0.15, 0.85) * size
     high, half = (1.3, 0.035) if kind == "post" else (draw.uniform(0.18, 0.3), draw.uniform(0.12, 0.22))
     low = 1.15 * size
@@ -122,7 +122,7 @@ def _obstacle(kind: str, camera: Array, size: int, draw: np.random.Generator) ->
 
 
 def _logo(count: int, size: int) -> Part:
-    """A mark in the corner, as a broadcaster's."""
+    """Make a mark in the corner, like the logo of a broadcaster."""
     half = 0.055
     turn = np.linspace(0, 2 * np.pi, 20, endpoint=False)
     outline = half * np.stack([np.cos(turn), np.sin(turn)], -1)

@@ -1,4 +1,4 @@
-"""What the figure handles: balls, dumbbell, bar, fiddle, drum, brush, razor."""
+"""The things that a figure handles: balls, dumbbell, bar, fiddle, drum, brush, razor."""
 
 from collections.abc import Callable, Mapping
 
@@ -85,7 +85,7 @@ def striped_ball(joints: Joints, phase: Array, stage: Stage, what: What) -> list
 
 
 def dumbbell(joints: Joints, phase: Array, stage: Stage, what: What) -> list[Part]:
-    """A dumbbell that goes the ball's way."""
+    """A dumbbell that moves as the ball does."""
     center, depth = _bounced(joints, phase, stage, 0.062)
     outline = _shaft(0.088, 0.058, 0.016, 0.05) - np.array([0.088, 0])
     return [
@@ -223,11 +223,11 @@ def thrown_ball(joints: Joints, phase: Array, stage: Stage, what: What) -> list[
     radius = 0.042
     cycle = phase / (2 * np.pi)
     flown = (cycle - RELEASE / (2 * np.pi)) % 1.0  # cycles since the last release
-    held = flown > 0.55
+    in_hand = flown > 0.55
     flight = joints["hand_released"] + np.stack([2.9 * flown, 0 * flown, 0.55 * flown - 1.6 * flown**2], -1)
-    place = np.where(held[:, None], joints["hand_r"] + np.array([0.02, 0.0, 0.02]), flight)
+    place = np.where(in_hand[:, None], joints["hand_r"] + np.array([0.02, 0.0, 0.02]), flight)
     center = stage.pixels(place)
-    gone = ~held & (flown > 0.5)
+    gone = ~in_hand & (flown > 0.5)
     center[gone] = _FAR
     return [_ball("ball", center, stage.near(place) + 0.05, stage, radius=radius, color=_color(what))]
 
@@ -243,7 +243,7 @@ THINGS: Mapping[str, Callable[[Joints, Array, Stage, What], list[Part]]] = {
     "razor": razor,
     "ball": thrown_ball,
 }
-"""What a figure can handle, by name."""
+"""All things by name; each is a function that makes the parts of the thing."""
 
 
 def _stick(

@@ -1,4 +1,4 @@
-"""Motion studies on disk: videos in class folders, and beside them the truth about each."""
+"""Motion studies on disk: videos in class folders, with their flow, masks and factors beside them."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 
 from marey.files import replacing
-from marey.studies.classes import study_classes
 from marey.studies.clips import RATE, StudyClip, study_clips
 from marey.studies.difficulty import Difficulty, DifficultyName
 from marey.studies.factors import Setting
@@ -28,38 +27,40 @@ def write_study_clips(
     setting: Setting = "fair",
     difficulty: Difficulty | DifficultyName = "plain",
     form: Form = "mp4",
-    on_clip: Callable[[int, int], None] | None = None,
+    on_clip: Callable[[], object] | None = None,
 ) -> Path:
-    """Write `count` clips of every class (None: all) under `folder`; the folder.
+    """Write `count` clips of every class (None: of all classes) under `folder`, and return the folder.
 
-    - clips/CLASS/actorN_CLASS.mp4, or a folder of PNG frames, which loses nothing. N is the clip's index, and is found
-      as the group: no actor, and no scene, stands on both sides of a split.
+    - clips/CLASS/actorN_CLASS.mp4, or a folder of PNG frames, which loses nothing. N is the clip's index, and class
+      folders take `actorN` as the group: no actor and no scene is on both sides of a split.
     - truth/CLASS/actorN_CLASS.npz: flow (2 time-1 height width) in px/frame, mask, occluded, parts and part_names.
-    - factors.jsonl: a line for each clip, its path and its factors; the `seed` and `index` there make it again.
+    - factors.jsonl: a line for each clip, with its path, class and factors; `study_clip` makes it again from these.
+
+    `on_clip` is called after each clip. Raises DatasetError as `study_clip` does, and
+    OutputError where the folder cannot be written.
     """
     folder = Path(folder)
-    total = count * len(study_classes() if classes is None else classes)
     made = study_clips(count, seed, classes=classes, size=size, frames=frames, setting=setting, difficulty=difficulty)
     lines = []
-    for number, (clip, name) in enumerate(_named(made), start=1):
+    for clip, name in _named(made):
         path = Path("clips") / clip.label / (name if form == "frames" else f"{name}.mp4")
         if form == "mp4":
             write_mp4(clip.frames, folder / path, rate=RATE, quality=12)
         else:
             for k, frame in enumerate(clip.frames):
                 write_png(frame, folder / path / f"{k:05d}.png")
-        with replacing(folder / "truth" / clip.label / f"{name}.npz") as temporary:
+        with replacing(folder / "truth" / clip.label / f"{name}.npz") as draft, draft.open("wb") as file:
             np.savez_compressed(
-                temporary,
+                file,
                 flow=clip.flow,
                 mask=clip.mask,
                 occluded=clip.occluded,
                 parts=clip.parts,
                 part_names=np.array(clip.part_names),
             )
-        lines.append(json.dumps({"path": path.as_posix(), "class": clip.label, **clip.factors.record()}))
+        lines.append(json.dumps({"path": path.as_posix(), "class": clip.label, **clip.factors.to_json()}))
         if on_clip is not None:
-            on_clip(number, total)
+            on_clip()
     with replacing(folder / "factors.jsonl") as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder

@@ -1,33 +1,31 @@
 """The state of an unfinished training run on disk, so that the same line goes on where it was stopped."""
 
-import contextlib
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 
 from marey.errors import DatasetError, OutputError
+from marey.files import replacing
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
     """Write `state` (tensors and plain values), whole or not at all; OutputError when that fails."""
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        torch.save(state, draft)
-        draft.replace(path)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise OutputError(
-            f"cannot save the training state to '{path}': {reason}. The last one saved is whole; make space and go on."
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):  # the first error is the one to tell
-            draft.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # torch's own writer tells of a full disk so
+            reason = str(error).splitlines()[0]
+            raise OutputError(
+                f"cannot write '{path}': {reason}. The state saved last is whole; make space and go on."
+            ) from error
 
 
 def open_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The state at `path`; None when there is none. DatasetError when it was made with other settings or is damaged."""
+    """The state at `path`; None when no file is there.
+
+    Raises DatasetError for a damaged file, and for a state that was made with other `settings`.
+    """
     if not path.exists():
         return None
     try:

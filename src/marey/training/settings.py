@@ -134,7 +134,7 @@ class Settings:
         }
 
     def with_file(self, path: str | Path) -> "Settings":
-        """These settings with those that a JSON file names, as `record` gives them or a few of them.
+        """These settings with those that a JSON file names, as `to_json` gives them or a few of them.
 
         Raises MareyError when it cannot be read or names a setting that there is not.
         """
@@ -148,7 +148,7 @@ class Settings:
         changed: Settings = _with(self, given)
         return changed
 
-    def record(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The settings as plain values for JSON."""
         return asdict(self)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from marey.datasets.left_out import LeftOut
+from marey.datasets.skipped_clip import SkippedClip
 from marey.datasets.splits import Split, grouped_split
 from marey.errors import VideoError
 from marey.network.stream import Stream
@@ -22,17 +22,18 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What trains, what is watched, and what is held out; clips that cannot be read are in `left_out` only."""
+    """Clips that train, that are watched, and that are held out; clips that cannot be read are in `skipped` only."""
 
     classes: tuple[str, ...]
     train: ClipStore
     watched: ClipStore
     held_out: ClipStore
-    left_out: tuple[LeftOut, ...]
+    skipped: tuple[SkippedClip, ...]
     short: frozenset[Clip]
     damaged: Mapping[Clip, str]
 
     def labels(self, clips: ClipStore) -> Tensor:
+        """The class of every clip, as an index (clip)."""
         return torch.tensor([self.classes.index(str(clip.label)) for clip in clips.sources], dtype=torch.long)
 
 
@@ -58,7 +59,7 @@ def loaded_data(
         inner = grouped_split(split.train, held_out=settings.validation, seed=settings.seed)
         train, watched = inner.train, inner.held_out
     every = list(dict.fromkeys([*train, *watched, *split.held_out]))
-    lost: list[LeftOut] = []
+    skipped: list[SkippedClip] = []
     kept: dict[Clip, LoadedClip] = {}
     readable: set[Clip] = set()
     short: set[Clip] = set()
@@ -66,7 +67,7 @@ def loaded_data(
     spent = streamed_flow = 0
 
     def failed(clip: Clip, error: VideoError) -> None:
-        lost.append(LeftOut.of(clip, error))
+        skipped.append(SkippedClip.of(clip, error))
 
     def load(clip: Clip) -> LoadedClip:
         return load_clip(clip, streams, flow=settings.flow, cache=cache)
@@ -83,18 +84,20 @@ def loaded_data(
         else:
             streamed_flow += sum(fields.nbytes for fields in loaded.fields.values())
         if on_load is not None:
-            on_load(len(readable) + len(lost), len(every))
+            on_load(len(readable) + len(skipped), len(every))
     stores = [
         ClipStore([clip for clip in part if clip in readable], kept, load, pool)
         for part in (train, watched, split.held_out)
     ]
     empty = set(classes) - {str(clip.label) for clip in stores[0].sources}
     if empty:
-        raise VideoError(f"no clip of class '{min(empty)}' can be used to train on; the first error: {lost[0].reason}")
+        raise VideoError(
+            f"no clip of class '{min(empty)}' can be used to train on; the first error: {skipped[0].reason}"
+        )
     if on_note is not None:
         for note in _notes(readable, kept, short, damaged, memory=memory, flow=streamed_flow, limit=cache.limit_bytes):
             on_note(note)
-    return TrainingData(classes, stores[0], stores[1], stores[2], tuple(lost), frozenset(short), damaged)
+    return TrainingData(classes, stores[0], stores[1], stores[2], tuple(skipped), frozenset(short), damaged)
 
 
 def _notes(
@@ -109,7 +112,7 @@ def _notes(
 ) -> list[str]:
     notes = [f"damaged: {clip.path}: {what}; used as far as it can be read" for clip, what in damaged.items()]
     if short:
-        notes.append(f"{len(short)} clips are shorter than the network's window: their last frame is held")
+        notes.append(f"{len(short)} clips are shorter than the network's window: they are padded with their last frame")
     streamed = len(readable) - len(kept)
     if streamed:
         notes.append(

@@ -1,7 +1,7 @@
-"""Pictures and videos written to disk: whole or not at all, and such that browsers play them."""
+"""Pictures and videos written to disk, whole or not at all, in forms that browsers play."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
@@ -22,13 +22,12 @@ Picture = NDArray[np.uint8]
 """Red, green and blue 0..255 (..., height, width, 3)."""
 
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
-_PALETTE_SAMPLE = 200_003  # pixels that the palette of a GIF is chosen from; prime, to meet every column
 _BT709 = 1  # the code of these primaries and this transfer in ISO/IEC 23001-8
 
 
 @contextmanager
 def _disk_errors() -> Iterator[None]:
-    """FFmpeg's errors as errors of the disk, which `replacing` tells."""
+    """Turn FFmpeg's errors into errors of the disk, which `replacing` reports."""
     try:
         yield
     except av.FFmpegError as error:
@@ -37,7 +36,7 @@ def _disk_errors() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def video_encoder() -> str:
-    """The best encoder that this PyAV has: libx264 or libopenh264 (H.264), or mpeg4, which browsers do not play."""
+    """Name the best encoder of this PyAV: libx264 or libopenh264 (H.264), or mpeg4, which browsers do not play."""
     for name in _ENCODERS:
         try:
             av.Codec(name, "w")
@@ -69,9 +68,9 @@ def write_mp4(frames: Picture, path: str | Path, *, rate: float = 25.0, repeat: 
         )
     options = {"movflags": "+faststart"}
     with (
-        replacing(path) as temporary,
+        replacing(path) as draft,
         _disk_errors(),
-        av.open(str(temporary), "w", format="mp4", options=options) as container,
+        av.open(str(draft), "w", format="mp4", options=options) as container,
     ):
         stream = cast("VideoStream", container.add_stream(encoder, rate=Fraction(rate).limit_denominator(1001)))
         _configure(stream, frames, rate, quality)
@@ -104,7 +103,7 @@ def _video_frame(frame: Picture) -> av.VideoFrame:
 
 
 def _later(packet: "av.Packet[VideoStream]", frames: int) -> "av.Packet[VideoStream]":
-    """A copy of a packet, shown this many frames later; its time base is one frame."""
+    """Copy a packet, shown this many frames later; its time base is one frame."""
     copy = cast("av.Packet[VideoStream]", av.Packet(bytes(packet)))
     copy.stream, copy.time_base, copy.is_keyframe = packet.stream, packet.time_base, packet.is_keyframe
     assert packet.pts is not None and packet.dts is not None  # every encoder here sets them
@@ -115,34 +114,19 @@ def _later(packet: "av.Packet[VideoStream]", frames: int) -> "av.Packet[VideoStr
 def write_webp(frames: Picture, path: str | Path, *, rate: float = 25.0, quality: int = 90) -> None:
     """Write frames (time, height, width, 3) as an animated WebP that loops for ever."""
     frames = _checked(frames, rate, largest_side=16383)
-    images = [Image.fromarray(frame) for frame in frames]
-    _save_all(images, path, "WEBP", rate, quality=quality, method=2)
-
-
-def write_gif(frames: Picture, path: str | Path, *, rate: float = 25.0) -> None:
-    """Write frames (time, height, width, 3) as a GIF that loops for ever, with one palette of 256 colors for all.
-
-    GIF counts time in hundredths of a second; viewers slow down what is above 50 frames per second.
-    """
-    frames = _checked(frames, rate, largest_side=65535)
-    pixels = frames.reshape(-1, 3)
-    sample = pixels[:: max(1, len(pixels) // _PALETTE_SAMPLE)][None]
-    palette = Image.fromarray(sample).quantize(256, method=Image.Quantize.MEDIANCUT)
-    nearest, colors = _nearest_entries(palette), palette.getpalette() or []
-    images = []
-    for frame in frames:
-        red, green, blue = np.moveaxis(frame.astype(np.uint32) >> 2, -1, 0)
-        image = Image.fromarray(nearest[red << 12 | green << 6 | blue], mode="P")
-        image.putpalette(colors)
-        images.append(image)
-    _save_all(images, path, "GIF", rate, optimize=False, disposal=1)
-
-
-def _nearest_entries(palette: Image.Image) -> NDArray[np.uint8]:
-    """The entry of the palette nearest to every color of 6 bits a channel: looked up far faster than searched."""
-    levels = (np.arange(64, dtype=np.uint8) << 2) + 2
-    colors = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(512, 512, 3)
-    return np.asarray(Image.fromarray(colors).quantize(palette=palette, dither=Image.Dither.NONE)).reshape(-1)
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    milliseconds = max(1, round(1000 / rate))
+    with replacing(path) as draft:
+        first.save(
+            draft,
+            format="WEBP",
+            save_all=True,
+            append_images=others,
+            duration=milliseconds,
+            loop=0,
+            quality=quality,
+            method=2,
+        )
 
 
 def write_png(picture: Picture, path: str | Path) -> None:
@@ -150,30 +134,15 @@ def write_png(picture: Picture, path: str | Path) -> None:
     picture = _bytes(picture)
     if picture.ndim != 3 or picture.shape[-1] != 3 or 0 in picture.shape:
         raise MareyError(f"a picture has shape {picture.shape}; expected (height, width, 3).")
-    with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG", compress_level=4)
-
-
-def _save_all(images: Sequence[Image.Image], path: str | Path, form: str, rate: float, **options: object) -> None:
-    unit = 10 if form == "GIF" else 1  # milliseconds
-    duration = max(unit, round(1000 / rate / unit) * unit)
-    with replacing(path) as temporary:
-        images[0].save(
-            temporary,
-            format=form,
-            save_all=True,
-            append_images=images[1:],
-            duration=duration,
-            loop=0,
-            **options,
-        )
+    with replacing(path) as draft:
+        Image.fromarray(picture).save(draft, format="PNG", compress_level=4)
 
 
 def _bytes(frames: Picture) -> NDArray[np.uint8]:
     array = np.asarray(frames)
     if array.dtype != np.uint8:
         raise MareyError(
-            f"pictures have dtype {array.dtype}; expected uint8, 0..255. Draw them with marey.draw.picture_row."
+            f"pictures have dtype {array.dtype}; expected uint8, 0..255. Multiply values of 0..1 by 255 first."
         )
     return np.ascontiguousarray(array)
 

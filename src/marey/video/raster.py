@@ -1,4 +1,4 @@
-"""Filled shapes and sampled textures, the drawing that generated clips are made of."""
+"""Filled shapes and sampled textures, of which generated clips are made; here because OpenCV draws them."""
 
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -23,12 +23,12 @@ def fill(picture: Picture, outlines: Iterable[tuple[NDArray[np.int32], int | Seq
 
 
 def sixteenths(places: NDArray[np.floating]) -> NDArray[np.int32]:
-    """Places in pixels as the integers that `fill` takes."""
+    """Convert places in pixels to the integers that `fill` takes."""
     return np.asarray(np.rint(places * (1 << _SHIFT)), np.int32)
 
 
 def sampled(picture: Picture, x: Floats, y: Floats) -> Picture:
-    """The colors (place 3) of a picture at places x, y in pixels, bilinear; beyond the edge the edge goes on."""
+    """Look up the colors (place 3) of a picture at places x, y in pixels, bilinear; the edge goes on beyond itself."""
     columns = 256
     rows = len(x) // columns + 1
     grid = np.zeros((2, rows * columns), np.float32)
@@ -40,17 +40,17 @@ def sampled(picture: Picture, x: Floats, y: Floats) -> Picture:
 
 
 def looked_up(labels: Picture, x: Floats, y: Floats, *, outside: int) -> Picture:
-    """The labels (height width) nearest to places x, y (height width) in pixels; `outside` beyond the edge."""
+    """Look up the labels (height width) nearest to places x, y (height width) in pixels; `outside` beyond the edge."""
     found = cv2.remap(labels, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=outside)
     return cast("Picture", found)
 
 
 def moved(picture: Picture, pose: NDArray[np.floating], size: tuple[int, int]) -> Picture:
-    """A picture under an affine map (2 3) from its pixels to those of the result of `size` (height, width)."""
+    """Move a picture by an affine map (2 3) from its pixels to the pixels of a result of `size` (height, width)."""
     shown = cv2.warpAffine(picture, pose, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     return cast("Picture", shown)
 
 
 def blurred(picture: Picture, sigma_px: float) -> Picture:
-    """A picture smoothed by a Gaussian."""
+    """Smooth a picture by a Gaussian."""
     return cast("Picture", cv2.GaussianBlur(picture, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT_101))

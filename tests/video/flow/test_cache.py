@@ -11,6 +11,7 @@ import torch
 
 import marey.video.flow.cache as flow_cache
 from marey.errors import VideoError
+from marey.files import DRAFT_SUFFIX
 from marey.video.flow.cache import FlowCache, default_folder
 from marey.video.flow.methods import optical_flow
 
@@ -105,10 +106,10 @@ def test_an_entry_above_the_limit_is_not_kept(tmp_path: Path, slide):
 def test_what_is_not_of_the_cache_is_left_alone(tmp_path: Path, slide):
     stranger = tmp_path / "thesis.flow"
     stranger.write_bytes(b"x" * 10**6)
-    stale = tmp_path / "killed.marey-part"
+    stale = tmp_path / f".killed{DRAFT_SUFFIX}"
     stale.write_bytes(b"x")
     os.utime(stale, (0, 0))
-    running = tmp_path / "running.marey-part"
+    running = tmp_path / f".running{DRAFT_SUFFIX}"
     running.write_bytes(b"x")
     FlowCache(tmp_path, limit_bytes=50_000).optical_flow(slide(1, 0), method="dis")
     assert stranger.exists()
@@ -120,10 +121,10 @@ def test_a_full_disk_leaves_no_half_entry_and_is_told_once(tmp_path: Path, slide
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(flow_cache.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     cache = FlowCache(tmp_path)
     frames = slide(2, 1)
-    with pytest.warns(UserWarning, match=r"flow is not cached, '.*' cannot be written to: No space left"):
+    with pytest.warns(UserWarning, match=r"flow is not cached: cannot write '.*': No space left on device\."):
         flow = cache.optical_flow(frames, method="dis")
     assert torch.equal(flow, optical_flow(frames, method="dis", bound=None).half())
     assert list(tmp_path.iterdir()) == []
@@ -154,17 +155,15 @@ def test_the_default_folder_is_that_of_the_environment(monkeypatch, tmp_path: Pa
     assert default_folder() == Path.home() / ".cache" / "marey"
 
 
-TWO_PROCESSES = """
+OTHER_PROCESS = """
 import sys, torch
-from marey.errors import VideoError
 from marey.video.flow.methods import optical_flow
 from marey.video.flow.cache import FlowCache
 cache = FlowCache(sys.argv[1], limit_bytes=int(sys.argv[2]))
 clips = [torch.randint(0, 256, (3, 40, 40, 3), dtype=torch.uint8, generator=torch.manual_seed(k)) for k in range(6)]
 truth = [optical_flow(clip, method="dis", bound=None).half() for clip in clips]
-order = torch.manual_seed(int(sys.argv[3]))
-for _ in range(100):
-    k = int(torch.randint(0, 6, (1,), generator=order))
+print("ready", flush=True)
+for k in [*range(6), *range(5, -1, -1)] * 8:
     assert torch.equal(cache.optical_flow(clips[k], method="dis"), truth[k])
 print("right")
 """
@@ -172,14 +171,17 @@ print("right")
 
 def test_two_processes_share_a_folder_and_always_get_the_right_flow(tmp_path: Path):
     entries = 3  # of six clips, so that each process removes what the other is about to read
-    size = 32 + 128 + 2 * 2 * 40 * 40 * 2
-    command = [sys.executable, "-W", "error", "-c", TWO_PROCESSES, str(tmp_path), str(entries * size)]
-    running = [
-        subprocess.Popen([*command, seed], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for seed in "12"
-    ]
-    for process in running:
-        output, errors = process.communicate(timeout=120)
-        assert (output, errors) == ("right\n", "")
+    limit = entries * (32 + 128 + 2 * 2 * 40 * 40 * 2)
+    clips = [torch.randint(0, 256, (3, 40, 40, 3), dtype=torch.uint8, generator=torch.manual_seed(k)) for k in range(6)]
+    truth = [optical_flow(clip, method="dis", bound=None).half() for clip in clips]
+    command = [sys.executable, "-W", "error", "-c", OTHER_PROCESS, str(tmp_path), str(limit)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "ready\n"
+        cache = FlowCache(tmp_path, limit_bytes=limit)
+        while other.poll() is None:
+            for clip, flow in zip(clips, truth, strict=True):
+                assert torch.equal(cache.optical_flow(clip, method="dis"), flow)
+        assert other.communicate() == ("right\n", "")
     kept = list(tmp_path.iterdir())
     assert {path.suffix for path in kept} == {".marey-flow"}
     assert len(kept) == entries
@@ -190,7 +192,7 @@ def test_a_process_killed_while_it_writes_leaves_nothing_that_is_read(tmp_path: 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(flow_cache.os, "fsync", killed)
+        patch.setattr(os, "fsync", killed)
         with pytest.raises(KeyboardInterrupt):
             FlowCache(tmp_path).optical_flow(slide(1, 0), method="dis")
     assert list(tmp_path.iterdir()) == []

@@ -137,5 +137,5 @@ def test_names_that_cannot_work_are_refused():
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path):
     (tmp_path / "v").touch()
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot write"):
         write_flow(tmp_path, "v", smooth_fields(1))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from marey.datasets.class_folders import is_clip
+from marey.datasets.clip_files import is_clip
 from marey.errors import VideoError
 from marey.network.stream import Stream, flow_stacks, rgb_frames
 from marey.video.flow.files import DENSEFLOW, write_flow

@@ -91,7 +91,7 @@ def test_a_clip_beyond_the_time_limit_is_given_up_and_the_others_come(monkeypatc
     assert time.monotonic() - begun < 5
     release.set()
     assert [isinstance(made, str) for _, made in found] == ["stuck" in name for name in names]
-    assert str(found[1][1]) == "'stuck1' takes more than 0.2 s to decode, flow included; it is left out."
+    assert str(found[1][1]) == "'stuck1' takes more than 0.2 s to decode, flow included; it is skipped."
 
 
 def test_clips_that_nobody_waits_for_any_more_are_left_in_the_midst(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_clips_that_nobody_waits_for_any_more_are_left_in_the_midst(monkeypatch:
     monkeypatch.setattr(ahead, "clip_windows", slow)
     names = ["quick", "beyond the limit", "in the midst", "not begun"]
     made = windows_ahead(
-        [Clip(Path(name)) for name in names], STREAMS, count=1, flow="dis", workers=1, held=4, limit_seconds=0.3
+        [Clip(Path(name)) for name in names], STREAMS, count=1, flow="dis", workers=1, ahead=4, limit_seconds=0.3
     )
     assert [isinstance(next(made)[1], str) for _ in range(2)] == [False, True]
     assert begun.wait(5)
@@ -142,7 +142,7 @@ def test_a_bug_is_raised_where_its_clip_is_asked_for(monkeypatch: pytest.MonkeyP
         list(windows_ahead([Clip(Path("a"))], STREAMS, count=1, flow="dis"))
 
 
-def test_only_some_clips_are_held_and_none_is_made_after_the_last_is_asked_for(
+def test_only_some_clips_are_in_memory_and_none_is_made_after_the_last_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     drawn = 0

@@ -213,19 +213,19 @@ def test_starts_are_spread_over_all_that_is_possible(grays: Clip):
 
 
 def test_a_clip_that_is_too_short_says_how_much(grays: Clip):
-    with pytest.raises(VideoError, match=r"grays\.mp4' has 20 frames, needs 25; ") as caught:
+    with pytest.raises(VideoError, match=r"grays\.mp4' has 20 frames, and a window needs 25; ") as caught:
         stream_inputs(grays, [rgb_frames(25, size=16)], short="error")
     assert "\n" not in str(caught.value)
-    with pytest.raises(VideoError, match="has 20 frames, needs 5 from frame 16 on"):
+    with pytest.raises(VideoError, match="has 20 frames, and a window needs 5 from frame 16 on"):
         stream_inputs(grays, [rgb_frames(5, size=16)], start_frame=16, short="error")
-    with pytest.raises(VideoError, match="has 20 frames, needs 21"):
+    with pytest.raises(VideoError, match="has 20 frames, and a window needs 21"):
         load_clip(grays, [flow_stacks(2, size=16)], flow="dis").window([flow_stacks(2, size=16)], short="error")
     for start in (-1, 20):
         with pytest.raises(VideoError, match="has 20 frames"):
             stream_inputs(grays, [rgb_frames(1, size=16)], start_frame=start)
 
 
-def test_a_short_clip_holds_its_last_frame_without_motion(sliding: Clip):
+def test_a_short_clip_is_padded_with_its_last_frame_without_motion(sliding: Clip):
     streams = [rgb_frames(4, size=(64, 80)), Stream("flow", "flow", times=(0, 1, 2, 3), height=64, width=80)]
     exact = read_video(sliding.path).frames[6:8].permute(3, 0, 1, 2).float() / 255
     for inputs in (

@@ -1,28 +1,39 @@
-"""The networks that ship with the package, by name: trained on motion studies (see docs/motion_studies_network.md)."""
+"""The family of networks that ship with the package, trained on motion studies (see docs/motion_studies_network.md)."""
 
 from pathlib import Path
 
 import torch
 
+from marey.families.network_file import NetworkFile, open_network
 from marey.families.two_stream import TwoStream
-from marey.families.weights import NetworkFile, open_network
+from marey.network.network import Network
 
 MOTION_STUDIES = "motion-studies"
 LATE = f"{MOTION_STUDIES}-late"
 UNTRAINED = f"{MOTION_STUDIES}-untrained"
 
-_FILES = {
+FILES = {
     MOTION_STUDIES: "motion_studies.safetensors",
     LATE: "motion_studies_late.safetensors",
     f"{MOTION_STUDIES}-verifier": "motion_studies_verifier.safetensors",
 }
 
-BUNDLED = (*_FILES, UNTRAINED)
+BUNDLED = (*FILES, UNTRAINED)
 """All names: the two-stream network; its towers without the fusion; one that fuses earlier; random weights."""
 
 
+def matches(source: str) -> bool:
+    """Whether `source` is the name of a bundled network."""
+    return source in BUNDLED
+
+
+def load(source: str) -> Network:
+    """The bundled network of that name."""
+    return bundled(source).network(name=source)
+
+
 def bundled(name: str) -> NetworkFile:
-    """The network of this name, one of `BUNDLED`, with its classes, maxima and how it was made.
+    """The file of the network `name`, one of `BUNDLED`, with its classes, maxima and provenance.
 
     >>> bundled("motion-studies").module.config["fusion"]
     'conv5'
@@ -30,15 +41,15 @@ def bundled(name: str) -> NetworkFile:
     if name == UNTRAINED:
         return untrained()
     base = bundled(MOTION_STUDIES).module if name == LATE else None  # whose towers it has
-    return open_network(Path(__file__).parent / _FILES[name], base=base)
+    return open_network(Path(__file__).parent / FILES[name], base=base)
 
 
 def untrained(seed: int = 0) -> NetworkFile:
-    """The network of "motion-studies" as training finds it: random weights from `seed`, no maxima, the same bounds."""
+    """The network "motion-studies" before training: random weights from `seed`, the same bounds, no other maxima."""
     trained = bundled(MOTION_STUDIES)
     assert isinstance(trained.module, TwoStream)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = TwoStream(**trained.module.config)
-    about = {"seed": seed, "bounds": trained.provenance["bounds"]}
-    return NetworkFile(module.eval(), trained.streams, trained.classes, about)
+    bounds = None if trained.maxima is None else trained.maxima.only(())
+    return NetworkFile(module.eval(), trained.streams, trained.classes, {"seed": seed}, bounds)

@@ -1,11 +1,10 @@
-"""Flow computed once is kept on disk, because it costs more than everything else before the network."""
+"""The cache of flow on disk, because flow costs more than everything else before the network."""
 
 import hashlib
 import io
 import json
 import math
 import os
-import tempfile
 import time
 import warnings
 from collections.abc import Sequence
@@ -18,18 +17,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from marey.errors import VideoError
+from marey.errors import OutputError, VideoError
+from marey.files import DRAFT_SUFFIX, replacing
 from marey.video.flow.methods import SETTINGS, Method, check_method, optical_flow
 
 _FORMAT = 1
 _SUFFIX = ".marey-flow"
 _SUFFIXES = (_SUFFIX, ".marey-clip")
-_UNFINISHED = ".marey-part"
 _STALE_SECONDS = 3600.0
 
 
 def default_folder() -> Path:
-    """$MAREY_CACHE, else `marey` in $XDG_CACHE_HOME or ~/.cache."""
+    """Name the folder of all caches: $MAREY_CACHE, else `marey` in $XDG_CACHE_HOME or ~/.cache."""
     given = os.environ.get("MAREY_CACHE")
     if given:
         return Path(given)
@@ -37,7 +36,7 @@ def default_folder() -> Path:
 
 
 def default_limit() -> int:
-    """Bytes: $MAREY_CACHE_GB in GiB, else 20 GiB. Raises VideoError when that is no number above 0."""
+    """Read the limit in bytes: $MAREY_CACHE_GB in GiB, else 20 GiB; VideoError when it is no number above 0."""
     given = os.environ.get("MAREY_CACHE_GB") or "20"
     try:
         limit = float(given) * 2**30
@@ -51,24 +50,25 @@ def default_limit() -> int:
 class FlowCache:
     """Flow fields in a folder, found by the pixels they come from, the method, its settings and OpenCV's version.
 
-    Values are kept as float16, so that the error is at most 1/2048 of the value (1/128 px at 16 px/frame). Beside them
-    lie the frames of whole clips, see `marey.video.read.kept_clips`. An entry is written whole or not at all and carries its
-    checksum; a damaged one is made again. Above `limit_bytes` the entries unused for longest are removed. Several
-    processes may share a folder. Where it cannot be written to, all is made every time, and one warning says so.
+    Values are float16, so that the error is at most 1/2048 of the value (1/128 px at 16 px/frame). The folder also
+    holds the frames of whole clips, see `marey.video.read.kept_clips`. An entry is written whole or not at all and
+    carries its checksum; a damaged entry is made again. Above `limit_bytes` the entries unused for longest are removed.
+    Several processes may share a folder. Where the folder cannot be written to, flow is computed every time, and one
+    warning says so.
     """
 
     def __init__(self, folder: str | Path | None = None, *, limit_bytes: int | None = None) -> None:
-        """`folder` None: "flow" in `default_folder()`; `limit_bytes` None: `default_limit()`."""
+        """Use `folder` (None: "flow" in `default_folder()`) up to `limit_bytes` (None: `default_limit()`)."""
         self.folder = default_folder() / "flow" if folder is None else Path(folder)
         self.limit_bytes = default_limit() if limit_bytes is None else limit_bytes
         self._warned = False
 
     def optical_flow(self, frames: Tensor, *, method: Method = "tvl1") -> Tensor:
-        """`marey.video.flow.methods.optical_flow` of the frames without a bound, as float16, from the folder if it is there."""
+        """Compute `marey.video.flow.methods.optical_flow` without a bound, as float16, or read it from the folder."""
         return self.keyed_flow(frames, method=method)[1]
 
     def keyed_flow(self, frames: Tensor, *, method: Method = "tvl1") -> tuple[str, Tensor]:
-        """`optical_flow`, and the key under which it is kept."""
+        """Give the key of `optical_flow` in the folder, and the flow."""
         check_method(method)
         key = _key(frames, method)
         entry = self.flow_path(key)
@@ -84,7 +84,7 @@ class FlowCache:
         return key, fields
 
     def flow_path(self, key: str) -> Path:
-        """The file in which the fields of a key lie, at its end: float16 (time 2 height width)."""
+        """Name the file of a key; its end holds the fields as float16 (time 2 height width)."""
         return self.folder / (key + _SUFFIX)
 
     def used(self, entry: Path) -> None:
@@ -93,36 +93,24 @@ class FlowCache:
             os.utime(entry)
 
     def write(self, entry: Path, parts: Sequence[bytes | memoryview]) -> None:
-        """Write an entry of the folder, unless it is above the limit; where that cannot be, one warning says so."""
+        """Write an entry, unless it is above the limit; where the folder cannot be written to, one warning says so."""
         if sum(memoryview(part).nbytes for part in parts) > self.limit_bytes:
             return
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=_UNFINISHED)
-            unfinished = Path(name)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    for part in parts:
-                        file.write(part)
-                    file.flush()
-                    os.fsync(file.fileno())
-                unfinished.replace(entry)
-            except BaseException:
-                with suppress(OSError):
-                    unfinished.unlink()
-                raise
+            with replacing(entry) as draft, draft.open("wb") as file:
+                for part in parts:
+                    file.write(part)
             self._shrink()
-        except OSError as error:
+        except (OutputError, OSError) as error:
             if not self._warned:
                 self._warned = True
-                message = f"flow is not cached, '{self.folder}' cannot be written to: {error.strerror}."
-                warnings.warn(message, stacklevel=3)
+                warnings.warn(f"flow is not cached: {error}", stacklevel=3)
 
     def _shrink(self) -> None:
-        """Removes the entries unused for longest until the limit holds, and what a killed process left unfinished."""
+        """Remove the entries unused for longest until the limit holds, and the drafts that a killed process left."""
         entries: list[tuple[float, int, Path]] = []
         for path in self.folder.iterdir():
-            if path.suffix not in (*_SUFFIXES, _UNFINISHED):
+            if path.suffix not in (*_SUFFIXES, DRAFT_SUFFIX):
                 continue
             with suppress(FileNotFoundError):
                 status = path.stat()
@@ -152,7 +140,7 @@ def _key(frames: Tensor, method: Method) -> str:
 
 
 def _read(entry: Path) -> NDArray[np.float16] | None:
-    """The fields of an entry, or None where it is missing or damaged."""
+    """Read the fields of an entry; None where it is missing or damaged."""
     try:
         content = entry.read_bytes()
     except OSError:

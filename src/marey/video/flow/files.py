@@ -9,12 +9,13 @@ from PIL import Image
 from torch import Tensor
 
 from marey.errors import OutputError, VideoError
-from marey.video.read.limits import LIMITS
+from marey.files import replacing
+from marey.video.limits import LIMITS
 
 
 @dataclass(frozen=True)
 class FlowFiles:
-    """Names of the images of u and v, and what their gray values mean.
+    """The names of the images of u and v, and the meaning of their gray values.
 
     `u` and `v` are templates under a folder with {video} and {frame}, the number of the field, counted from
     `first_frame`. Flow is clipped to +-`bound` px/frame; gray q means (q - rest) / rest * bound, where `rest` is the
@@ -47,15 +48,15 @@ class FlowFiles:
             )
 
     def names(self, video: str, frame: int) -> tuple[str, str]:
-        """Where the two images of a field lie under the folder."""
+        """Name the two images of a field, relative to the folder."""
         return self.u.format(video=video, frame=frame), self.v.format(video=video, frame=frame)
 
     def gray(self, fields: Tensor) -> Tensor:
-        """8-bit values of flow in px/frame, rounded to the nearest, of the same shape."""
+        """Convert flow in px/frame to the nearest 8-bit values, of the same shape."""
         return (fields.float() / self.bound * self.rest + self.rest).round().clamp(0, 255).to(torch.uint8)
 
     def flow(self, gray: Tensor) -> Tensor:
-        """Flow in px/frame (float32) of 8-bit values; wrong by up to `bound` / (2 `rest`) where nothing was clipped."""
+        """Convert 8-bit values to flow in px/frame (float32), within `bound` / (2 `rest`) where nothing was clipped."""
         return (gray.float() - self.rest) / self.rest * self.bound
 
 
@@ -70,7 +71,7 @@ I3D = FlowFiles("{video}-{frame:06d}x.jpg", "{video}-{frame:06d}y.jpg")
 
 
 def flow_frames(folder: str | Path, video: str = "", *, files: FlowFiles = DENSEFLOW) -> int:
-    """How many fields of a video there are, numbered without a gap; a lone u or v does not count."""
+    """Count the fields of a video that are numbered without a gap; a lone u or v does not count."""
     count = 0
     while all(path.is_file() for path in _paths(folder, video, files, count)):
         count += 1
@@ -85,9 +86,9 @@ def read_flow(
     start_frame: int = 0,
     count: int | None = None,
 ) -> Tensor:
-    """Flow in px/frame, u right and v down: float32 (time, 2, height, width).
+    """Read flow images as float32 (time, 2, height, width) in px/frame, u to the right and v down.
 
-    `start_frame` counts fields from 0; `count` None means all. Raises VideoError for the first one that is missing,
+    `start_frame` counts fields from 0; `count` None means all. Raises VideoError for the first image that is missing,
     damaged or of another size.
     """
     if count is None:
@@ -118,17 +119,17 @@ def read_flow(
 def write_flow(
     folder: str | Path, video: str, fields: Tensor, *, files: FlowFiles = DENSEFLOW, jpeg_quality: int = 95
 ) -> None:
-    """Writes flow (time, 2, height, width; px/frame) as pairs of gray images, in the format that their names end in.
+    """Write flow (time, 2, height, width; px/frame) as pairs of gray images, in the format that their names end in.
 
-    Raises OutputError where they cannot be written.
+    Raises OutputError where an image cannot be written.
     """
     for index, pair in enumerate(files.gray(fields).numpy(force=True)):
         for path, gray in zip(_paths(folder, video, files, index), pair, strict=True):
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(gray).save(path, quality=jpeg_quality)
-            except (OSError, ValueError) as error:
-                raise OutputError(f"flow image '{path}' cannot be written: {error}.") from None
+            form = Image.registered_extensions().get(path.suffix.lower())
+            if form is None:
+                raise OutputError(f"flow image '{path}' has a name of no known format; expected .jpg or .png.")
+            with replacing(path) as draft:
+                Image.fromarray(gray).save(draft, format=form, quality=jpeg_quality)
 
 
 def _paths(folder: str | Path, video: str, files: FlowFiles, index: int) -> tuple[Path, Path]:

@@ -17,7 +17,7 @@ Method = Literal["tvl1", "tvl1-fast", "dis", "farneback"]
 
 METHODS: tuple[Method, ...] = get_args(Method)
 
-# What differs from the defaults of OpenCV. A method's settings are part of the key under which its flow is cached.
+# Settings other than the defaults of OpenCV. A method's settings are part of the key under which its flow is cached.
 SETTINGS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "tvl1": {},
@@ -29,15 +29,15 @@ SETTINGS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 
 
 def optical_flow(frames: Tensor, *, method: Method = "tvl1", bound: float | None = 20.0) -> Tensor:
-    """Flow from each frame to the next: float32 (time - 1, 2, height, width), u (right) before v (down), px/frame.
+    """Compute the flow from each frame to the next: float32 (time - 1, 2, height, width), u right, v down, px/frame.
 
     `frames` is uint8 (time height width channel), RGB. Values are clipped to +-`bound` (None: not at all).
 
     - "tvl1": Zach, Pock and Bischof 2007, in OpenCV's settings, as two-stream networks are trained on.
     - "tvl1-fast": the same with a pyramid of halves and an earlier stop, 5.4 times as fast; on average 0.05 px from
-      "tvl1", where that one's flow is 0.23 px, and it explains the next frame as well.
+      "tvl1" where flow is 0.23 px, and it explains the next frame as well.
     - "dis": Kroeger et al. 2016, medium preset; 104 times as fast, restless where nothing has texture (0.12 px).
-    - "farneback": Farneback 2003; 33 times as fast, blurs the borders of what moves (0.21 px).
+    - "farneback": Farneback 2003; 33 times as fast, blurs the borders of moving things (0.21 px).
 
     The figures are for 40 pairs of frames of three data sets at 112 px: `python benchmarks/flow.py FOLDER`.
     Raises VideoError for other frames, an unknown method, or frames too small for it.
@@ -63,7 +63,7 @@ def optical_flow(frames: Tensor, *, method: Method = "tvl1", bound: float | None
 
 
 def check_method(method: str) -> None:
-    """Raises VideoError when there is no such method."""
+    """Raise VideoError for an unknown method."""
     if method not in METHODS:
         raise VideoError(f"no flow method '{method}'.{did_you_mean(method, METHODS)} There are {', '.join(METHODS)}.")
 

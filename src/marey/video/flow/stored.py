@@ -1,4 +1,4 @@
-"""Flow that was computed before and lies on disk as images: where it is, and its fields in any size."""
+"""Flow that lies on disk as images: where it is, and its fields in any size."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ Size = tuple[int, int]  # height, width
 class StoredFlow:
     """The flow images of one video: field k, from frame k to the next, are the images number k of `files`.
 
-    They are in pixels of their own size, whatever the size of the frames.
+    Flow is in pixels of the images' own size, whatever the size of the frames.
     """
 
     folder: Path
@@ -29,20 +29,20 @@ class StoredFlow:
 
     @property
     def count(self) -> int:
-        """How many fields there are without a gap."""
+        """Count the fields without a gap."""
         return flow_frames(self.folder, self.video, files=self.files)
 
     @property
     def size(self) -> Size:
-        """Height and width of the images; VideoError when the first cannot be read."""
+        """Read height and width of the images; VideoError when the first cannot be read."""
         height, width = read_flow(self.folder, self.video, files=self.files, count=1).shape[2:]
         return height, width
 
     def fields(self, start: int, count: int, size: Size) -> Tensor:
-        """`count` fields from `start` on, resized: float16 (time, 2, height, width) in px/frame of `size`.
+        """Read `count` fields from `start` on, resized: float16 (time, 2, height, width) in px/frame of `size`.
 
-        Where the gray of rest lies between two grays, as 127.5 does, both are read as no motion: else all that is at
-        rest would drift by half a step. Raises VideoError for an image that is missing or damaged.
+        Where the gray of rest lies between two grays, as 127.5 does, both are read as no motion: otherwise everything
+        at rest would drift by half a step. Raises VideoError for an image that is missing or damaged.
         """
         fields = torch.empty(count, 2, *size, dtype=torch.float16)
         half_step = 0.0 if self.files.rest.is_integer() else 0.501 * self.files.bound / self.files.rest
@@ -55,7 +55,7 @@ class StoredFlow:
 
 @dataclass(frozen=True)
 class ImageLayout:
-    """How the images of many videos lie under one root.
+    """The places of the images of many videos under one root.
 
     frames
         the folder of a video's frame images, with {video}; all its images count, in natural order, but for `flow_*`.
@@ -74,11 +74,11 @@ class ImageLayout:
             raise VideoError(f"'{self.frames}' names one folder for all videos; write {{video}} where its name stands.")
 
     def place(self, root: Path, video: str) -> Path:
-        """The folder of a video's frames."""
+        """Name the folder of a video's frames."""
         return root / self.frames.format(video=video)
 
     def stored(self, root: Path, video: str) -> StoredFlow | None:
-        """The flow of a video; None where there is no first image."""
+        """Find the flow of a video; None where there is no first image."""
         return None if self.flow is None else _begun(root, video, self.flow)
 
 
@@ -93,10 +93,10 @@ TWO_STREAM_TREE = ImageLayout(
 
 
 def flow_beside(clip: Path) -> StoredFlow | None:
-    """The flow stored for a clip, if there is any, as denseflow or Feichtenhofer's tree name it.
+    """Find the flow stored for a clip under the names of denseflow or of Feichtenhofer's tree; None without any.
 
-    It lies in the folder of its frames, in the tree that this belongs to, or in a folder beside a video file that is
-    called as the file without its suffix.
+    The flow lies in the folder of the frames, in the tree of that folder, or in a folder beside a video file that has
+    the file's name without suffix.
     """
     if clip.is_file():
         return _begun(clip.with_suffix(""), "", DENSEFLOW)
@@ -108,7 +108,7 @@ def flow_beside(clip: Path) -> StoredFlow | None:
 
 
 def _begun(root: Path, video: str, files: FlowFiles) -> StoredFlow | None:
-    """Flow whose images are numbered from 0, or as `files` says."""
+    """Find flow whose images are numbered from 0, or as `files` says."""
     for numbered in (replace(files, first_frame=0), files):
         if (root / numbered.names(video, numbered.first_frame)[0].lstrip("/")).is_file():
             return StoredFlow(root, video, numbered)
@@ -116,7 +116,7 @@ def _begun(root: Path, video: str, files: FlowFiles) -> StoredFlow | None:
 
 
 def _resized(field: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
-    """A field (2, height, width) in pixels of another size."""
+    """Resize a field (2, height, width), and its flow to pixels of that size."""
     height, width = field.shape[1:]
     if (height, width) == size:
         return field

@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -20,19 +20,21 @@ from marey.network.stream import Stream
 from marey.threads import CLIP_THREADS, Work, compute_alone
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method
-from marey.video.read.clips import Clip, LoadedClip, decoded_before, load_clip, starts
+from marey.video.read.clip import Clip, LoadedClip
+from marey.video.read.clips import decoded_before, load_clip, starts
 from marey.video.read.kept_clips import DamagedEntryError, KeptClip
-from marey.video.read.loaded_clip import cut_window, physical
+from marey.video.read.windows import cut_window, physical
 
 _DAMAGE = (VideoError, OSError, ValueError, MemoryError, av.FFmpegError, cv2.error)
-"""What decoding and flow raise for files that are damaged in ways that nobody foresaw; others are bugs."""
+"""The errors of decoding and flow for files that are damaged in ways that nobody foresaw; other errors are bugs."""
 
 
 @dataclass(frozen=True)
 class ClipWindows:
-    """The windows of a clip as `marey.video.read.loaded_clip.cut_window` gives them, and the frames at which they start.
+    """The windows of a clip as `marey.video.read.windows.cut_window` cuts them, and their start frames.
 
-    `speeds` are the root mean squares of speed in px/frame, of each stream of flow.
+    `speeds` are root mean squares of speed in px/frame, one for each stream of flow. `frames`, `rate` and `damage` are
+    those of the clip.
     """
 
     cuts: tuple[dict[str, Tensor], ...]
@@ -43,31 +45,21 @@ class ClipWindows:
     speeds: tuple[float, ...] = ()
 
     def inputs(self, streams: Sequence[Stream]) -> dict[str, Tensor]:
-        """As a network sees them: {stream: float32 (window channel time height width)}."""
+        """Convert the windows to the network's inputs: {stream: float32 (window channel time height width)}."""
         return {one.name: torch.stack([physical(cut[one.name], one) for cut in self.cuts]) for one in streams}
 
 
-@dataclass
-class _Task:
-    clip: Clip
-    work: Work = field(default_factory=Work)
-    begun: threading.Event = field(default_factory=threading.Event)
-    done: threading.Event = field(default_factory=threading.Event)
-    begun_seconds: float = 0.0
-    result: ClipWindows | str | BaseException = ""
-
-
 def cores() -> int:
-    """How many processor cores this process may use."""
+    """Count the processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def clip_windows(
     clip: Clip, streams: Sequence[Stream], *, count: int, flow: Method, cache: FlowCache | None = None
 ) -> ClipWindows:
-    """At most `count` windows of a clip, spread over it, centers cropped; VideoError where that cannot be.
+    """Cut at most `count` windows of a clip, spread over it, at the center; VideoError for a clip that cannot be used.
 
-    Of a clip that is in the cache nothing is decoded, and only the windows are read.
+    A clip that is in the cache is not decoded, and only its windows are read.
     """
     kept = None if cache is None else decoded_before(clip, streams, flow=flow, cache=cache)
     if kept is not None:
@@ -102,33 +94,113 @@ def windows_ahead(
     flow: Method,
     cache: FlowCache | None = None,
     workers: int | None = None,
-    held: int = 0,
+    ahead: int = 0,
     limit_seconds: float = 600.0,
     pinned: bool = False,
 ) -> Generator[tuple[Clip, ClipWindows | str]]:
-    """`clip_windows` of many clips in their order, made on `workers` threads (None: one for each core) ahead of use.
+    """Cut the `clip_windows` of many clips, in their order, on `workers` threads (None: one for each core).
 
-    A clip that cannot be used gives the reason in its place, also one that takes more than `limit_seconds`: its thread,
-    which ends with the frame that it is busy with, is left to itself, and another takes over. Twice as many clips as
-    there are workers are held at most, or `held` if that is more, so that who takes several at once finds them made.
-    `pinned` puts the windows where an accelerator fetches them by itself.
+    A clip that cannot be used gives the reason in place of its windows, also a clip that takes more than
+    `limit_seconds`: another thread takes over, and the slow one ends with its frame. Twice as many clips as workers are
+    in memory at most, or `ahead` clips if that is more, so that a caller who takes several at once finds them made.
+    `pinned` puts the windows into memory from which an accelerator fetches them by itself.
     """
     workers = cores() if workers is None else workers
-    hired: list[threading.Thread] = []
-    inbox: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-    ready = threading.Event()
-    threads = torch.get_num_threads()
 
-    def work() -> None:
-        compute_alone(threads)
+    def make(clip: Clip) -> ClipWindows:
+        made = clip_windows(clip, streams, count=count, flow=flow, cache=cache)
+        return _pinned(made) if pinned else made
+
+    opencv_threads = cv2.getNumThreads()
+    cv2.setNumThreads(max(1, opencv_threads // workers))
+    crew = _Crew(make, limit_seconds)
+    waiting: deque[_Task] = deque()
+
+    def next_made() -> tuple[Clip, ClipWindows | str]:
+        made = crew.outcome(waiting[0])  # while it is waited for, it is among those that the end stops
+        return waiting.popleft().clip, made
+
+    try:
+        for _ in range(workers):
+            crew.hire()
+        for clip in clips:
+            waiting.append(crew.begin(clip))
+            if len(waiting) >= max(ahead, 2 * workers):
+                yield next_made()
+        while waiting:
+            yield next_made()
+    finally:
+        for task in waiting:
+            task.work.stop()
+        crew.dismiss()
+        cv2.setNumThreads(opencv_threads)
+
+
+def _pinned(made: ClipWindows) -> ClipWindows:
+    cuts = tuple({name: values.contiguous().pin_memory() for name, values in cut.items()} for cut in made.cuts)
+    return replace(made, cuts=cuts)
+
+
+@dataclass
+class _Task:
+    clip: Clip
+    work: Work = field(default_factory=Work)
+    begun: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
+    begun_seconds: float = 0.0
+    result: ClipWindows | str | BaseException = ""
+
+
+class _Crew:
+    """Threads that make the windows of clips, each computing alone."""
+
+    def __init__(self, make: Callable[[Clip], ClipWindows], limit_seconds: float) -> None:
+        self._make, self._limit_seconds = make, limit_seconds
+        self._inbox: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._hired = 0
+        self._torch_threads = torch.get_num_threads()
+
+    def hire(self) -> None:
+        """Start one more thread."""
+        ready = threading.Event()
+        threading.Thread(target=self._work, args=(ready,), name=CLIP_THREADS, daemon=True).start()
+        self._hired += 1
+        ready.wait()  # in a forked process, threads that set their number at once would race
+
+    def begin(self, clip: Clip) -> _Task:
+        """Put a clip in line."""
+        task = _Task(clip)
+        self._inbox.put(task)
+        return task
+
+    def outcome(self, task: _Task) -> ClipWindows | str:
+        """Wait for the windows of a clip, or for the reason why there are none; a bug is raised here."""
+        task.begun.wait()
+        left = task.begun_seconds + self._limit_seconds - time.monotonic()
+        if not task.done.wait(max(0.0, left)):
+            task.work.stop()
+            self.hire()
+            return (
+                f"'{task.clip.path}' takes more than {self._limit_seconds:g} s to decode, flow included; it is skipped."
+            )
+        if isinstance(task.result, BaseException):
+            raise task.result
+        return task.result
+
+    def dismiss(self) -> None:
+        """Let every thread end after its clip."""
+        for _ in range(self._hired):
+            self._inbox.put(None)
+
+    def _work(self, ready: threading.Event) -> None:
+        compute_alone(self._torch_threads)
         ready.set()
-        while (task := inbox.get()) is not None:
+        while (task := self._inbox.get()) is not None:
             task.begun_seconds = time.monotonic()
             task.begun.set()
             try:
                 with task.work:
-                    made = clip_windows(task.clip, streams, count=count, flow=flow, cache=cache)
-                    task.result = _pinned(made) if pinned else made
+                    task.result = self._make(task.clip)
             except _DAMAGE as error:
                 task.result = str(error) or type(error).__name__
             except BaseException as error:  # noqa: BLE001 -- a bug, raised again where the clip is asked for
@@ -136,50 +208,3 @@ def windows_ahead(
             task.done.set()
             if task.work.stopped:
                 return
-
-    def hire() -> None:
-        hired.append(threading.Thread(target=work, name=CLIP_THREADS, daemon=True))
-        ready.clear()
-        hired[-1].start()
-        ready.wait()  # in a forked process, threads that set their number at once would race
-
-    def outcome(task: _Task) -> ClipWindows | str:
-        task.begun.wait()
-        left = task.begun_seconds + limit_seconds - time.monotonic()
-        if not task.done.wait(max(0.0, left)):
-            task.work.stop()
-            hire()
-            return f"'{task.clip.path}' takes more than {limit_seconds:g} s to decode, flow included; it is left out."
-        if isinstance(task.result, BaseException):
-            raise task.result
-        return task.result
-
-    def next_made() -> tuple[Clip, ClipWindows | str]:
-        made = outcome(waiting[0])  # while it is waited for, it is among those that the end stops
-        return waiting.popleft().clip, made
-
-    opencv_threads = cv2.getNumThreads()
-    cv2.setNumThreads(max(1, opencv_threads // workers))
-    waiting: deque[_Task] = deque()
-    try:
-        for _ in range(workers):
-            hire()
-        for clip in clips:
-            task = _Task(clip)
-            waiting.append(task)
-            inbox.put(task)
-            if len(waiting) >= max(held, 2 * workers):
-                yield next_made()
-        while waiting:
-            yield next_made()
-    finally:
-        for task in waiting:
-            task.work.stop()
-        for _ in hired:
-            inbox.put(None)
-        cv2.setNumThreads(opencv_threads)
-
-
-def _pinned(made: ClipWindows) -> ClipWindows:
-    cuts = tuple({name: values.contiguous().pin_memory() for name, values in cut.items()} for cut in made.cuts)
-    return replace(made, cuts=cuts)

@@ -1,4 +1,4 @@
-"""Pieces of video as the inputs of a network: sampled by time, resized, cropped, with their flow."""
+"""Clips as the inputs of a network: sampled by time, resized, cropped, with their flow."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -16,25 +16,35 @@ from marey.threads import clip_threads
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method, check_method, optical_flow
 from marey.video.flow.stored import StoredFlow, flow_beside
+from marey.video.limits import LIMITS, Limits
+from marey.video.read.clip import Clip, LoadedClip
 from marey.video.read.kept_clips import DamagedEntryError, KeptClip, entry_name, keep, kept_clip
-from marey.video.read.limits import LIMITS, Limits
-from marey.video.read.loaded_clip import Clip as Clip  # noqa: PLC0414
-from marey.video.read.loaded_clip import LoadedClip as LoadedClip  # noqa: PLC0414
-from marey.video.read.loaded_clip import Short, Size, too_short
-from marey.video.read.loaded_clip import resized_size as resized_size  # noqa: PLC0414
-from marey.video.read.loaded_clip import span_frames as span_frames  # noqa: PLC0414
-from marey.video.read.sampled_frames import Piece, SampledFrames, sampled_frames
+from marey.video.read.sampled_frames import SampledFrames, sampled_frames
+from marey.video.read.windows import Short, Size, resized_size, span_frames, too_short
+
+__all__ = [
+    "Clip",
+    "LoadedClip",
+    "decoded_before",
+    "load_clip",
+    "load_clips",
+    "resized_size",
+    "span_frames",
+    "starts",
+    "stream_inputs",
+]
 
 _FIELDS_LESS = 2
-"""How many flow images may be missing at a clip's end, which then ends earlier: programs disagree on the last ones."""
+"""How many flow images may be missing at the end of a clip, which then ends earlier: programs disagree on the last."""
 
 
 def starts(
     clip: Clip | LoadedClip | KeptClip, streams: Sequence[Stream], count: int, *, folder_rate: float = 25.0
 ) -> list[int]:
-    """At most `count` different start frames, evenly from the first to the last possible; a single one is the middle.
+    """Choose at most `count` start frames of windows, evenly from the first possible to the last.
 
-    A clip that is too short has the one start 0. A `Clip` is decoded to count its frames.
+    A single start is the middle one. A clip that is too short for a window has the one start 0. A `Clip` is decoded to
+    count its frames.
     """
     if not isinstance(clip, Clip):
         frames = clip.frames
@@ -60,11 +70,21 @@ def stream_inputs(
     folder_rate: float = 25.0,
     limits: Limits = LIMITS,
 ) -> dict[str, Tensor]:
-    """The inputs of one window of a clip: {name: float32 (channel time height width)}, RGB 0..1, flow in px/frame.
+    """Read one window of a clip as inputs: {name: float32 (channel time height width)}, RGB 0..1, flow in px/frame.
 
-    `start_frame` counts frames of the clip at the streams' rate (None: the window in the middle), `crop` is "center" or
-    (y, x) in 0..1; see `LoadedClip.window`. Flow is computed on frames already resized, for this window only; where it
-    is stored as images, or the clip is made, it is loaded as `load_clip` does.
+    start_frame
+        counts frames of the clip at the streams' rate; None takes the window in the middle.
+    crop
+        "center", or (y, x) in 0..1, where 0 is the upper or left edge.
+    flow, cache
+        the method of flow, computed on resized frames of this window only, and where flow is kept. Stored flow images,
+        and clips that are made, are read as `load_clip` does.
+    short
+        "repeat" pads a clip that ends too early with its last frame and with flow 0; "error" raises VideoError.
+    folder_rate, limits
+        images per second of a folder, and the bounds beyond which a video is refused.
+
+    Raises VideoError for a clip that cannot be read.
     """
     check_method(flow)
     y, x = (0.5, 0.5) if crop == "center" else crop
@@ -76,7 +96,7 @@ def stream_inputs(
     whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
     start = max(0, whole.count - needed) // 2 if start_frame is None else start_frame
     if not 0 <= start < whole.count or (start + needed > whole.count and short == "error"):
-        raise too_short(clip, whole.count, needed, start)
+        raise too_short(clip.path, whole.count, needed, start)
     seen = {size: frames[start : start + needed] for size, frames in whole.pictures.items()}
     fields = {size: _flow(seen[size], flow, cache)[1] for size in _sizes(whole.source_size, streams, ("flow",))}
     part = LoadedClip(clip, min(needed, whole.count - start), whole.rate, whole.source_size, seen, fields)
@@ -93,12 +113,14 @@ def load_clip(
     limits: Limits = LIMITS,
     stored: bool = True,
 ) -> LoadedClip:
-    """All of a clip with all its flow in memory, from which windows are cut cheaply, at any frame and place.
+    """Load all of a clip with all its flow, from which windows are cut cheaply, at any frame and place.
 
-    It serves streams of the sizes given here. A clip that has a maker is made, with the flow that it makes. Where flow
-    images are stored for the clip, and its frames are shown at their own rate, flow comes from these and is not
-    computed, unless `stored` is False. Raises VideoError when the clip cannot be decoded, has a single frame where the
-    streams show more, or goes beyond the limits.
+    The clip serves streams of the sizes given here. A clip that has a maker is made, with the flow that its maker
+    gives. Where flow images are stored for the clip, and its frames are shown at their own rate, flow is read from
+    these and not computed, unless `stored` is False. The other options are those of `stream_inputs`.
+
+    Raises VideoError for a clip that cannot be decoded, that has a single frame where the streams show more, or that
+    goes beyond the limits.
     """
     check_method(flow)
     if clip.maker is not None:
@@ -136,7 +158,7 @@ def load_clip(
 def decoded_before(
     clip: Clip, streams: Sequence[Stream], *, flow: Method = "tvl1-fast", cache: FlowCache
 ) -> KeptClip | None:
-    """The clip as `load_clip` left it in the cache, of which only what is asked for is read; None where it did not."""
+    """Open the clip as `load_clip` left it in the cache; None where it is not there."""
     if _comes_whole(clip, streams):
         return None
     name = entry_name(clip, streams, flow=flow, folder_rate=25.0, limits=LIMITS)
@@ -154,9 +176,10 @@ def load_clips(
     workers: int = 1,
     failed: Callable[[Clip, VideoError], None] | None = None,
 ) -> Generator[LoadedClip]:
-    """`load_clip` of many clips, in their order, on `workers` threads (decoding and flow do not hold Python's lock).
+    """Load many clips, in their order, on `workers` threads (decoding and flow do not hold Python's lock).
 
-    A clip that cannot be loaded raises VideoError; with `failed` it is told that instead, and the clip is left out.
+    A clip that cannot be loaded raises VideoError. With `failed`, this function is called with the clip and its error
+    instead, and the clip is skipped. The other options are those of `load_clip`.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(max(1, threads // workers))
@@ -191,7 +214,7 @@ def _sizes(source_size: Size, streams: Sequence[Stream], kinds: Sequence[Kind]) 
 
 
 def _flow(frames: Tensor, method: Method, cache: FlowCache | None) -> tuple[str | None, Tensor]:
-    """The flow of frames, and its key in the cache."""
+    """Compute the flow of frames; give its key in the cache, and the flow."""
     if cache is None:
         return None, optical_flow(frames, method=method, bound=None).half()
     return cache.keyed_flow(frames, method=method)
@@ -207,14 +230,15 @@ def _rate(streams: Sequence[Stream]) -> float | None:
 def _frames(
     clip: Clip, streams: Sequence[Stream], kinds: Sequence[Kind], folder_rate: float, limits: Limits
 ) -> SampledFrames:
-    """The clip's frames at the streams' rate, resized for those of the given kinds."""
+    """Read the clip's frames at the streams' rate, resized for streams of the given kinds."""
     found = sampled_frames(
-        Piece(clip.path, clip.start_seconds, clip.stop_seconds, folder_rate),
+        clip,
         _rate(streams),
         lambda source_size: _sizes(source_size, streams, kinds),
         flow_sizes=len(
             {(stream.height, stream.width, stream.short_side) for stream in streams if stream.kind == "flow"}
         ),
+        folder_rate=folder_rate,
         limits=limits,
     )
     if found.count == 1 and span_frames(streams) > 1:
@@ -227,14 +251,14 @@ def _stored(clip: Clip) -> StoredFlow | None:
 
 
 def _comes_whole(clip: Clip, streams: Sequence[Stream]) -> bool:
-    """Whether there is nothing to decode by windows or to keep: the clip is made, or its flow is stored as images."""
+    """Whether a clip is never decoded window by window nor cached: it is made, or its flow is stored as images."""
     return clip.maker is not None or (any(one.kind == "flow" for one in streams) and _stored(clip) is not None)
 
 
 def _shown_numbers(clip: Clip, stored: StoredFlow, numbers: Sequence[int] | None, count: int) -> Sequence[int] | None:
-    """The numbers of the frames whose flow is stored: up to two fewer than there are; None where flow must be computed.
+    """List the numbers of the frames whose flow is stored, up to two fewer than frames; None to compute flow.
 
-    Raises VideoError when more is missing.
+    Raises VideoError when more flow is missing.
     """
     if numbers is None or not {after - before for before, after in pairwise(numbers)} <= {0, 1}:
         return None
@@ -248,7 +272,7 @@ def _shown_numbers(clip: Clip, stored: StoredFlow, numbers: Sequence[int] | None
 
 
 def _stored_fields(stored: StoredFlow, numbers: Sequence[int], size: Size) -> Tensor:
-    """The stored flow from each frame to the next; 0 where a frame is shown again."""
+    """Read the stored flow from each frame to the next; 0 where a frame is shown again."""
     kept = stored.fields(numbers[0], numbers[-1] - numbers[0], size)
     if len(kept) == len(numbers) - 1:
         return kept
@@ -262,7 +286,7 @@ def _stored_fields(stored: StoredFlow, numbers: Sequence[int], size: Size) -> Te
 def _flow_alone(
     clip: Clip, stored: StoredFlow, streams: Sequence[Stream], folder_rate: float, limits: Limits
 ) -> LoadedClip | None:
-    """A clip of which nothing but stored flow is seen, without its frames; None where flow must be computed."""
+    """Load a clip of which only stored flow is seen, without its frames; None where flow must be computed."""
     rate = _rate(streams)
     if any(stream.kind != "flow" for stream in streams) or (rate is not None and abs(rate - folder_rate) > 1e-6):
         return None

@@ -1,4 +1,4 @@
-"""The frames of a video file as FFmpeg gives them: in order, with their times, damage passed over and counted."""
+"""The frames of a video file as FFmpeg decodes them: in order, with their times; damage is passed over and counted."""
 
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -11,7 +11,7 @@ import av
 
 from marey.errors import VideoError
 from marey.threads import stop_if_told
-from marey.video.read.limits import Limits
+from marey.video.limits import Limits
 from marey.video.read.picture import Picture, square_size, upright
 
 Shown = tuple[float, Callable[[], Picture]]
@@ -23,7 +23,7 @@ _LOST_SHARE = 0.05  # headers are off by a frame or two
 
 @dataclass
 class Decoding:
-    """How the decoding of a file went: packets seen, those damaged, the frames that the header promises (0: none)."""
+    """The course of decoding a file: packets seen, packets damaged, and frames that the header promises (0: none)."""
 
     packets: int = 0
     damaged: int = 0
@@ -33,12 +33,12 @@ class Decoding:
 
     @property
     def mostly_damaged(self) -> bool:
-        """Whether what was decoded is not worth showing."""
+        """Whether more than half of the packets are damaged."""
         return 2 * self.damaged > self.packets
 
     @property
     def fault(self) -> str | None:
-        """What is wrong with a file that was read to its end, in words; None where nothing is."""
+        """The damage of a file that was read to its end, in words; None for a whole file."""
         if self.packets < (1 - _LOST_SHARE) * self.promised - 1:
             whole = f", {self.damaged} of them damaged" if self.damaged else ""
             return f"cut off: {self.packets} of {self.promised} frames are there{whole}"
@@ -46,7 +46,7 @@ class Decoding:
 
 
 def opened(path: Path, limits: Limits) -> av.container.InputContainer:
-    """The file, open; VideoError when it is no video."""
+    """Open a file; VideoError when it is no video."""
     try:
         return av.open(
             str(path),
@@ -62,7 +62,7 @@ def opened(path: Path, limits: Limits) -> av.container.InputContainer:
 
 
 def video_stream(container: av.container.InputContainer, path: Path, limits: Limits) -> av.VideoStream:
-    """Its first video stream, which decodes no frame above the limits; VideoError when it has none that can be read."""
+    """Take the first video stream, which decodes no frame above the limits; VideoError when none can be read."""
     if not container.streams.video:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise VideoError(f"'{path}' has no video stream; it holds {kinds}.")
@@ -76,14 +76,14 @@ def video_stream(container: av.container.InputContainer, path: Path, limits: Lim
 
 
 def frame_rate(stream: av.VideoStream) -> float:
-    """Frames per second, as far as the header knows; else 25."""
+    """Read frames per second from the header; 25 where it has none."""
     return float(stream.average_rate or stream.guessed_rate or 25)
 
 
 def decoded(
     path: Path, container: av.container.InputContainer, stream: av.VideoStream, limits: Limits, how: Decoding
 ) -> Generator[av.VideoFrame]:
-    """Every frame that can be decoded, passing over damaged packets; `how` is kept up to date.
+    """Yield every frame that can be decoded, passing over damaged packets; `how` is kept up to date.
 
     The ticks of packets of one byte go to `how.placeholders`. Raises VideoError above the limits.
     """
@@ -121,12 +121,12 @@ def _within(path: Path, frames: list[av.VideoFrame], limits: Limits) -> Iterator
 
 
 def size_shown(stream: av.VideoStream, first: av.VideoFrame) -> tuple[int, int]:
-    """Width and height of every picture of a stream, before turning: those of its first frame in square pixels."""
+    """Compute width and height of every picture of a stream, before turning: its first frame in square pixels."""
     return square_size(first.width, first.height, stream.sample_aspect_ratio)
 
 
 def shown_frames(path: Path, start_seconds: float, limits: Limits, how: Decoding) -> Generator[Shown]:
-    """For each frame its second, counted from the first frame, and a call that gives its picture.
+    """Yield for each frame its second, counted from the first frame, and a call that gives its picture.
 
     Far from the start, decoding begins some way before `start_seconds`.
     """
@@ -167,7 +167,7 @@ def shown_frames(path: Path, start_seconds: float, limits: Limits, how: Decoding
 def _in_order(
     path: Path, container: av.container.InputContainer, stream: av.VideoStream, limits: Limits, how: Decoding
 ) -> Generator[Shown]:
-    """The frames of an AVI, which has no presentation times: what FFmpeg makes up is wrong where frames are reordered.
+    """Yield the frames of an AVI, which has no presentation times; FFmpeg's are wrong where frames are reordered.
 
     A frame is shown for every packet, in the order decoded. Packets of one byte are no frames: encoders that look ahead
     fill their delay with them.

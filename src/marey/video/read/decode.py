@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from marey.errors import VideoError
+from marey.video.limits import LIMITS, Limits
 from marey.video.read.container import (
     Decoding,
     Shown,
@@ -24,7 +25,6 @@ from marey.video.read.container import (
 )
 from marey.video.read.image_folders import IMAGE_SUFFIXES as IMAGE_SUFFIXES  # noqa: PLC0414
 from marey.video.read.image_folders import frame_images, read_image, shown_images
-from marey.video.read.limits import LIMITS, Limits
 from marey.video.read.picture import Picture as Picture  # noqa: PLC0414
 from marey.video.read.picture import upright
 
@@ -33,7 +33,7 @@ _TICK_SECONDS = 1e-6
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video says of itself: size as shown, frames per second, and length (None where it does not say)."""
+    """Size as shown, frames per second, and length of a video; frames and seconds are None where the file is silent."""
 
     path: Path
     width: int
@@ -54,9 +54,9 @@ class Video:
 
 
 def probe(path: str | Path, *, folder_rate: float = 25.0, limits: Limits = LIMITS) -> VideoInfo:
-    """Size, rate and length of a video or of a folder of frame images, after decoding its first frame.
+    """Read size, rate and length of a video or of a folder of frame images, and decode its first frame.
 
-    Raises VideoError when there is nothing that can be decoded.
+    A folder shows `folder_rate` images per second. Raises VideoError when no frame can be decoded.
     """
     path = _existing(path)
     if path.is_dir():
@@ -83,7 +83,7 @@ def probe(path: str | Path, *, folder_rate: float = 25.0, limits: Limits = LIMIT
 def read_frames(
     path: str | Path, times_seconds: Sequence[float], *, folder_rate: float = 25.0, limits: Limits = LIMITS
 ) -> Tensor:
-    """The frames shown nearest to the given seconds, in the order given (uint8: time height width channel).
+    """Read the frames nearest to the given seconds, in the order given: uint8 (time height width channel).
 
     Seconds count from the first frame of the video. Raises VideoError when the video ends before one of them.
     """
@@ -112,9 +112,12 @@ def read_video(
     folder_rate: float = 25.0,
     limits: Limits = LIMITS,
 ) -> Video:
-    """Every frame that comes on screen from `start_seconds` until before `stop_seconds` (None: the end).
+    """Read every frame that comes on screen from `start_seconds` until before `stop_seconds` (None: the end).
 
     A file that is cut off or damaged gives the frames that can be decoded. Raises VideoError when there is none.
+
+    >>> read_video("walk.mp4", stop_seconds=1.0).frames.shape  # doctest: +SKIP
+    torch.Size([25, 240, 320, 3])
     """
     times: list[float] = []
     pictures: list[Picture] = []
@@ -134,7 +137,7 @@ def frames_between(
     limits: Limits = LIMITS,
     damaged: Callable[[str], None] | None = None,
 ) -> Generator[Shown]:
-    """What `frames_shown` gives that begins within the two times; VideoError when that is nothing."""
+    """Yield the frames of `frames_shown` that begin within the two times; VideoError when there is none."""
     if not start_seconds >= 0 or not (stop_seconds is None or stop_seconds > start_seconds):
         raise VideoError(f"no part of a video lies from {start_seconds} s to {stop_seconds} s; give 0 <= start < stop.")
     count = 0
@@ -165,10 +168,10 @@ def nearest_frames(
     limits: Limits = LIMITS,
     damaged: Callable[[str], None] | None = None,
 ) -> Generator[Picture]:
-    """The frame shown nearest to each of the rising times, until these or the video end.
+    """Yield the frame nearest to each of the rising times, until the times or the video end.
 
     The last frame stands for times up to `beyond_frames` frames after it. Decoding starts at `start_seconds`, which is
-    no later than the first time. Times between two frames and as near to both get the later one.
+    no later than the first time. Of two frames as near to a time, the later one is taken.
     """
     wanted = next(times_seconds, None)
     before: Shown | None = None
@@ -212,12 +215,12 @@ def frames_shown(
     limits: Limits = LIMITS,
     damaged: Callable[[str], None] | None = None,
 ) -> Generator[Shown]:
-    """For each frame in the order shown: its second, counted from the first frame, and a call that gives its picture.
+    """Yield for each frame, in the order shown, its second from the first frame on, and a call that gives its picture.
 
     The frame that is on screen at `start_seconds` comes first. Pictures are uint8 (height width channel), upright, all
-    of one size. A folder shows `folder_rate` images per second. Raises VideoError when there is nothing, and above the
-    limits. Once a file that is cut off or damaged is read to its end, `damaged` is told what it lacks; where more than
-    half of its packets are damaged, that is an error.
+    of one size. A folder shows `folder_rate` images per second. Raises VideoError for a file without
+    frames, above the limits, and where more than half of the packets are damaged. `damaged` is called with what a file
+    lacks, once it is read to its end.
     """
     path = _existing(path)
     how = Decoding()
@@ -251,7 +254,7 @@ def is_steady(times_seconds: Sequence[float]) -> bool:
 
 
 def mean_rate(times_seconds: Sequence[float]) -> float:
-    """Frames per second of two or more rising times; where the rate varies, that of the middle gap."""
+    """Compute frames per second of two or more rising times; where the rate varies, of the middle gap."""
     if is_steady(times_seconds):
         return (len(times_seconds) - 1) / (times_seconds[-1] - times_seconds[0])
     gaps = sorted(after - before for before, after in pairwise(times_seconds))

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from marey.errors import VideoError
-from marey.video.read.limits import LIMITS, Limits
+from marey.video.limits import LIMITS, Limits
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
 
 
 def frame_images(folder: str | Path) -> list[Path]:
-    """The frame images of a folder in natural order (frame2 before frame10), `flow_*` left out.
+    """List the frame images of a folder in natural order (frame2 before frame10), without `flow_*`.
 
-    Raises VideoError when there are none.
+    Raises VideoError for a folder without images.
     """
     found = [
         path
@@ -30,7 +30,7 @@ def frame_images(folder: str | Path) -> list[Path]:
 
 
 def natural_order(name: str) -> list[tuple[bool, int, str]]:
-    """A sort key that reads digits as numbers.
+    """Make a sort key that reads digits as numbers.
 
     >>> sorted(["frame10", "frame9"], key=natural_order)
     ['frame9', 'frame10']
@@ -40,7 +40,7 @@ def natural_order(name: str) -> list[tuple[bool, int, str]]:
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, *, limits: Limits = LIMITS) -> NDArray[np.uint8]:
-    """The RGB picture (uint8: height width channel), upright; `size` (height, width) where others have set it."""
+    """Read an RGB picture (uint8: height width channel), upright, resized to `size` (height, width) if given."""
     try:
         with Image.open(path) as image:
             limits.check_size(path, image.height, image.width)
@@ -55,7 +55,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None, *, limits: Limit
 def shown_images(
     folder: Path, rate: float, limits: Limits = LIMITS
 ) -> Iterator[tuple[float, Callable[[], NDArray[np.uint8]]]]:
-    """For every image of a folder: its second at `rate` images per second, and a call that gives its picture."""
+    """Yield for every image its second at `rate` images per second, and a call that reads its picture."""
     images = frame_images(folder)
     height, width = read_image(images[0], limits=limits).shape[:2]
     for index, path in enumerate(images):

@@ -1,4 +1,4 @@
-"""Clips decoded once are kept beside their flow, so that to see them again nothing is decoded."""
+"""Decoded clips in the cache, beside their flow, so that they are decoded once."""
 
 import hashlib
 import json
@@ -20,9 +20,10 @@ from marey._version import __version__
 from marey.network.stream import Kind, Stream
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import SETTINGS, Method
+from marey.video.limits import Limits
+from marey.video.read.clip import Clip, LoadedClip
 from marey.video.read.image_folders import frame_images
-from marey.video.read.limits import Limits
-from marey.video.read.loaded_clip import Clip, LoadedClip, Size, span_frames
+from marey.video.read.windows import Size, span_frames
 
 SUFFIX = ".marey-clip"
 _FORMAT = 1
@@ -30,7 +31,7 @@ _HEAD = 12  # bytes before the description: its length and its checksum, in hexa
 
 
 class DamagedEntryError(Exception):
-    """What was kept has changed since; it is made again from the clip."""
+    """A cache entry that has changed since it was written; callers make it again from the clip."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class _Rows:
     checksums: tuple[int, ...]
 
     def read(self, index: Sequence[int]) -> Tensor:
-        """The rows at `index`, which rises; DamagedEntryError where they are not as they were written."""
+        """Read the rows at a rising `index`; DamagedEntryError where they are not as they were written."""
         rows = np.empty((len(index), *self.row), self.dtype)
         if not len(rows):
             return torch.from_numpy(rows)
@@ -70,7 +71,7 @@ class _Rows:
 
 @dataclass(frozen=True)
 class KeptClip:
-    """A clip in the cache, as `marey.video.read.loaded_clip.LoadedClip` has it in memory; only what is asked for is read."""
+    """A clip in the cache, of which only the rows asked for are read; `LoadedClip` is the same in memory."""
 
     clip: Clip
     frames: int
@@ -80,13 +81,18 @@ class KeptClip:
     pictures: dict[Size, _Rows]
     fields: dict[Size, _Rows]
 
+    @property
+    def path(self) -> Path:
+        """The path of the clip."""
+        return self.clip.path
+
     def rows(self, kind: Kind, size: Size, index: Sequence[int]) -> Tensor | None:
-        """The pictures or fields at `index`, which rises, by size; DamagedEntryError where they have changed."""
+        """Read the pictures or fields of a size at a rising `index`; DamagedEntryError where they have changed."""
         kept = (self.pictures if kind == "rgb" else self.fields).get(size)
         return None if kept is None else kept.read(index)
 
     def loaded(self) -> LoadedClip:
-        """All of it in memory; DamagedEntryError where it has changed."""
+        """Read all of it into memory; DamagedEntryError where it has changed."""
         pictures = {size: rows.read(range(self.frames)) for size, rows in self.pictures.items()}
         fields = {size: rows.read(range(self.frames - 1)) for size, rows in self.fields.items()}
         return LoadedClip(self.clip, self.frames, self.rate, self.source_size, pictures, fields, self.damage)
@@ -95,7 +101,7 @@ class KeptClip:
 def entry_name(
     clip: Clip, streams: Sequence[Stream], *, flow: Method, folder_rate: float, limits: Limits
 ) -> str | None:
-    """The name under which a clip is kept: by what its files hold and all that decoding and flow depend on.
+    """Name the entry of a clip by the content of its files and by all that decoding and flow depend on.
 
     None where its files cannot be read.
     """
@@ -119,7 +125,7 @@ def entry_name(
 
 
 def _content(path: Path) -> str | None:
-    """A hash of a file, or of the frame images in a folder and their names."""
+    """Hash a file, or the frame images in a folder with their names; None where they cannot be read."""
     digest = hashlib.sha256()
     try:
         if not path.is_dir():
@@ -135,7 +141,7 @@ def _content(path: Path) -> str | None:
 
 
 def kept_clip(cache: FlowCache, name: str, clip: Clip) -> KeptClip | None:
-    """What is kept under a name; None where there is nothing, or it is damaged, or its flow is gone."""
+    """Open the entry of a name; None where there is none, where it is damaged, and where its flow is gone."""
     entry = cache.folder / name
     try:
         with entry.open("rb", buffering=0) as file:
@@ -165,7 +171,7 @@ def kept_clip(cache: FlowCache, name: str, clip: Clip) -> KeptClip | None:
 
 
 def keep(cache: FlowCache, name: str, loaded: LoadedClip, flow_keys: dict[Size, str]) -> None:
-    """Keep a clip under a name; `flow_keys` are those of its fields in the cache."""
+    """Write a clip to the cache under a name; `flow_keys` name its fields there."""
     if not all(cache.flow_path(key).exists() for key in flow_keys.values()):
         return  # flow is above the limit, or the folder cannot be written to
     pictures = [(size, np.ascontiguousarray(frames.numpy())) for size, frames in loaded.pictures.items()]

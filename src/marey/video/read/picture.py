@@ -1,4 +1,4 @@
-"""What a decoded frame looks like on a screen: upright, in square pixels, of one moment."""
+"""Decoded frames as pictures on a screen: upright, in square pixels, of one moment."""
 
 from fractions import Fraction
 from typing import cast
@@ -15,7 +15,7 @@ _WIDEST_PIXEL = 4.0  # beyond it the header is damaged
 
 
 def square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Width and height in square pixels of frames whose pixels are `aspect` times as wide as high; no side shrinks.
+    """Convert width and height to square pixels, for pixels `aspect` times as wide as high; no side shrinks.
 
     Pixels that are square within 2 %, or more than 4 to 1, which no video has, are taken as square.
 
@@ -30,7 +30,7 @@ def square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, 
 
 
 def upright(frame: av.VideoFrame, size: tuple[int, int]) -> Picture:
-    """The RGB picture (uint8: height width channel) as shown, resized to `size` (width, height before turning).
+    """Convert a frame to RGB (uint8: height width channel) as shown, resized to `size` (width, height before turning).
 
     An interlaced frame holds two moments in alternate lines: its even lines are shown, and the others between them.
     """
@@ -47,7 +47,7 @@ def upright(frame: av.VideoFrame, size: tuple[int, int]) -> Picture:
 
 
 def one_field(picture: Picture) -> Picture:
-    """The picture with every odd line put between its neighbors."""
+    """Replace every odd line of a picture by the mean of its neighbors."""
     lines = picture[::2].astype(np.uint16)
     found = picture.copy()
     below = np.concatenate([lines[1:], lines[-1:]])[: len(found[1::2])]

@@ -1,10 +1,9 @@
-"""The frames of a piece of video at an even rate, resized as they are decoded: whole ones would fill the memory."""
+"""The frames of a clip at an even rate, resized as they are decoded, because whole ones would fill the memory."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import count as counting
 from itertools import takewhile
-from pathlib import Path
 from typing import cast
 
 import cv2
@@ -13,27 +12,18 @@ import torch
 from torch import Tensor
 
 from marey.errors import VideoError
+from marey.video.limits import Limits
+from marey.video.read.clip import Clip
 from marey.video.read.decode import Picture, frames_between, is_steady, mean_rate, nearest_frames, probe
-from marey.video.read.limits import Limits
 
 Size = tuple[int, int]  # height, width
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a video file or of a folder of images, which shows `folder_rate` images per second."""
-
-    path: Path
-    start_seconds: float
-    stop_seconds: float | None
-    folder_rate: float
 
 
 @dataclass(frozen=True)
 class SampledFrames:
     """Frames (uint8: time height width channel) by size.
 
-    `numbers` are those that the frames have in the video, counted from 0; None where they are not known.
+    `numbers` are the places of the frames in the video, counted from 0; None where these are not known.
     """
 
     rate: float
@@ -45,12 +35,19 @@ class SampledFrames:
 
 
 def sampled_frames(
-    piece: Piece, rate: float | None, sizes: Callable[[Size], Collection[Size]], *, flow_sizes: int, limits: Limits
+    clip: Clip,
+    rate: float | None,
+    sizes: Callable[[Size], Collection[Size]],
+    *,
+    flow_sizes: int,
+    folder_rate: float,
+    limits: Limits,
 ) -> SampledFrames:
-    """The frames at `rate` per second (None: the video's), resized to the `sizes` that frames of their size ask for.
+    """Read the frames of a clip at `rate` per second (None: the video's), resized as they are decoded.
 
-    `flow_sizes` is how many of these will have flow, which counts towards the limit of memory. Raises VideoError when
-    there is none, and above the limits.
+    `sizes` tells for height and width of the source to which sizes frames are resized. `flow_sizes` is how many of
+    these will have flow, which counts towards the limit of memory. A folder of images shows `folder_rate` images per
+    second. Raises VideoError for a clip without frames, and above the limits.
     """
     resized: dict[Size, list[Picture]] = {}
     source_size: Size | None = None
@@ -63,35 +60,35 @@ def sampled_frames(
             source_size = (picture.shape[0], picture.shape[1])
             pixels = sorted((height * width for height, width in sizes(source_size)), reverse=True)
             frame_bytes = 3 * sum(pixels) + 4 * sum(pixels[:flow_sizes])
-        limits.check_bytes(piece.path, count, frame_bytes)
+        limits.check_bytes(clip.path, count, frame_bytes)
         for size in sizes(source_size):
             resized.setdefault(size, []).append(_resized(picture, size))
 
     if rate is None:
         times = []
         between = frames_between(
-            piece.path,
-            piece.start_seconds,
-            piece.stop_seconds,
-            folder_rate=piece.folder_rate,
+            clip.path,
+            clip.start_seconds,
+            clip.stop_seconds,
+            folder_rate=folder_rate,
             limits=limits,
             damaged=damage.append,
         )
         for seconds, picture in between:
             times.append(seconds)
             keep(picture(), len(times))
-        rate = mean_rate(times) if len(times) > 1 else _rate(piece, limits)
-        limits.check_bytes(piece.path, int((times[-1] - times[0]) * rate), frame_bytes)
+        rate = mean_rate(times) if len(times) > 1 else probe(clip.path, folder_rate=folder_rate, limits=limits).rate
+        limits.check_bytes(clip.path, int((times[-1] - times[0]) * rate), frame_bytes)
         shown = _evenly(times, rate)
         first: int | None = round(times[0] * rate)
     else:
-        stop = np.inf if piece.stop_seconds is None else piece.stop_seconds - 1e-6
+        stop = np.inf if clip.stop_seconds is None else clip.stop_seconds - 1e-6
         step = 1 / rate
         near = nearest_frames(
-            piece.path,
-            takewhile(lambda seconds: seconds < stop, (piece.start_seconds + k * step for k in counting())),
-            start_seconds=piece.start_seconds,
-            folder_rate=piece.folder_rate,
+            clip.path,
+            takewhile(lambda seconds: seconds < stop, (clip.start_seconds + k * step for k in counting())),
+            start_seconds=clip.start_seconds,
+            folder_rate=folder_rate,
             limits=limits,
             damaged=damage.append,
         )
@@ -99,10 +96,10 @@ def sampled_frames(
         for picture_shown in near:
             shown.append(len(shown))
             keep(picture_shown, len(shown))
-        known = piece.path.is_dir() and abs(rate - piece.folder_rate) < 1e-6
-        first = round(piece.start_seconds * rate) if known else None
+        known = clip.path.is_dir() and abs(rate - folder_rate) < 1e-6
+        first = round(clip.start_seconds * rate) if known else None
     if source_size is None:
-        raise VideoError(f"'{piece.path}' has no frame from {piece.start_seconds:g} s to {piece.stop_seconds} s.")
+        raise VideoError(f"'{clip.path}' has no frame from {clip.start_seconds:g} s to {clip.stop_seconds} s.")
     pictures = {
         size: torch.from_numpy(np.stack([frames[index] for index in shown])) for size, frames in resized.items()
     }
@@ -110,12 +107,8 @@ def sampled_frames(
     return SampledFrames(rate, source_size, pictures, numbers, len(shown), "; ".join(damage) or None)
 
 
-def _rate(piece: Piece, limits: Limits) -> float:
-    return probe(piece.path, folder_rate=piece.folder_rate, limits=limits).rate
-
-
 def _evenly(times_seconds: Sequence[float], rate: float) -> list[int]:
-    """Which frames to show at an even rate: each once where they come at one, else the nearest at every step."""
+    """Choose the frames to show at an even rate: each once where they come at one, else the nearest at every step."""
     if is_steady(times_seconds):
         return list(range(len(times_seconds)))
     times = np.array(times_seconds)

@@ -1,0 +1,42 @@
+"""A whole clip under heat: where and when a unit responds, drawn over the frames."""
+
+import torch
+from torch import Tensor
+
+from marey.draw.frames import cell_size, resized
+from marey.errors import MareyError
+from marey.video.encode import Picture
+from marey.video.read.clips import LoadedClip
+
+_HOT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
+"""Dark to bright in steps that every eye tells apart: dark violet, red, orange, pale yellow."""
+
+
+def heat_loop(loaded: LoadedClip, responses: Tensor, *, largest: float | None = None) -> Picture:
+    """Draw a whole clip as uint8 (time height width 3) under a unit's responses (time height width).
+
+    `marey.recording.heat` computes the responses. `largest` is the response drawn brightest, such as the unit's maximum
+    on real clips; None takes the largest of this clip. Responses below 0 are not drawn. Frames are gray, and cropped as
+    the network sees them.
+
+    Raises MareyError for a clip that was loaded without frames.
+    """
+    if not loaded.pictures:
+        raise MareyError(f"'{loaded.clip.path}' was loaded without frames; give a network with an RGB stream.")
+    frames = next(iter(loaded.pictures.values()))  # time height width channel
+    height, width = responses.shape[1:]
+    top, left = (frames.shape[1] - height) // 2, (frames.shape[2] - width) // 2
+    seen = frames[: len(responses), top : top + height, left : left + width].float().mean(-1)
+    brightest = float(responses.max()) if largest is None else largest
+    share = (responses / max(brightest, 1e-12)).clamp(0, 1)
+    colors = torch.tensor(_HOT, dtype=torch.float32)
+    place = share * (len(_HOT) - 1)
+    below_it = place.floor().clamp(max=len(_HOT) - 2).long()
+    part = (place - below_it)[..., None]
+    hot = colors[below_it] * (1 - part) + colors[below_it + 1] * part
+    weight = 0.75 * share[..., None]
+    drawn = (1 - weight) * 0.8 * seen[..., None] + weight * hot
+    size = cell_size(height, width, least=224)
+    enlarged = resized(drawn.permute(0, 3, 1, 2), size)
+    picture: Picture = enlarged.permute(0, 2, 3, 1).clamp(0, 255).round().to(torch.uint8).numpy()
+    return picture

@@ -1,0 +1,91 @@
+"""The pictures of preferred inputs: contact sheet, loop and overview, drawn from results alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from marey.draw.contact_sheet import contact_sheet
+from marey.draw.overview import overview
+from marey.draw.picture_row import PictureRow
+from marey.draw.preferred_loop import preferred_loop
+from marey.maximization.diagnostics import SEES_NO_MOTION
+from marey.maximization.result import PreferredInput
+from marey.video.encode import write_mp4, write_png, write_webp
+
+SHEET, VIDEO, LOOP = "contact_sheet.png", "preferred.mp4", "preferred.webp"
+STRIP = 12
+"""How many flow fields a contact sheet shows of a long stream: the middle stack and its neighbors."""
+
+
+def picture_row(result: PreferredInput, *, fields: int | None = None, alone: bool = True) -> PictureRow:
+    """Choose the clips and the words of a result that are drawn.
+
+    `fields` limits the flow fields to so many from the middle of the clip. With `alone`, the subtitle names the network
+    and the maximum that scores are relative to; rows of one page say this once for all. A clip that is the same at
+    every slowness is drawn once.
+    """
+    rgb, flow = result.stream("rgb"), result.stream("flow")
+    motion = None if flow is None else result.frames[flow.name]
+    count = 1 if result.still else len(result.slowness)
+    return PictureRow(
+        title=result.label,
+        subtitle=", ".join(_where(result) + ([_scores(result)] if alone else [])),
+        appearance=None if rgb is None else result.frames[rgb.name][:count],
+        motion=motion if motion is None or fields is None else _middle(motion, fields),
+        chis=result.slowness[:count],
+        captions=tuple(_caption(result, place) for place in range(count)),
+    )
+
+
+def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
+    """Write the contact sheet, the MP4 and the WebP of a result to `folder`, and return their paths."""
+    folder = Path(folder)
+    row = picture_row(result, fields=STRIP)
+    write_png(contact_sheet(row), folder / SHEET)
+    frames = preferred_loop(picture_row(result))
+    rate = 25.0
+    write_mp4(frames, folder / VIDEO, rate=rate, repeat=max(1, round(4 * rate / len(frames))))
+    write_webp(frames, folder / LOOP, rate=rate, quality=75)
+    return [folder / SHEET, folder / VIDEO, folder / LOOP]
+
+
+def draw_overview(results: Sequence[PreferredInput], path: str | Path, *, title: str = "") -> Path:
+    """Write one page with all results that have the slownesses of the first, and return its path."""
+    shown = [one for one in results if one.slowness == results[0].slowness]
+    said = {_scores(one) for one in shown}
+    rows = [picture_row(one, fields=STRIP, alone=len(said) > 1) for one in shown]
+    note = f"{said.pop()}." if len(said) == 1 else ""
+    write_png(overview(rows, title=title, note=note), path)
+    return Path(path)
+
+
+def _middle(motion: Tensor, fields: int) -> Tensor:
+    start = max(0, (motion.shape[2] - fields) // 2)
+    return motion[:, :, start : start + fields]
+
+
+def _where(result: PreferredInput) -> list[str]:
+    """Say which unit a result is of where its label does not: its address, or the grid of a mosaic.
+
+    The position is said only where there are several.
+    """
+    if "mosaic" in result.provenance:
+        grid = result.provenance["mosaic"]
+        return [f"{len(grid['units'])} units, row by row, {grid['columns']} in a row"]
+    plain = result.target.replace("@0,0,0", "")
+    return [] if result.label in (plain, result.target) or plain.startswith(f"{result.label}@") else [plain]
+
+
+def _scores(result: PreferredInput) -> str:
+    """Say of which network the scores are, and what they are relative to."""
+    return f"{result.provenance.get('network', '')}: 0 is an ordinary response, 1 the largest on {result.source}"
+
+
+def _caption(result: PreferredInput, place: int) -> str:
+    lines = [f"score {result.scores[place]:.2f}"]
+    recognized = result.recognized[place]
+    if recognized is not None:
+        lines.append(f"recognized as {recognized}")
+    lines += [note.split(":")[0] for note in result.notes[place] if note != SEES_NO_MOTION]
+    return "\n".join(lines)

@@ -1,0 +1,67 @@
+"""Where in a whole clip a unit responds, as a map over the pixels of every frame."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from marey.network.hooks import frozen
+from marey.network.network import Network
+from marey.network.receptive_field import Field
+from marey.network.unit import Unit
+from marey.video.flow.cache import FlowCache
+from marey.video.flow.methods import Method
+from marey.video.read.clips import Clip, LoadedClip, load_clip, span_frames
+
+
+def heat(
+    network: Network,
+    unit: str | Unit,
+    clip: Clip,
+    *,
+    flow: Method = "tvl1-fast",
+    cache: FlowCache | None = None,
+    batch: int = 16,
+) -> tuple[LoadedClip, Tensor]:
+    """The clip, and a unit's responses (time height width) over its frames and the pixels of the first stream.
+
+    Windows follow each other by half their length. A response belongs to the frame and the pixel in the middle of the
+    receptive field of its position. Between positions responses are interpolated; a frame shows the position nearest in
+    time. Raises VideoError for a clip that cannot be read.
+    """
+    chosen = network.unit(unit)
+    layer = network.layer(chosen.layer)
+    loaded = load_clip(clip, network.streams, flow=flow, cache=FlowCache() if cache is None else cache)
+    span = span_frames(network.streams)
+    last = max(0, loaded.frames - span)
+    starts = sorted({*range(0, last + 1, max(1, span // 2)), last})
+    maps: list[Tensor] = []
+    with torch.no_grad(), frozen(network.module):
+        for first in range(0, len(starts), batch):
+            windows = [loaded.window(network.streams, start) for start in starts[first : first + batch]]
+            inputs = {name: torch.stack([window[name] for window in windows]).to(network.device) for name in windows[0]}
+            volume = network.activations(inputs, [layer.name])[layer.name]
+            maps.append(volume[:, chosen.channel].float().cpu())
+    responses = torch.cat(maps)  # window t y x
+    stream = next(stream for stream in network.streams if stream.name in layer.receptive_field.streams)
+    time, *space = layer.receptive_field.streams[stream.name]
+    middles = []
+    for t in range(responses.shape[1]):
+        first, stop = time.start + time.stride * t, time.start + time.stride * t + time.length
+        seen = stream.times[max(0, first) : max(1, stop)]
+        middles.append((seen[0] + seen[-1]) / 2 if seen else 0.0)
+    frames = (torch.tensor(starts)[:, None] + torch.tensor(middles)).flatten()
+    nearest = (torch.arange(loaded.frames)[:, None] - frames).abs().argmin(1)
+    shown = _over_pixels(responses.flatten(0, 1), (space[0], space[1]), (stream.height, stream.width))
+    return loaded, shown[nearest]
+
+
+def _over_pixels(maps: Tensor, fields: tuple[Field, Field], size: tuple[int, int]) -> Tensor:
+    """Maps (map y x) at the pixels that lie in the middle of what their positions see, interpolated in between."""
+    axes = []
+    for field, length, positions in zip(fields, size, maps.shape[1:], strict=True):
+        pixels = torch.arange(length) + 0.5
+        place = (pixels - field.start - field.length / 2) / max(1, field.stride) if field.stride else 0 * pixels
+        axes.append(2 * place / max(1, positions - 1) - 1)
+    y, x = torch.meshgrid(*axes, indexing="ij")
+    grid = torch.stack([x, y], dim=-1).expand(len(maps), *size, 2)
+    return functional.grid_sample(maps[:, None], grid, padding_mode="border", align_corners=True)[:, 0]

@@ -1,0 +1,95 @@
+"""The responses to a few clips in a row, written whole or not at all: by shards a recording grows and resumes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from marey.errors import MareyError
+from marey.files import replacing
+
+FIELDS = ("maximum", "mean", "place", "window")
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """What became of a clip: the start frames of its windows and its class scores, or why it was skipped.
+
+    failure
+        the reason why it was skipped; None for a recorded clip.
+    padded
+        whether it is shorter than a window, so that its last frame fills the window up.
+    damage
+        what its file lacks; None for a whole one.
+    speeds
+        the root mean square of speed in its windows, px/frame, of each stream of flow.
+    """
+
+    clip: int
+    failure: str | None = None
+    frames: int | None = None
+    rate: float | None = None
+    padded: bool | None = None
+    damage: str | None = None
+    start_frames: tuple[int, ...] = ()
+    speeds: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """The rows of some clips, and the responses of all units to those that were not skipped.
+
+    `responses` are {field: (unit, clip)}, the units of all layers in a row. maximum and mean are over positions and
+    windows (float32), window is the number of the window with the maximum (uint8), and place the position of the
+    maximum in the layer, (t * height + y) * width + x (int32).
+    """
+
+    rows: tuple[ClipRow, ...]
+    responses: Mapping[str, NDArray[np.generic]]
+
+    def save(self, path: Path) -> None:
+        """Write the file; what was there is replaced only by a whole one."""
+        tensors = {name: np.ascontiguousarray(values) for name, values in self.responses.items()}
+        metadata = {"rows": json.dumps([asdict(row) for row in self.rows])}
+        with replacing(path) as temporary:
+            temporary.write_bytes(save(tensors, metadata))
+
+
+def shard_path(folder: Path, index: int) -> Path:
+    """Where a shard lies."""
+    return folder / f"{index:06d}.safetensors"
+
+
+def shard_rows(path: Path) -> tuple[ClipRow, ...]:
+    """The clips of a shard on disk; MareyError when it is damaged."""
+    try:
+        with safe_open(path, framework="np") as file:
+            rows = json.loads(file.metadata()["rows"])
+        return tuple(_row(row) for row in rows)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise damaged(path, error) from None
+
+
+def _row(row: dict[str, Any]) -> ClipRow:
+    return ClipRow(**{**row, **{name: tuple(row[name]) for name in ("start_frames", "speeds", "scores")}})
+
+
+def shard_units(path: Path, units: slice) -> dict[str, NDArray[np.generic]]:
+    """{field: (unit, clip)} of some of all units, without reading the others; MareyError when the shard is damaged."""
+    try:
+        with safe_open(path, framework="np") as file:
+            return {name: file.get_slice(name)[units] for name in FIELDS}
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> MareyError:
+    """The error for a shard that cannot be read."""
+    return MareyError(f"'{path}' is damaged ({error}); remove this file and run the same line again.")

@@ -1,0 +1,103 @@
+"""The pictures of a result are drawn from the result alone, whatever streams it has."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from marey.draw.preferred_input import draw, draw_overview, picture_row
+from marey.draw.typeset import QUIET
+from marey.maximization.result import PreferredInput
+from marey.network.stream import Stream, rgb_frames
+from marey.video.read.decode import read_video
+
+RGB = rgb_frames(2, step=4, size=24)
+FLOW = Stream("motion", "flow", tuple(range(8)), 24, 24)
+
+
+def _result(*streams: Stream, slowness: tuple[float, ...] = (0.0, 10.0)) -> PreferredInput:
+    torch.manual_seed(0)
+    count = len(slowness)
+    return PreferredInput(
+        target="fusion.conv5:3",
+        label="fusion.conv5:3",
+        slowness=slowness,
+        streams=streams,
+        frames={stream.name: stream.rest + 0.3 * torch.rand(count, *stream.shape) for stream in streams},
+        scores=tuple(1.0 for _ in slowness),
+        maximum=2.0,
+        maximum_source="generated clips",
+        history=torch.ones(4, count),
+        shares=tuple({"score": 1.0} for _ in slowness),
+        notes=tuple(("dead: it never fires",) for _ in slowness),
+        recognized=tuple("walk" for _ in slowness),
+        made={"network": "net"},
+    )
+
+
+@pytest.mark.parametrize("streams", [(RGB, FLOW), (RGB,)], ids=["both", "only rgb"])
+def test_a_result_is_drawn_with_the_streams_that_it_has(streams: tuple[Stream, ...], tmp_path: Path) -> None:
+    paths = draw(_result(*streams), tmp_path / "unit")
+    assert [path.name for path in paths] == ["contact_sheet.png", "preferred.mp4", "preferred.webp"]
+    with Image.open(paths[0]) as sheet, Image.open(paths[2]) as loop:
+        assert sheet.height > sheet.width > 160
+        pictures = loop.n_frames  # type: ignore[attr-defined]
+    frames = len(read_video(paths[1]).frames)
+    assert 3 <= frames / 25 <= 6  # the loop again and again, for about four seconds
+    if FLOW in streams:
+        assert pictures == 3 * FLOW.frames and frames % pictures == 0
+    else:
+        assert pictures == RGB.frames  # pictures alike are one in the file, shown for longer
+
+
+def test_a_sheet_shows_few_fields_from_the_middle() -> None:
+    result = _result(RGB, FLOW)
+    row = picture_row(result, fields=4)
+    assert row.motion is not None and row.motion.equal(result.frames["motion"][:, :, 2:6])
+    assert row.appearance is not None and row.appearance.shape[2] == 2
+    assert row.captions[0] == "1.00 of maximum\nrecognized as walk\ndead"
+    assert row.subtitle == "net: scores relative to generated clips"
+
+
+def test_a_row_of_a_page_says_only_which_unit_it_is() -> None:
+    assert picture_row(_result(RGB), alone=False).subtitle == ""
+    walk = replace(_result(RGB), target="scores:3@0,0,0", label="walk")
+    assert picture_row(walk, alone=False).subtitle == "scores:3"
+    assert picture_row(walk).subtitle == "scores:3, net: scores relative to generated clips"
+    both = replace(_result(RGB), target="scores:3@0,0,0 - scores:4@0,0,0", label="scores:3 - scores:4")
+    assert picture_row(both, alone=False).subtitle == ""
+
+
+def test_of_a_mosaic_the_grid_is_said_and_no_sum_of_units() -> None:
+    mosaic = replace(
+        _result(RGB),
+        target=" + ".join(f"0.2 * a:{k}@0,1,1" for k in range(5)),
+        made={"network": "net", "mosaic": {"units": [f"a:{k}" for k in range(5)], "rows": 2, "columns": 3}},
+    )
+    assert picture_row(mosaic, alone=False).subtitle == "5 units, row by row, 3 in a row"
+
+
+def test_one_picture_for_all_slownesses_is_drawn_once(tmp_path: Path) -> None:
+    still, moving = _result(replace(RGB, times=(0,))), _result(RGB)
+    assert still.still and not moving.still
+    row = picture_row(still)
+    assert row.still and row.appearance is not None and row.appearance.shape[:3] == (1, 3, 1)
+    assert len(picture_row(moving).captions) == 2 and len(row.captions) == 1
+    assert {path.name for path in draw(still, tmp_path)} == {"contact_sheet.png", "preferred.mp4", "preferred.webp"}
+
+
+def test_an_overview_shows_all_results_of_the_sweep_of_the_first(tmp_path: Path, says: Callable[..., bool]) -> None:
+    results = [
+        replace(_result(RGB), label="a:1"),
+        replace(_result(RGB), label="b:2"),
+        replace(_result(RGB, slowness=(0.0,)), label="c:3"),
+    ]
+    with Image.open(draw_overview(results, tmp_path / "overview.png", title="Units of net")) as image:
+        page = np.asarray(image)
+    assert says(page, "Units of net", 22)
+    assert [says(page, text, 15) for text in ("a:1", "b:2", "c:3")] == [True, True, False]
+    assert says(page, "net: scores relative to generated clips.", 12, QUIET)

@@ -5,7 +5,7 @@
     python benchmarks/real_networks.py images --clips CLIPS --out OUT [--weights 0.5 1 2 4]
 
     marey train STUDIES.json --out NET.safetensors --width 0.1875 --frames 1 --no-flip --hold-out 0
-    python benchmarks/real_networks.py video --network NET.safetensors --clips STUDIES.json --out OUT
+    python benchmarks/real_networks.py video --network NET.safetensors --clips STUDIES.json --out OUT [--chis 0 5]
 
 images: EfficientNet-lite0 with its ImageNet weights makes the preferred inputs of 40 class scores, 20 of them every
 fiftieth class, 20 named ones. Lite1 and lite2, which were trained apart, are shown the same pictures at their sizes.
@@ -139,7 +139,7 @@ def scores(network: marey.Network, frames: Frames) -> Tensor:
         if clip.shape[-2:] != (stream.height, stream.width):
             flat = clip.transpose(1, 2).flatten(0, 1)
             flat = interpolate(flat, (stream.height, stream.width), mode="bilinear", antialias=True)
-            clip = flat.unflatten(0, (len(clip), -1)).transpose(1, 2)
+            clip = flat.reshape(len(clip), -1, *flat.shape[1:]).transpose(1, 2)
         shown[stream.name] = clip
     with torch.no_grad():
         return network.activations(shown, [network.scores])[network.scores].flatten(1).float()

@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test format lint types benchmark check clean
+.PHONY: help install demo test format lint types docs benchmark check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing marey into $(VENV) (a minute or two, once)"
 	@$(PIP_INSTALL) hatchling
-	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
+	@$(PIP_INSTALL) --no-build-isolation -e '.[dev,docs]'
 	@touch $@
 
 demo: $(INSTALLED) ## draw what units of the network that ships with marey want to see, into demo/
@@ -44,11 +44,15 @@ lint: $(INSTALLED) ## check the layout and the style of the code
 types: $(INSTALLED) ## check the types of src/
 	@$(BIN)/mypy
 
+docs: $(INSTALLED) ## build the documentation, with the API from docstrings, into build/docs; fails where a link is broken
+	@$(BIN)/python docs/generated.py
+	@$(BIN)/python docs/build_site.py
+
 benchmark: $(INSTALLED) ## time a step of maximization and the flow methods beside their peers
 	@$(BIN)/python benchmarks/speed.py
 	@$(BIN)/python benchmarks/flow.py
 
-check: lint types test ## all that CI asks for: format, lint, types, tests, examples
+check: lint types test docs ## all that CI asks for: format, lint, types, tests, examples, documentation
 
 clean: ## remove .venv, caches and what demo and builds have left
 	@rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

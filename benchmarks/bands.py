@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--layers", nargs="*", default=["flow.conv3_3", "flow.conv4_3", "flow.conv5_2"])
     parser.add_argument("--units", type=int, default=8)
     parser.add_argument("--steps", type=int, default=2 * marey.Recipe().steps)
-    parser.add_argument("--weight", type=float, default=marey.Recipe().weight)
+    parser.add_argument("--weight", type=float)
     parser.add_argument("--slowness", type=float, nargs="*", default=[0, 1, 5, 10])
     options = parser.parse_args()
     if options.net is None:

@@ -1,4 +1,4 @@
-"""What the networks that ship are right on, by experiment and class: tables of docs/motion_studies_network.md."""
+"""What the networks that ship are right on: the tables of benchmarks/results/bundled_networks.md."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ PLANTED = ("kick", "kick_low", "lift_bar", "lift_bar_low", "brush_teeth", "shave
 CONJUNCTIONS = ("conjunction_one", "conjunction_two")
 
 
-def record(found: Evaluation) -> dict[str, Any]:
+def counts(found: Evaluation) -> dict[str, Any]:
     """Counts of right clips: over all classes, those that are not planted to fail, the experiments, and each class."""
     rows = {
         "not planted": [name for name in found.classes if name not in PLANTED],
@@ -44,8 +44,8 @@ def tables(report: dict[str, Any]) -> str:
     for name, row in zip(names, report[few[0]]["confusion_matrix"], strict=True):
         wrong = sorted(((count, other) for other, count in zip(names, row, strict=True) if count), reverse=True)
         taken = ", ".join(f"{other} {count}" for count, other in wrong if other != name)
-        counts = (report[key]["classes"][name] for key in few)
-        lines.append(f"| {name} | " + " | ".join(f"{one['right']} of {one['of']}" for one in counts) + f" | {taken} |")
+        cells = (report[key]["classes"][name] for key in few)
+        lines.append(f"| {name} | " + " | ".join(f"{one['right']} of {one['of']}" for one in cells) + f" | {taken} |")
     return "\n".join(lines) + "\n"
 
 
@@ -62,7 +62,7 @@ def counted(found: Evaluation, classes: list[str]) -> dict[str, Any]:
 
 
 def summary(found: Evaluation) -> str:
-    """The record in a line."""
-    rows = record(found)
+    """Shares of right clips in one line."""
+    rows = counts(found)
     names = ("all", "not planted", "conjunctions", "bias", "not biased", "confusion")
     return "  ".join(f"{name} {100 * rows[name]['right'] / rows[name]['of']:.1f} %" for name in names)

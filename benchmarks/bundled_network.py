@@ -25,7 +25,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from bundled_card import CONJUNCTIONS, record, summary, tables
+from bundled_card import CONJUNCTIONS, counts, summary, tables
 
 import marey.families.bundled as bundled_networks
 from marey.datasets import StudySet
@@ -203,7 +203,7 @@ def measured(out: Path) -> None:
                 continue
             probabilities = clip_probabilities(file.module, streams, loaded, windows=WINDOWS)
             found = Evaluation(file.classes, tuple(str(clip.path) for clip in clips), labels, probabilities)
-            report[f"{test}/{name}"] = record(found)
+            report[f"{test}/{name}"] = counts(found)
             print(f"{test:18} {name:9} {summary(found)}", flush=True)
             (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     for name, file in files.items():

@@ -5,8 +5,8 @@
     python benchmarks/published_weights.py --out OUT [--clips CLIPS] [--classes 1 130 207]
 
 EfficientNet-lite0 sees one frame of 224 px. Lite1 and lite2, which were trained apart, are shown the same input at
-their 240 and 260 px. Every fiftieth of the 1000 classes, so that nothing is chosen, unless some are named; chance is
-0.1 % for the first of them, 0.5 % for one of five. Real maxima are those on CLIPS, or on generated clips.
+their 240 and 260 px. Classes are every fiftieth of 1000, so that nothing is chosen, unless some are named; chance is
+0.1 % for the first of them, 0.5 % for one of five. Scores are relative to maxima on CLIPS, or on generated clips.
 """
 
 import argparse
@@ -58,12 +58,11 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     networks = [lite(number) for number in SIZES]
-    if options.clips is not None:
-        measure_maxima(networks[0], options.clips, {"_fc"})
+    maxima = None if options.clips is None else measure_maxima(networks[0], options.clips, ["_fc"])
     print(f"\nof {len(options.classes)} classes known as the first, as one of five\n")
     print("| | " + " | ".join(one.name for one in networks) + " |\n|---" + "|---" * len(networks) + "|")
     for words, recipe in RECIPES.items():
-        results = marey.maximize(networks[0], [f"_fc:{one}" for one in options.classes], recipe=recipe)
+        results = marey.maximize(networks[0], [f"_fc:{one}" for one in options.classes], recipe=recipe, maxima=maxima)
         draw_overview(results, options.out / f"{words}.png", title=words)
         cells = []
         for network in networks:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow
 import torch
 
 from marey.datasets import class_folders
@@ -158,13 +159,17 @@ def main() -> None:
     words.add_argument("--out", type=Path, default=None)
     given = words.parse_args()
     torch.set_num_threads(1)
+    pyarrow.array([0])  # which loads pandas where that is installed: here once, not in every process
     place = Path(tempfile.mkdtemp(prefix="recording-kills-", dir=given.out))
     chance = random.Random(given.seed)
+    classes = study_classes()[:12]
     try:
-        write_study_clips(place, given.people, 0, classes=study_classes()[:12], size=32, frames=9)
+        # by a process of its own, as OpenCV's threads would not be there in those that are forked from this one
+        assert ended(forked(lambda: write_study_clips(place, given.people, 0, classes=classes, size=32, frames=9)))
         folder = place / "clips"
         clips = class_folders(folder)
         net = network(clips.classes)
+        net.layers, net.weights_hash  # noqa: B018 -- what torch loads for them is here for every process
 
         def recorded(name: str, *, workers: int = 2, ray: str | None = None) -> Recording:
             cache = FlowCache(place / f"flow-{name}")

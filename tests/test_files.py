@@ -1,7 +1,6 @@
-"""Files and folders are written whole or not at all, by any writer, beside any other process."""
+"""Files are written whole or not at all, by any writer, beside any other process."""
 
 import errno
-import json
 import os
 import resource
 import subprocess
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from marey.errors import OutputError
-from marey.files import DRAFT_SUFFIX, replacing, replacing_files, write_json
+from marey.files import DRAFT_SUFFIX, replacing
 
 
 @contextmanager
@@ -105,11 +104,6 @@ def test_where_no_file_can_be_the_error_says_so(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "file" / "a", "file' is a file"), (tmp_path, "it is no regular file")):
         with pytest.raises(OutputError, match=rf"cannot write '{path}': .*{reason}\."), replacing(path):
             pytest.fail("the block must not begin")
-    with (
-        pytest.raises(OutputError, match="is a file"),
-        replacing_files(tmp_path / "file", last="record"),
-    ):
-        pytest.fail("the block must not begin")
 
 
 def test_a_device_is_not_replaced_by_a_file() -> None:
@@ -169,95 +163,3 @@ def test_two_processes_that_write_one_file_leave_it_whole_at_every_moment(tmp_pa
     assert other.returncode == 0
     assert seen == {"a" * 10_000, "b" * 10_000}
     assert [found.name for found in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_json_is_written_for_people_and_any_reader(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"scores": [0.5, None]})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"scores": [0.5, None]}
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "a.json", {"scores": [float("nan")]})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"scores": [0.5, None]}
-
-
-OLD = {"frames": "old", "notes.txt": "of the user", "record": "old"}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with two files that belong together, and one of somebody else."""
-    (tmp_path / "result").mkdir()
-    for name, text in OLD.items():
-        (tmp_path / "result" / name).write_text(text)
-    return tmp_path / "result"
-
-
-def write_pair(folder: Path, *, then: type[BaseException] | None = None) -> None:
-    """Write new files into `folder`, and break off before the end where `then` says how."""
-    with replacing_files(folder, last="record") as new:
-        (new / "record").write_text("new")
-        (new / "frames").write_text("new")
-        if then is not None:
-            raise then
-
-
-def test_files_that_belong_together_change_together(folder: Path) -> None:
-    with replacing_files(folder, last="record") as new:
-        for name in ("record", "frames", "parts/0"):
-            (new / name).parent.mkdir(exist_ok=True)
-            (new / name).write_text("new")
-        assert {name: text for name, text in content(folder).items() if not name.startswith(".")} == OLD
-    assert content(folder) == {"frames": "new", "notes.txt": "of the user", "parts/0": "new", "record": "new"}
-    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
-
-
-@pytest.mark.parametrize("failing", range(4))
-def test_when_any_move_fails_the_old_files_are_back(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: int
-) -> None:
-    moves, replace = iter(range(100)), Path.replace
-
-    def breaking(self: Path, target: Path) -> Path:
-        if next(moves) == failing:
-            raise OSError(errno.EIO, "Input/output error")
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", breaking)
-    with pytest.raises(OutputError, match="Input/output error"):
-        write_pair(folder)
-    assert content(folder) == OLD
-
-
-def test_a_crash_between_the_moves_leaves_no_mixture_that_a_reader_takes_for_whole(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace, seen = Path.replace, []
-
-    def watched(self: Path, target: Path) -> Path:
-        found = replace(self, target)
-        seen.append({name: text for name, text in content(folder).items() if name in ("record", "frames")})
-        return found
-
-    monkeypatch.setattr(Path, "replace", watched)
-    write_pair(folder)
-    assert len(seen) == 4
-    assert all(len(set(files.values())) == 1 for files in seen if "record" in files)
-
-
-def test_a_folder_that_an_error_leaves_empty_is_removed(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        write_pair(tmp_path / "new", then=KeyboardInterrupt)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_without_its_last_file_is_not_written(folder: Path) -> None:
-    with pytest.raises(OutputError, match="'record' was not written"), replacing_files(folder, last="record") as new:
-        (new / "frames").write_text("new")
-    assert content(folder) == OLD
-
-
-def test_drafts_may_lie_elsewhere_on_the_same_disk(tmp_path: Path) -> None:
-    with replacing_files(tmp_path / "whole", last="a", drafts=tmp_path / "unfinished") as new:
-        assert new.is_relative_to(tmp_path / "unfinished")
-        save_file({"a": torch.ones(1)}, new / "a")
-    assert float(load_file(tmp_path / "whole" / "a")["a"]) == 1.0
-    assert not list((tmp_path / "unfinished").iterdir())

@@ -1,4 +1,4 @@
-"""The rules of docs/architecture.md that the source itself can be asked about."""
+"""The rules of docs/explanation/architecture.md that the source itself can be asked about."""
 
 import ast
 import subprocess
@@ -78,7 +78,9 @@ def row_of(module: str) -> int:
     for row, pieces in enumerate(ROWS):
         if piece in pieces:
             return row
-    pytest.fail(f"'{piece}' has no row in {Path(__file__).name}: add it where docs/architecture.md places it")
+    pytest.fail(
+        f"'{piece}' has no row in {Path(__file__).name}: add it where docs/explanation/architecture.md places it"
+    )
 
 
 @pytest.mark.parametrize("module", PATHS)

@@ -59,14 +59,14 @@ from marey.threads import Work, stop_if_told
 begun = threading.Event()
 
 def frames():
-    try:
-        with Work():
+    with Work():
+        try:
             begun.set()
             while True:
                 time.sleep(0.05)
                 stop_if_told()
-    finally:
-        print("ended", flush=True)
+        finally:
+            print("ended", flush=True)
 
 threading.Thread(target=frames, daemon=True).start()
 begun.wait()

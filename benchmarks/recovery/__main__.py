@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=marey.Recipe().steps)
-    parser.add_argument("--weight", type=float, default=marey.Recipe().weight, help="of the score, for classes")
+    parser.add_argument("--weight", type=float, help="of the score")
     parser.add_argument("--units", type=int, default=32, help="most units of each kind")
     parser.add_argument("--classes", type=int, default=26, help="the first classes")
     parser.add_argument("--network", default="motion-studies")
@@ -59,7 +59,7 @@ def main() -> None:
     if "planted" in options.parts:
         for seed in options.seeds:
             for method in options.methods:
-                write("planted", method, seed, planted(seed, options.steps, [method]))
+                write("planted", method, seed, planted(seed, options.steps, [method], options.weight))
     if "units" in options.parts:
         network = marey.load(options.network)
         found = units.answers(network)

@@ -15,7 +15,14 @@ Inputs = Mapping[str, Mapping[str, torch.Tensor]]
 
 
 def inputs(
-    network: marey.Network, classes: Sequence[str], method: str, *, seed: int, steps: int, weight: float, folder: Path
+    network: marey.Network,
+    classes: Sequence[str],
+    method: str,
+    *,
+    seed: int,
+    steps: int,
+    weight: float | None,
+    folder: Path,
 ) -> Inputs:
     """What a method makes of the classes; kept in `folder`, so that another verifier can judge what there is."""
     path = folder / f"{method}-{seed}.pt"

@@ -50,7 +50,7 @@ def preferred(
     seed: int,
     steps: int,
     small: bool = False,
-    weight: float = marey.Recipe().weight,
+    weight: float | None = None,
     maxima: marey.Maxima | None = None,
 ) -> list[Shown]:
     """What a method makes of the targets; of a network that is `small`, without timing which arithmetic is faster."""

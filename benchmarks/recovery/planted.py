@@ -32,7 +32,7 @@ def velocity(direction_deg: float, speed: float) -> tuple[float, float]:
     return speed * math.cos(angle), speed * math.sin(angle)
 
 
-def planted(seed: int, steps: int, methods: list[str]) -> Iterator[dict[str, Any]]:
+def planted(seed: int, steps: int, methods: list[str], weight: float | None) -> Iterator[dict[str, Any]]:
     """One row for every unit, method and slowness: what was asked, how far off it is."""
     known = known_networks()
     colors = {"red-green": known.RED_GREEN, "blue-yellow": known.BLUE_YELLOW}
@@ -56,19 +56,21 @@ def planted(seed: int, steps: int, methods: list[str]) -> Iterator[dict[str, Any
             }
 
         names = [f"motions:{k}" for k in range(len(motions))]
-        shown = preferred(moving, names, method, seed=seed, steps=steps, small=True)
+        shown = preferred(moving, names, method, seed=seed, steps=steps, weight=weight, small=True)
         for one, (direction, speed) in zip(shown, motions, strict=True):
             for chi, flow in zip(one.slowness, one.frames["flow"], strict=True):
                 yield _row("motion", method, seed, chi, motion(flow, direction, speed), asked_speed=speed)
         names = [f"edges:{k}" for k in range(len(edges))]
-        shown = preferred(still, names, method, seed=seed, steps=steps, small=True)
+        shown = preferred(still, names, method, seed=seed, steps=steps, weight=weight, small=True)
         for one, (angle, color) in zip(shown, edges, strict=True):
             for chi, picture in zip(one.slowness, one.frames["rgb"], strict=True):
                 yield _row("edge", method, seed, chi, edge(picture, angle, color))
         for angle, color, direction, speed in joint:
             network = known.conjunction_network(angle, colors[color], velocity(direction, speed))
             most = marey.Maxima(largest={"both": torch.tensor([0.8])}, source="its weights")
-            (one,) = preferred(network, ["both:0"], method, seed=seed, steps=steps, small=True, maxima=most)
+            (one,) = preferred(
+                network, ["both:0"], method, seed=seed, steps=steps, weight=weight, small=True, maxima=most
+            )
             for k, chi in enumerate(one.slowness):
                 found = motion(one.frames["flow"][k], direction, speed) | edge(one.frames["rgb"][k], angle, color)
                 yield _row("conjunction", method, seed, chi, found, asked_speed=speed)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from marey.network.network import Network
     from marey.network.stream import Stream, Windows, flow_stacks, rgb_frames
     from marey.network.unit import Unit
-    from marey.recording import Recording, record
+    from marey.recording import Recording, measure_maxima, record
 
 __all__ = [
     "Energy",
@@ -56,6 +56,7 @@ __all__ = [
     "load",
     "maximize",
     "maximize_mosaic",
+    "measure_maxima",
     "record",
     "rgb_frames",
     "unit",
@@ -88,6 +89,7 @@ _HOMES = {
     "load": "marey.families.loading",
     "maximize": "marey.maximization.run",
     "maximize_mosaic": "marey.maximization.mosaic",
+    "measure_maxima": "marey.recording",
     "record": "marey.recording",
     "rgb_frames": "marey.network.stream",
     "unit": "marey.maximization.objectives",

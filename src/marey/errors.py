@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-import torch
-
 
 class MareyError(Exception):
     """Something the caller can put right; the message says in a line what was given, what was expected, what to do."""
@@ -51,6 +49,8 @@ def first_line(error: BaseException) -> str:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, for which torch has no type of its own on a processor."""
+    import torch  # only here, so that errors, files and threads are there at once
+
     words = str(error).lower()
     return (
         isinstance(error, MemoryError | torch.OutOfMemoryError)

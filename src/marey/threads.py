@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import torch
-
 CLIP_THREADS = "marey-clips"
 """The beginning of the name of every thread that loads clips."""
 
@@ -22,6 +20,8 @@ _own = threading.local()
 @contextmanager
 def clip_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     """Start threads that load clips, each computing alone; their work ends soon after the block, also by Ctrl-C."""
+    import torch
+
     threads, work = torch.get_num_threads(), Work()
 
     def begin() -> None:
@@ -43,6 +43,8 @@ def compute_alone(threads: int) -> None:
     the network sleep between any two operations instead of waiting awake: with two threads a pass took 1.15 to 1.25
     times as long, also while no clip was loaded.
     """
+    import torch
+
     torch.get_num_threads()  # a new thread takes over the number of the process once it asks for it
     torch.set_num_threads(1)  # which sets the number of the process, too
     restoring = threading.Thread(target=torch.set_num_threads, args=(threads,))

@@ -10,21 +10,23 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from rich.progress import Progress
 
 from marey._version import __version__
 from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
-from marey.families.loading import load
+from marey.families.loading import keep_maxima, load
 from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.towers import BLOCKS
 from marey.families.two_stream import TwoStream
 from marey.maximization.result import PreferredInput
+from marey.network.maxima import Maxima
 from marey.video.flow.methods import Method
 from marey.video.read.decode import read_video
 
 Marey = Callable[..., Any]
 COMMANDS = ("layers", "maximize", "classify", "train", "evaluate", "flow", "demo")
-FILES = ["contact_sheet.png", "frames.safetensors", "preferred.mp4", "preferred.webp", "preferred_input.json"]
+FILES = ["contact_sheet.png", "preferred.mp4", "preferred.webp", "preferred_input.safetensors"]
 
 
 def _files(folder: Path) -> list[str]:
@@ -76,7 +78,7 @@ def test_maximize_leaves_a_folder_for_every_unit_and_an_overview(marey: Marey, n
     for name in ("disc_left", "rgb.conv1_1-0", "rgb.conv1_1-1"):
         assert _files(out / name) == FILES
         assert PreferredInput.open(out / name).slowness == (0.0, 10.0)
-    assert "chi 0:" in said.err and "chi 10:" in said.err and "disc_left" in said.err
+    assert "slowness 0:" in said.err and "slowness 10:" in said.err and "disc_left" in said.err
     with Image.open(out / "disc_left" / "contact_sheet.png") as sheet:
         assert sheet.format == "PNG"
 
@@ -87,32 +89,23 @@ def test_maximize_draws_a_mosaic_of_a_convolutional_layer(marey: Marey, net: Pat
     assert said.status == 0, said.err
     (folder,) = out.iterdir()
     assert _files(folder) == FILES
-    assert PreferredInput.open(folder).made["mosaic"]["rows"] == 2
+    assert PreferredInput.open(folder).provenance["mosaic"]["rows"] == 2
 
 
-def test_maximize_measures_real_maxima_once_and_keeps_them(
+def test_maximize_measures_maxima_on_clips_once_and_keeps_them(
     marey: Marey, net: Path, shapes: Path, tmp_path: Path
 ) -> None:
-    words = (
-        "maximize",
-        net,
-        "disc_left",
-        "--slowness",
-        "0",
-        "--steps",
-        "2",
-        "--flow",
-        "dis",
-        "--out",
-        tmp_path / "out",
-    )
+    out = tmp_path / "out"
+    line = ("maximize", net, "disc_left", "--slowness", "0", "--steps", "2", "--flow", "dis", "--out", out)
     before = load(net).weights_hash
-    assert "net knows no real maxima of scores: scores are relative to" in " ".join(marey(*words).err.split())
-    said = marey(*words, "--clips", shapes)
-    assert said.status == 0 and "real maxima of scores from 48 clips" in said.err
-    assert load(net).weights_hash == before and set(load(net).maxima) == {"scores"}
-    again = marey(*words)
-    assert "of real clips" in again.err and "knows no real maxima" not in again.err
+    assert "no clip says how far scores of net respond" in " ".join(marey(*line).err.split())
+    said = marey(*line, "--clips", shapes)
+    assert said.status == 0 and "(1 is the largest on 48 clips of clips)" in " ".join(said.err.split()), said.err
+    found = load(net)
+    assert found.weights_hash == before and found.maxima is not None
+    assert found.maxima.layers == ("scores",) and found.maxima.source == "48 clips of clips"
+    again = " ".join(marey(*line).err.split())
+    assert "48 clips of clips" in again and "no clip says" not in again
 
 
 def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: Path) -> None:
@@ -125,22 +118,16 @@ def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: 
 
 
 def test_ctrl_c_keeps_what_there_is(marey: Marey, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from marey.maximization import loop as ascent
+    def interrupted(*_given: Any, **_options: Any) -> None:
+        raise KeyboardInterrupt
 
-    real, calls = ascent.scores_of, 0
-
-    def interrupted(*given: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise KeyboardInterrupt
-        return real(*given, **options)
-
-    monkeypatch.setattr(ascent, "scores_of", interrupted)
+    monkeypatch.setattr(Progress, "update", interrupted)  # which the bar calls after some of the steps
     out = tmp_path / "out"
     said = marey("maximize", net, "disc_left", "--slowness", "0", "--steps", 8, "--out", out)
     assert said.status == 130 and "interrupted" in said.err
-    assert _files(out / "disc_left") == FILES and PreferredInput.open(out / "disc_left").interrupted
+    assert _files(out / "disc_left") == FILES
+    kept = PreferredInput.open(out / "disc_left")
+    assert kept.interrupted and 0 < len(kept.history) < 8
 
 
 def test_classify_shows_the_best_classes(marey: Marey, net: Path, shapes: Path) -> None:
@@ -149,6 +136,23 @@ def test_classify_shows_the_best_classes(marey: Marey, net: Path, shapes: Path) 
     assert said.status == 0, said.err
     assert all(clip.name in said.out.replace("\n", "") for clip in clips)
     assert said.out.count("%") == 4
+
+
+def test_classify_shows_the_units_that_respond_most_and_relative_to_which_clips(
+    marey: Marey, net: Path, shapes: Path
+) -> None:
+    clip = class_folders(shapes)[0].path
+    line = ("classify", net, clip, "--units", "--top", 1, "--flow", "dis", "--windows", 1)
+    said = marey(*line)
+    assert said.status == 1 and "holds no maxima to compare units with; give --recording DIR" in said.err
+    units = load(net).layer("fusion.relu5").units
+    largest = torch.full((units,), 1e9)
+    largest[3] = 1e-3
+    keep_maxima(Maxima({"fusion.relu5": largest}, source="9 clips of tests"), net)
+    said = marey(*line)
+    assert said.status == 0, said.err
+    assert "relative to 9 clips of tests" in said.out
+    assert sum("fusion.relu5:" in row for row in said.out.splitlines()) == 1
 
 
 def test_evaluate_takes_the_clips_held_out_and_writes_json(

@@ -35,8 +35,7 @@ def _recorded(marey: Marey, net: Path, few: Path, out: Path, *words: object) -> 
         net,
         few,
         "--layers",
-        "fusion.*",
-        "scores",
+        "fusion.*,scores",
         "--flow",
         "dis",
         "--group",
@@ -161,7 +160,7 @@ def test_top_of_a_network_records_the_layers_of_the_units_and_shows_the_same(
     assert list(Recording.open(kept).layers) == ["fusion.conv5"]
 
 
-def test_classify_shows_which_units_answer_against_their_real_range(
+def test_classify_shows_which_units_respond_relative_to_the_recorded_clips(
     marey: Marey, net: Path, few: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "recording"
@@ -171,10 +170,10 @@ def test_classify_shows_which_units_answer_against_their_real_range(
     said = marey(*words, "--recording", out)
     assert said.status == 0, said.err
     lines = said.out.splitlines()
-    assert "of real maximum" in lines[3] and lines[4].split()[0].startswith("fusion.conv5:")
+    assert "relative to 8 recorded clips" in lines[3] and lines[4].split()[0].startswith("fusion.conv5:")
     assert all(float(line.split()[-1].rstrip("%")) <= 101 for line in lines[4:])
     without = marey(*words, "--units")
-    assert without.status == 1 and "no real maxima" in without.err
+    assert without.status == 1 and "holds no maxima to compare units with" in without.err
 
 
 def test_maximize_shows_the_recorded_clips_beside_and_scores_by_them(
@@ -183,13 +182,12 @@ def test_maximize_shows_the_recorded_clips_beside_and_scores_by_them(
     out, preferred = tmp_path / "recording", tmp_path / "preferred"
     _recorded(marey, net, few, out)
     recording = Recording.open(out)
-    maxima = recording.maxima("scores")
-    label = recording.classes[int(maxima.argmax())]
+    label = recording.classes[int(recording.largest("scores").argmax())]
     words = ("maximize", net, label, "--steps", 2, "--slowness", "0", "--out", preferred, "--recording", out)
     said = marey(*words)
     assert said.status == 0, said.err
     found = PreferredInput.open(preferred / label)
-    assert found.maximum_source == "real clips" and found.maximum == pytest.approx(float(maxima.max()))
+    assert found.source == "8 recorded clips"
     pictures = {path.name for path in (preferred / label).iterdir()}
     assert {"contact_sheet.png", "real_clips.png", "real_01.mp4", "real_04.mp4"} <= pictures
     both = marey(*words, "--clips", few)

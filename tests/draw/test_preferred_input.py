@@ -29,13 +29,14 @@ def _result(*streams: Stream, slowness: tuple[float, ...] = (0.0, 10.0)) -> Pref
         streams=streams,
         frames={stream.name: stream.rest + 0.3 * torch.rand(count, *stream.shape) for stream in streams},
         scores=tuple(1.0 for _ in slowness),
-        maximum=2.0,
-        maximum_source="generated clips",
+        ordinary=0.5,
+        reach=2.0,
+        source="8 generated clips",
         history=torch.ones(4, count),
         shares=tuple({"score": 1.0} for _ in slowness),
         notes=tuple(("dead: it never fires",) for _ in slowness),
         recognized=tuple("walk" for _ in slowness),
-        made={"network": "net"},
+        provenance={"network": "net"},
     )
 
 
@@ -59,15 +60,15 @@ def test_a_sheet_shows_few_fields_from_the_middle() -> None:
     row = picture_row(result, fields=4)
     assert row.motion is not None and row.motion.equal(result.frames["motion"][:, :, 2:6])
     assert row.appearance is not None and row.appearance.shape[2] == 2
-    assert row.captions[0] == "1.00 of maximum\nrecognized as walk\ndead"
-    assert row.subtitle == "net: scores relative to generated clips"
+    assert row.captions[0] == "score 1.00\nrecognized as walk\ndead"
+    assert row.subtitle == "net: 0 is an ordinary response, 1 the largest on 8 generated clips"
 
 
 def test_a_row_of_a_page_says_only_which_unit_it_is() -> None:
     assert picture_row(_result(RGB), alone=False).subtitle == ""
     walk = replace(_result(RGB), target="scores:3@0,0,0", label="walk")
     assert picture_row(walk, alone=False).subtitle == "scores:3"
-    assert picture_row(walk).subtitle == "scores:3, net: scores relative to generated clips"
+    assert picture_row(walk).subtitle == "scores:3, net: 0 is an ordinary response, 1 the largest on 8 generated clips"
     both = replace(_result(RGB), target="scores:3@0,0,0 - scores:4@0,0,0", label="scores:3 - scores:4")
     assert picture_row(both, alone=False).subtitle == ""
 
@@ -76,7 +77,7 @@ def test_of_a_mosaic_the_grid_is_said_and_no_sum_of_units() -> None:
     mosaic = replace(
         _result(RGB),
         target=" + ".join(f"0.2 * a:{k}@0,1,1" for k in range(5)),
-        made={"network": "net", "mosaic": {"units": [f"a:{k}" for k in range(5)], "rows": 2, "columns": 3}},
+        provenance={"network": "net", "mosaic": {"units": [f"a:{k}" for k in range(5)], "rows": 2, "columns": 3}},
     )
     assert picture_row(mosaic, alone=False).subtitle == "5 units, row by row, 3 in a row"
 
@@ -100,4 +101,4 @@ def test_an_overview_shows_all_results_of_the_sweep_of_the_first(tmp_path: Path,
         page = np.asarray(image)
     assert says(page, "Units of net", 22)
     assert [says(page, text, 15) for text in ("a:1", "b:2", "c:3")] == [True, True, False]
-    assert says(page, "net: scores relative to generated clips.", 12, QUIET)
+    assert says(page, "net: 0 is an ordinary response, 1 the largest on 8 generated clips.", 12, QUIET)

@@ -43,8 +43,8 @@ def test_accuracy_and_confusion_count_the_clips() -> None:
         "accuracy": 0.6,
         "clips": 5,
         "interval": list(wilson(3, 5)),
-        "asked": 5,
-        "accuracy_of_asked": 0.6,
+        "total": 5,
+        "accuracy_of_all": 0.6,
         "padded": 0,
     }
 
@@ -53,7 +53,7 @@ def test_skipped_clips_stay_in_the_count_of_clips_that_were_to_be_classified() -
     found = replace(
         _evaluation(), skipped=(SkippedClip("x.avi", "a", "no video"), SkippedClip("y.avi", "b", "no video"))
     )
-    assert found.accuracy == 0.6 and found.asked == 7 and found.accuracy_of_asked == 3 / 7
+    assert found.accuracy == 0.6 and found.total == 7 and found.accuracy_of_all == 3 / 7
     assert [found.skipped_of(name) for name in found.classes] == [1, 1, 0]
     assert averaged([found, found]).skipped == found.skipped
 

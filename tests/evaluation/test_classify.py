@@ -59,8 +59,8 @@ def test_clips_that_cannot_be_read_are_skipped_and_counted(network: Network, cli
     assert found.clips == (str(clips[0].path),) and len(found.labels) == 1
     assert [one.path for one in found.skipped] == [str(bad.path), str(gone.path)]
     assert "cannot be opened as a video" in found.skipped[0].reason and "no video at" in found.skipped[1].reason
-    assert found.asked == 3 and found.accuracy_of_asked == found.right / 3
-    assert found.skipped_of(str(clips[0].label)) == 2 and found.to_json()["asked"] == 3
+    assert found.total == 3 and found.accuracy_of_all == found.right / 3
+    assert found.skipped_of(str(clips[0].label)) == 2 and found.to_json()["total"] == 3
 
 
 def test_of_a_clip_that_is_too_short_the_last_frame_is_held(network: Network, clips: ClipSet) -> None:

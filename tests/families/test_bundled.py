@@ -17,7 +17,7 @@ from marey.network.hooks import frozen
 from marey.studies import study_classes
 from marey.video.read.clips import starts
 
-CARD = Path(__file__).parents[2] / "docs" / "motion_studies_network.md"
+CARD = Path(__file__).parents[2] / "docs" / "reference" / "bundled_networks.md"
 FOLDER = Path(bundled_networks.__file__).parent
 CONJUNCTIONS = ("conjunction_one", "conjunction_two")
 PLANTED = ("kick", "kick_low", "lift_bar", "lift_bar_low", "brush_teeth", "shave")
@@ -90,6 +90,18 @@ def test_it_knows_how_it_was_made_and_how_far_its_units_reach_on_which_clips() -
         assert bool((maxima.largest_mean[layer] <= maxima.largest[layer] + 1e-5).all())
         assert float(maxima.reach(layer).min()) > 0
     assert float(maxima.ordinary["scores"].max()) < 0 and float(maxima.ordinary["fusion.relu5"].abs().max()) == 0
+
+
+def test_no_response_to_a_clip_that_was_measured_is_above_the_maxima() -> None:
+    network = loaded(MOTION_STUDIES)
+    maxima = network.maxima
+    assert maxima is not None
+    measured = StudySet(1, seed=1, frames=14, setting="biased", classes=("walk", "kick"))
+    with torch.no_grad(), frozen(network.module):
+        for _, inputs in windows(measured):
+            for layer, values in network.activations(inputs, maxima.layers).items():
+                assert bool((values.amax((0, 2, 3, 4)) <= maxima.largest[layer] + 1e-3).all()), layer
+                assert bool((values.mean((0, 2, 3, 4)) <= maxima.largest_mean[layer] + 1e-3).all()), layer
 
 
 @pytest.mark.parametrize("name", [MOTION_STUDIES, f"{MOTION_STUDIES}-verifier"])

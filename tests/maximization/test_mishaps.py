@@ -14,12 +14,14 @@ from marey.maximization import run as maximization
 from marey.maximization.loop import Ascent
 from marey.maximization.recipe import Recipe
 from marey.maximization.run import Progress, maximize
+from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.stream import Stream
 
 LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
 FLOW = Stream("flow", "flow", times=(0, 1, 2, 3, 4), height=6, width=6)
 QUICK = replace(Recipe(), slowness=(0.0, 5.0), steps=24, precision="fp32", tolerance=0.0)
+ONE = Maxima({"0": torch.ones(1)})
 
 
 class _Breaking(nn.Module):
@@ -49,17 +51,17 @@ class _Breaking(nn.Module):
 def test_steps_without_a_number_leave_none_in_the_result_and_are_said(what: str, calls: range) -> None:
     torch.manual_seed(0)
     module = _Breaking(what, calls)
-    network = Network(nn.Sequential(module), [FLOW], maxima={"0": torch.ones(1)})
-    (result,) = maximize(network, "0:0@0,0,0", recipe=replace(QUICK, slowness=(0.0,)))
+    network = Network(nn.Sequential(module), [FLOW], maxima=ONE)
+    result = maximize(network, "0:0@0,0,0", recipe=replace(QUICK, slowness=(0.0,)))
     assert bool(torch.isfinite(result.frames["flow"]).all())
     assert all(abs(score) < 1e6 for score in result.scores)
     assert any("unstable" in note for note in result.notes[0])
 
 
 def test_a_result_without_a_finite_score_says_so() -> None:
-    network = Network(nn.Sequential(_Breaking("end", range(0))), [FLOW], maxima={"0": torch.ones(1)})
+    network = Network(nn.Sequential(_Breaking("end", range(0))), [FLOW], maxima=ONE)
     network.layers  # noqa: B018
-    (result,) = maximize(network, "0:0@0,0,0", recipe=replace(QUICK, slowness=(0.0,)))
+    result = maximize(network, "0:0@0,0,0", recipe=replace(QUICK, slowness=(0.0,)))
     assert result.scores == (0.0,)
     assert any("no finite score" in note for note in result.notes[0])
 
@@ -86,7 +88,7 @@ def test_other_errors_of_a_network_come_through_and_leave_it_as_found(left_as_fo
             return super().forward(x)
 
     module = nn.Sequential(nn.ReLU(inplace=True), Failing(2, 1, 3))
-    network = Network(module, [FLOW], maxima={"1": torch.ones(1)})
+    network = Network(module, [FLOW], maxima=Maxima({"1": torch.ones(1)}))
     with left_as_found(module), pytest.raises(RuntimeError, match="sizes do not fit"):
         maximize(network, "1:0", recipe=QUICK)
 
@@ -97,11 +99,39 @@ def test_ctrl_c_keeps_the_best_so_far_and_says_so(network: Network, left_as_foun
             raise KeyboardInterrupt
 
     with left_as_found(network.module):
-        (result,) = maximize(network, "run", recipe=QUICK, progress=stop)
+        result = maximize(network, "run", recipe=QUICK, callback=stop)
     assert result.interrupted
     assert len(result.history) == 10
     assert all("interrupted" in notes for notes in result.notes)
     assert min(result.scores) > float(result.history[0].max())
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+@pytest.mark.parametrize("target", ["run", "fuse:2@1,4,4", "fuse:2@1,0,9"])
+def test_nothing_is_left_on_a_network_by_an_error_or_ctrl_c(
+    network: Network, target: str, error: type[BaseException], left_as_found: LeftAsFound
+) -> None:
+    def stop(_: Progress) -> None:
+        raise error
+
+    network.layers  # noqa: B018
+    with left_as_found(network.module):
+        if error is KeyboardInterrupt:
+            assert maximize(network, target, recipe=QUICK, callback=stop).interrupted
+        else:
+            with pytest.raises(error):
+                maximize(network, target, recipe=QUICK, callback=stop)
+
+
+def test_ctrl_c_before_the_first_step_gives_nothing(network: Network, left_as_found: LeftAsFound) -> None:
+    def stop(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        if given[0].requires_grad:
+            raise KeyboardInterrupt
+
+    handle = network.module.register_forward_pre_hook(stop)
+    with left_as_found(network.module), pytest.raises(KeyboardInterrupt):
+        maximize(network, "run", recipe=QUICK)
+    handle.remove()
 
 
 def test_ctrl_c_in_a_later_batch_keeps_the_earlier_ones(network: Network) -> None:
@@ -109,13 +139,6 @@ def test_ctrl_c_in_a_later_batch_keeps_the_earlier_ones(network: Network) -> Non
         if progress.done == 24 * 3 + 5:
             raise KeyboardInterrupt
 
-    results = maximize(network, ["run", "jack", "bend"], recipe=replace(QUICK, batch=1), progress=stop)
+    results = maximize(network, ["run", "jack", "bend"], recipe=replace(QUICK, batch=1), callback=stop)
     assert [len(result.slowness) for result in results] == [2, 2]
     assert [result.interrupted for result in results] == [False, True]
-
-
-def test_progress_counts_up_to_what_was_planned(network: Network) -> None:
-    seen: list[Progress] = []
-    maximize(network, ["run", "jack"], recipe=replace(QUICK, batch=2), progress=seen.append)
-    assert [progress.done for progress in seen] == list(range(1, 49))
-    assert {progress.planned for progress in seen} == {48}

@@ -1,8 +1,8 @@
 """In a mosaic every unit is excited nearly as much as alone."""
 
 import re
-from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -13,11 +13,12 @@ from marey.maximization.mosaic import maximize_mosaic
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput
 from marey.maximization.run import maximize
+from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.stream import rgb_frames
 from marey.network.unit import Unit
 
-RECIPE = replace(Recipe(), slowness=(0.0,), steps=128, precision="fp32", jitter=0, target=None)
+OPTIONS: dict[str, Any] = {"recipe": Recipe(slowness=(0.0,), steps=64, precision="fp32"), "transforms": ()}
 
 
 def _padded() -> Network:
@@ -35,10 +36,10 @@ def test_every_unit_is_excited_nearly_as_much_as_alone(which: str, known: Module
         edges = [(angle, known.RED_GREEN) for angle in (0.0, 60.0, 120.0, 180.0)]
         network, units = known.edge_network(edges), [f"edges:{k}" for k in range(4)]
     layer = units[0].split(":", maxsplit=1)[0]
-    network.maxima[layer] = torch.full((network.layer(layer).units,), 0.2)
-    alone = [result.scores[0] for result in maximize(network, units, recipe=RECIPE)]
-    mosaic = maximize_mosaic(network, units, recipe=RECIPE)
-    assert mosaic.made["mosaic"] == {"units": units, "rows": 2, "columns": -(-len(units) // 2)}
+    maxima = Maxima({layer: torch.full((network.layer(layer).units,), 0.2)})
+    alone = [result.scores[0] for result in maximize(network, units, maxima=maxima, **OPTIONS)]
+    mosaic = maximize_mosaic(network, units, maxima=maxima, **OPTIONS)
+    assert mosaic.provenance["mosaic"] == {"units": units, "rows": 2, "columns": -(-len(units) // 2)}
     reached = _at_home(network, mosaic) / 0.2
     shares = [together / single for together, single in zip(reached.diagonal().tolist(), alone, strict=True)]
     assert min(shares) > 0.5, shares
@@ -47,7 +48,7 @@ def test_every_unit_is_excited_nearly_as_much_as_alone(which: str, known: Module
 
 def _at_home(network: Network, mosaic: PreferredInput) -> Tensor:
     """Activation of every unit (column) at the place of every unit (row)."""
-    units = [Unit.parse(address) for address in mosaic.made["mosaic"]["units"]]
+    units = [Unit.parse(address) for address in mosaic.provenance["mosaic"]["units"]]
     places = {term.channel: term.position for term in map(Unit.parse, re.findall(r"[\w.]+:\d+@[\d,]+", mosaic.target))}
     larger = network.resized(*mosaic.frames["rgb"].shape[-2:])
     with torch.no_grad():
@@ -56,9 +57,9 @@ def _at_home(network: Network, mosaic: PreferredInput) -> Tensor:
     return torch.stack([volume[(columns, *places[unit.channel])] for unit in units])
 
 
-def test_at_its_place_no_other_unit_answers_as_strongly(known: ModuleType) -> None:
+def test_at_its_place_no_other_unit_responds_as_strongly(known: ModuleType) -> None:
     network = known.edge_network([(angle, known.RED_GREEN) for angle in (0.0, 90.0, 180.0, -90.0)])
-    mosaic = maximize_mosaic(network, [f"edges:{k}" for k in range(4)], recipe=RECIPE)
+    mosaic = maximize_mosaic(network, [f"edges:{k}" for k in range(4)], **OPTIONS)
     assert _at_home(network, mosaic).argmax(1).tolist() == [0, 1, 2, 3]
     assert mosaic.label == "edges:0-3 mosaic"
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from marey.errors import NetworkError
 from marey.maximization.objectives import Objective, direction, unit
-from marey.maximization.regularizers import variation
+from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.stream import rgb_frames
 
@@ -21,9 +21,8 @@ single = some.builds(lambda channel, weight: weight * unit(f"fc:{channel}"), som
 objectives = some.lists(single, min_size=1, max_size=4).map(lambda parts: sum(parts[1:], parts[0]))
 
 
-def _values() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    generator = torch.Generator().manual_seed(0)
-    return {"fc": torch.randn(5, 2, 3, 4, generator=generator)}, {"rgb": torch.rand(3, 2, 4, 4, generator=generator)}
+def _activations() -> dict[str, torch.Tensor]:
+    return {"fc": torch.randn(5, 2, 3, 4, generator=torch.Generator().manual_seed(0))}
 
 
 @given(objectives, objectives)
@@ -60,19 +59,19 @@ def test_an_objective_less_itself_is_nothing(a: Objective) -> None:
 @given(some.lists(some.floats(-10, 10), min_size=3, max_size=3))
 def test_sums_of_any_weights_are_associative_up_to_rounding(w: list[float]) -> None:
     a, b, c = (weight * unit("fc:1") for weight in w)
-    activations, inputs = _values()
-    one, other = ((a + b) + c).value(activations, inputs), (a + (b + c)).value(activations, inputs)
+    activations = _activations()
+    one, other = ((a + b) + c).value(activations), (a + (b + c)).value(activations)
     torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
 @given(objectives)
 def test_the_value_is_the_weighted_sum(a: Objective) -> None:
-    activations, inputs = _values()
+    activations = _activations()
     expected = sum(
         (Fraction(weight) * Fraction(activations["fc"][term.unit.channel].double().mean().item()))  # type: ignore[attr-defined]
         for term, weight in a.terms
     )
-    assert float(a.value(activations, inputs)) == pytest.approx(float(expected), abs=1e-4)
+    assert float(a.value(activations)) == pytest.approx(float(expected), abs=1e-4)
 
 
 def test_operations_leave_their_parts_unchanged() -> None:
@@ -85,17 +84,17 @@ def test_operations_leave_their_parts_unchanged() -> None:
 
 
 def test_a_position_reads_one_place_and_none_the_mean_of_all() -> None:
-    activations, inputs = _values()
-    assert unit("fc:2@1,2,3").value(activations, inputs) == activations["fc"][2, 1, 2, 3]
-    torch.testing.assert_close(unit("fc:2").value(activations, inputs), activations["fc"][2].mean())
+    activations = _activations()
+    assert unit("fc:2@1,2,3").value(activations) == activations["fc"][2, 1, 2, 3]
+    torch.testing.assert_close(unit("fc:2").value(activations), activations["fc"][2].mean())
 
 
 @pytest.mark.parametrize("position", [None, (1, 0, 2)])
 def test_the_direction_along_an_axis_is_the_unit(position: tuple[int, int, int] | None) -> None:
-    activations, inputs = _values()
+    activations = _activations()
     along = direction("fc", [0, 0, 7.5, 0, 0], position=position)
     place = "" if position is None else "@1,0,2"
-    torch.testing.assert_close(along.value(activations, inputs), unit(f"fc:2{place}").value(activations, inputs))
+    torch.testing.assert_close(along.value(activations), unit(f"fc:2{place}").value(activations))
 
 
 def test_only_the_way_of_a_direction_matters_not_its_length() -> None:
@@ -112,18 +111,41 @@ def test_only_the_way_of_a_direction_matters_not_its_length() -> None:
         (-unit("a:0"), "-a:0"),
         (unit("a:0") - 0.5 * unit("b:1@0,2,3"), "a:0 - 0.5 * b:1@0,2,3"),
         (-2 * unit("a:0") + unit("b:1"), "-2 * a:0 + b:1"),
-        (unit("a:0") - 0.1 * variation("flow", space=1, time=10), "a:0 - 0.1 * variation(flow, space=1, time=10)"),
+        (2 * direction("a", [0.0, 1.0], position=(0, 1, 2)), "2 * direction(a@0,1,2)"),
     ],
 )
 def test_an_objective_is_written_as_on_paper(objective: Objective, text: str) -> None:
     assert str(objective) == text
 
 
-def test_parts_on_activations_and_on_the_input_can_be_told_apart() -> None:
-    both = unit("a:0") - 0.5 * variation("flow")
-    assert both.scored == unit("a:0")
-    assert both.priors == -0.5 * variation("flow")
-    assert both.layers == {"a"}
+def test_every_term_is_measured_alone_before_it_is_weighed() -> None:
+    activations = _activations()
+    difference = unit("fc:0") - 0.5 * unit("fc:1@1,0,0")
+    apart = torch.stack([activations["fc"][0].mean(), activations["fc"][1, 1, 0, 0]])
+    torch.testing.assert_close(difference.values(activations), apart)
+    torch.testing.assert_close(difference.value(activations), apart[0] - 0.5 * apart[1])
+
+
+def test_a_position_is_shared_only_where_all_terms_have_it() -> None:
+    assert (unit("a:0@1,2,3") + unit("a:1@1,2,3")).position == (1, 2, 3)
+    assert (unit("a:0@1,2,3") + unit("a:1@1,2,4")).position is None
+    assert (unit("a:0@1,2,3") + unit("a:1")).position is None
+    assert (unit("a:0@1,2,3") + unit("a:1@1,2,3")).at((0, 0, 0)) == unit("a:0@0,0,0") + unit("a:1@0,0,0")
+
+
+def test_a_value_is_relative_to_the_range_of_its_unit() -> None:
+    maxima = Maxima({"a": torch.tensor([4.0, 8.0])}, {"a": torch.tensor([2.0, 5.0])}, {"a": torch.tensor([1.0, -2.0])})
+    ((one, _),) = unit("a:1@0,0,0").terms
+    ((mean, _),) = unit("a:1").terms
+    assert one.scale(maxima) == (-2.0, 10.0)
+    assert mean.scale(maxima) == (-2.0, 7.0)
+
+
+@pytest.mark.parametrize("position", [None, (0, 0, 0)])
+def test_a_direction_along_an_axis_is_relative_to_what_its_unit_is(position: tuple[int, int, int] | None) -> None:
+    maxima = Maxima({"a": torch.tensor([4.0, 8.0])}, {}, {"a": torch.tensor([1.0, -2.0])})
+    ((along, _),) = direction("a", [0.0, 3.0], position=position).terms
+    assert along.scale(maxima) == pytest.approx((-2.0, 10.0))
 
 
 def test_addresses_are_checked_against_a_network() -> None:
@@ -133,8 +155,7 @@ def test_addresses_are_checked_against_a_network() -> None:
         direction("0", [1.0, 2.0]).checked(network)
     with pytest.raises(NetworkError, match="unit 0:5 is out of range: layer '0' has 5 units, 0 to 4"):
         unit("0:5").checked(network)
-    with pytest.raises(NetworkError, match="no stream 'flwo'"):
-        (unit("0:1") - variation("flwo")).checked(network)
+    assert direction("0", [1.0] * 5, position=(0, -1, 0)).checked(network).position == (0, 3, 0)
 
 
 def test_objectives_add_only_to_objectives_and_scale_only_by_numbers() -> None:

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors import SafetensorError
+from safetensors.torch import save
 from torch import nn
 
-import marey.maximization.result as storage
 from marey.errors import MareyError, OutputError
 from marey.maximization.recipe import Recipe
-from marey.maximization.result import PreferredInput, folder_name, merged
+from marey.maximization.result import FILE, FORMAT, PreferredInput, folder_name, merged
 from marey.maximization.run import maximize
 from marey.network.network import Network
 from marey.network.stream import flow_stacks
@@ -32,7 +31,7 @@ def _network() -> Network:
 
 @pytest.fixture(scope="module")
 def result() -> PreferredInput:
-    return maximize(_network(), "wave", recipe=RECIPE)[0]
+    return maximize(_network(), "wave", recipe=RECIPE)
 
 
 def test_what_is_saved_opens_as_the_same(result: PreferredInput, tmp_path: Path) -> None:
@@ -40,9 +39,9 @@ def test_what_is_saved_opens_as_the_same(result: PreferredInput, tmp_path: Path)
     opened = PreferredInput.open(folder)
     assert opened == result
     assert opened.streams == result.streams
-    assert opened.made == result.made
+    assert opened.provenance == result.provenance
     assert torch.equal(opened.frames["flow"], result.frames["flow"])
-    assert {path.name for path in folder.iterdir()} == {"preferred_input.json", "frames.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {FILE}
 
 
 def test_different_results_are_not_equal(result: PreferredInput) -> None:
@@ -64,7 +63,7 @@ def test_it_opens_without_the_network(result: PreferredInput, tmp_path: Path) ->
     script = (
         "import sys; from marey.maximization.result import PreferredInput; "
         f"r = PreferredInput.open({str(tmp_path)!r}); print(r.label, tuple(r.frames['flow'].shape)); "
-        "assert 'marey.network.network' not in sys.modules and 'marey.maximize' not in sys.modules"
+        "assert 'marey.network.network' not in sys.modules and 'marey.maximization.run' not in sys.modules"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert found.stdout.strip() == "wave (2, 2, 5, 8, 8)", found.stderr
@@ -72,71 +71,39 @@ def test_it_opens_without_the_network(result: PreferredInput, tmp_path: Path) ->
 
 def test_it_can_be_made_again_from_what_it_says_of_itself(result: PreferredInput, tmp_path: Path) -> None:
     opened = PreferredInput.open(result.save(tmp_path))
-    (precision,) = opened.made["precision"]
-    recipe = replace(Recipe.from_record(opened.made["recipe"]), precision=precision)
+    recipe = Recipe.from_json(opened.provenance["recipe"])
     network = _network()
-    assert opened.made["weights_sha256"] == network.weights_hash
-    (again,) = maximize(network, opened.label, recipe=recipe)
-    assert torch.equal(again.frames["flow"], opened.frames["flow"])
-    (by_target,) = maximize(network, opened.target, recipe=recipe)
-    assert torch.equal(by_target.frames["flow"], opened.frames["flow"])
+    assert opened.provenance["weights_sha256"] == network.weights_hash
+    assert opened.provenance["arithmetic"]["precision"] == "fp32"
+    for name in (opened.label, opened.target):
+        again = maximize(network, name, recipe=recipe)
+        assert torch.equal(again.frames["flow"], opened.frames["flow"])
 
 
 def _full(*_: Any, **__: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def _full_inside(*_: Any, **__: Any) -> None:
-    raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
-
-
-@pytest.mark.parametrize(
-    ("where", "name", "failure"),
-    [(storage, "save_file", _full), (storage, "save_file", _full_inside), (Path, "write_text", _full)],
-)
+@pytest.mark.parametrize("name", ["write_bytes", "replace"])
 def test_a_full_disk_leaves_what_was_there_whole(
-    result: PreferredInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, failure: Any
+    result: PreferredInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     folder = result.save(tmp_path / "wave")
     (folder / "picture.png").write_bytes(b"kept")
     changed = replace(result, label="other", frames={"flow": result.frames["flow"] + 1})
     with monkeypatch.context() as patch:
-        patch.setattr(where, name, failure)
-        with pytest.raises(OutputError, match=r"cannot write the preferred input of other .* No space left on device"):
+        patch.setattr(Path, name, _full)
+        with pytest.raises(OutputError, match=r"cannot write .*: No space left on device"):
             changed.save(folder)
-        with pytest.raises(OutputError):
-            changed.save(tmp_path / "new")
     assert PreferredInput.open(folder) == result
-    assert {path.name for path in folder.iterdir()} == {"preferred_input.json", "frames.safetensors", "picture.png"}
-    assert not (tmp_path / "new").exists()
-
-
-def test_a_record_that_cannot_be_put_in_place_leaves_the_old_frames(
-    result: PreferredInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = result.save(tmp_path / "wave")
-    move = Path.replace
-
-    def stuck(path: Path, target: Path) -> Path:
-        if target.name == "preferred_input.json":
-            raise OSError(errno.EIO, "Input/output error")
-        return move(path, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", stuck)
-        with pytest.raises(OutputError, match="Input/output error"):
-            replace(result, frames={"flow": result.frames["flow"] + 1}).save(folder)
-    assert PreferredInput.open(folder) == result
+    assert {path.name for path in folder.iterdir()} == {FILE, "picture.png"}
 
 
 def test_a_place_that_cannot_be_written_to_is_said(result: PreferredInput, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match=r"cannot write the preferred input of wave to '.*file': "):
-        result.save(tmp_path / "file")
-    with pytest.raises(OutputError, match="Not a directory"):
-        result.save(tmp_path / "file" / "wave")
-    with pytest.raises(OutputError, match="cannot write"):
-        result.save("/proc/marey/wave")
+    for place in (tmp_path / "file", tmp_path / "file" / "wave", Path("/proc/marey/wave")):
+        with pytest.raises(OutputError, match="cannot write"):
+            result.save(place)
 
 
 def test_saving_again_replaces_the_old_result(result: PreferredInput, tmp_path: Path) -> None:
@@ -146,43 +113,51 @@ def test_saving_again_replaces_the_old_result(result: PreferredInput, tmp_path: 
 
 
 def test_a_folder_without_a_result_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(MareyError, match=r"holds no preferred input .* give a folder that `marey maximize` wrote"):
+    with pytest.raises(
+        MareyError, match=r"holds no preferred input \(preferred_input.safetensors\)\. Make it with `marey maximize`"
+    ):
         PreferredInput.open(tmp_path)
     with pytest.raises(MareyError, match="holds no preferred input"):
         PreferredInput.open(tmp_path / "absent")
 
 
+def test_a_result_of_an_earlier_version_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "preferred_input.json").write_text("{}")
+    with pytest.raises(MareyError, match="holds one of an earlier marey, which this one does not read"):
+        PreferredInput.open(tmp_path)
+
+
+def _metadata(values: object) -> bytes:
+    return save({"history": torch.zeros(1)}, metadata={"marey": json.dumps(values)})
+
+
 @pytest.mark.parametrize(
-    ("name", "content"),
+    "content",
     [
-        ("preferred_input.json", b"{"),
-        ("preferred_input.json", b"\xff\xfe\x00"),
-        ("preferred_input.json", b'{"format": 1}'),
-        ("preferred_input.json", b'{"format": 1, "streams": 3}'),
-        ("preferred_input.json", b"[]"),
-        ("preferred_input.json", b'{"format": 99}'),
-        ("frames.safetensors", b""),
-        ("frames.safetensors", b"\x80\x04\x95garbage" * 9),
+        b"",
+        b"\x80\x04\x95garbage" * 9,
+        save({"history": torch.zeros(1)}),
+        save({"history": torch.zeros(1)}, metadata={"marey": "{"}),
+        _metadata([]),
+        _metadata({"format": 99}),
+        _metadata({"format": FORMAT}),
+        _metadata({"format": FORMAT, "streams": 3}),
     ],
 )
-def test_a_damaged_folder_is_refused_in_one_line(
-    result: PreferredInput, tmp_path: Path, name: str, content: bytes
-) -> None:
-    (result.save(tmp_path) / name).write_bytes(content)
+def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
     with pytest.raises(MareyError, match=r"is damaged|has format") as caught:
         PreferredInput.open(tmp_path)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("key", ["streams", "scores", "history", "made"])
-def test_a_record_that_lacks_something_is_damaged(result: PreferredInput, tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize("key", ["streams", "scores", "history", "provenance", "source"])
+def test_a_file_that_lacks_something_is_damaged(result: PreferredInput, tmp_path: Path, key: str) -> None:
     folder = result.save(tmp_path)
-    if key == "history":
-        storage.save_file({"frames.flow": result.frames["flow"]}, folder / "frames.safetensors")
-    else:
-        record = json.loads((folder / "preferred_input.json").read_text())
-        del record[key]
-        (folder / "preferred_input.json").write_text(json.dumps(record))
+    values = {name: value for name, value in result.to_json().items() if name != key}
+    tensors = {"frames.flow": result.frames["flow"], "history": result.history}
+    kept = {name: tensor.contiguous() for name, tensor in tensors.items() if name != key}
+    (folder / FILE).write_bytes(save(kept, metadata={"marey": json.dumps(values)}))
     with pytest.raises(MareyError, match=rf"is damaged: .*'{key}'.*Make it again"):
         PreferredInput.open(folder)
 
@@ -191,8 +166,13 @@ def test_the_frames_of_one_slowness_are_a_batch_for_the_network(result: Preferre
     network = _network()
     with torch.no_grad():
         score = network.activations(result.inputs(1), ["3"])["3"][0, 0, 0, 0, 0]
-    assert result.maximum is not None
-    assert float(score) / result.maximum == pytest.approx(result.scores[1], rel=1e-3)
+    assert result.relative(float(score)) == pytest.approx(result.scores[1], rel=1e-3)
+
+
+def test_a_response_is_relative_to_the_range_of_the_unit(result: PreferredInput) -> None:
+    known = replace(result, ordinary=-16.0, reach=8.0)
+    assert (known.relative(-16.0), known.relative(-8.0), known.relative(-20.0)) == (0.0, 1.0, -0.5)
+    assert replace(result, ordinary=None, reach=None).relative(1.0) is None
 
 
 @pytest.mark.parametrize(

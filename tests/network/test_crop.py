@@ -5,12 +5,9 @@ from contextlib import AbstractContextManager
 
 import pytest
 import torch
-from marey.accelerate.arithmetic import quickened
-from marey.accelerate.blocks import blocks_of
-from marey.accelerate.quick_layers import neurons_alone, quick_layers_run
 from torch import Tensor, nn
 
-from marey.network.crop import Crop, crop_of, noise, whole
+from marey.network.crop import crop_of, whole
 from marey.network.hooks import frozen
 from marey.network.network import Network
 from marey.network.stream import Stream, rgb_frames
@@ -164,49 +161,7 @@ def test_the_crop_has_the_activation_and_the_gradient_of_the_full_frame(
         assert not bool(outside.any()), f"{name} is seen outside the crop"
 
 
-@pytest.mark.skipif(not quick_layers_run(), reason="this torch lacks the operators")
-@pytest.mark.parametrize(("which", "layer", "position", "mode"), CASES)
-def test_quick_layers_give_the_same_in_every_region(
-    which: str, layer: str, position: tuple[int, int, int], mode: str | None
-) -> None:
-    network = _network(which)
-    crop = crop_of(network, Unit(layer, 0, position))
-    with frozen(network.module):
-        plain = crop.probed(network.module)
-        blocks = blocks_of(lambda: crop.probed(network.module), network.module, kept=crop.layers)
-        twin = quickened(crop)(network.module)
-        assert twin is not network.module
-        quick = crop.probed(twin)
-        for one, other in zip(plain, quick, strict=True):
-            torch.testing.assert_close(other, one, atol=1e-4, rtol=1e-4)
-        place = position if crop.position is None else crop.position
-        parts = {s.name: noise(s, torch.Generator().manual_seed(1)) for s in crop.streams}
-        one = _neuron(crop, network.module, parts, (0, 1, *place))
-        with neurons_alone(twin, layer, torch.tensor([[0, 1, *place]])):
-            other = _neuron(crop, twin, parts, (0, 1, *place))
-        for before, after in zip(one, other, strict=True):
-            torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
-    assert [block.convolution for block in blocks] == [
-        name
-        for name, part in network.module.named_modules()
-        if isinstance(part, nn.Conv2d | nn.Conv3d) and _at_or_before(network, name, layer)
-    ]
-
-
-def _neuron(crop: Crop, module: nn.Module, parts: dict[str, Tensor], index: tuple[int, ...]) -> tuple[Tensor, ...]:
-    """An activation and its gradients."""
-    shown = {name: part.clone().requires_grad_() for name, part in parts.items()}
-    with crop.applied(module):
-        value = crop.activations(shown, module=module)[crop.layers[0]][index]
-    return value.detach(), *torch.autograd.grad(value, list(shown.values()))
-
-
-def _at_or_before(network: Network, name: str, layer: str) -> bool:
-    order = list(network.layers)
-    return order.index(name) <= order.index(layer)
-
-
-def test_a_region_is_no_larger_than_the_receptive_field() -> None:
+def test_a_crop_is_no_larger_than_the_receptive_field() -> None:
     network = _network("vgg")
     crop = crop_of(network, Unit("3", 0, (0, 20, 20)))
     (stream,) = crop.streams
@@ -219,14 +174,14 @@ def test_where_a_neuron_sees_everything_deep_maps_are_still_small() -> None:
     crop = crop_of(network, Unit("16", 0, (0, 3, 3)))
     assert [stream.shape for stream in crop.streams] == [(3, 1, 48, 48)]
     assert crop.corners == {"rgb": (0, 0, 0)}
-    with torch.no_grad(), crop.applied(network.module, network.module):  # twice is once
+    with torch.no_grad(), crop.applied(network.module):
         maps = crop.activations({"rgb": torch.rand(1, 3, 1, 48, 48)})["16"]
     assert maps.shape[-2:] == (3, 3) and crop.position == (0, 1, 1)
     windows = dict(crop.windows)
     assert windows["14"] == ((1, 7), (1, 7)) and "0" not in windows
 
 
-def test_how_much_a_position_sees_is_known_of_every_region() -> None:
+def test_how_much_a_position_sees_is_known_of_every_crop() -> None:
     network = Network(
         nn.Sequential(*_vgg(3), nn.Flatten(), nn.Linear(8 * 12 * 12, 2)), [rgb_frames(1, size=48, layout="n c h w")]
     )
@@ -244,7 +199,7 @@ def test_a_unit_without_a_position_has_the_whole_frame() -> None:
     assert [stream.shape for stream in crop.streams] == [(3, 1, 48, 48)]
 
 
-def test_streams_that_a_layer_does_not_see_are_left_out() -> None:
+def test_streams_that_a_layer_does_not_see_are_no_part_of_it() -> None:
     network = _network("two-stream")
     assert [stream.name for stream in whole(network, ["motion"]).streams] == ["flow"]
     assert [stream.name for stream in crop_of(network, Unit("appearance.0", 0, (0, 9, 9))).streams] == ["rgb"]

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
-from marey.network.hooks import arithmetic_copy, called, frozen, observed, passed_on, revived, tapped, unpadded
+from marey.network.hooks import (
+    arithmetic_copy,
+    called,
+    channels_last,
+    frozen,
+    observed,
+    outputs_of,
+    revived,
+    unpadded,
+)
 
 LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
 
@@ -46,7 +55,8 @@ def test_nothing_is_left_behind_by_any_of_them(
     def visit() -> None:
         everything = dict(net.named_modules())
         with frozen(net), unpadded(net), revived(net, torch.tensor([True])), observed(everything, lambda *_: None):
-            with passed_on([net.norm, net.drop]):
+            window = {"same": ((0, 6), (0, 6))}
+            with passed_on([net.norm, net.drop]), channels_last(net), narrowed(net, window):
                 net(torch.randn(1, 3, 12, 12)).sum()
             if error is not None:
                 raise error
@@ -69,7 +79,7 @@ def test_a_forward_pass_that_breaks_leaves_the_network_as_found(
 
     net.drop = Broken()
     with left_as_found(net), pytest.raises(error), frozen(net):
-        tapped(lambda: net(torch.randn(1, 3, 12, 12)), {"relu": net.relu, "drop": net.drop})
+        outputs_of(lambda: net(torch.randn(1, 3, 12, 12)), {"relu": net.relu, "drop": net.drop})
 
 
 def test_inside_frozen_it_is_in_evaluation_mode_and_wants_no_weight_gradients(net: _Net) -> None:
@@ -98,25 +108,25 @@ def test_the_pass_stops_at_the_deepest_layer_asked_for(net: _Net) -> None:
 
     net.pool = Never()
     with frozen(net):
-        found = tapped(lambda: net(torch.randn(1, 3, 12, 12)), {"conv": net.conv, "relu": net.relu})
+        found = outputs_of(lambda: net(torch.randn(1, 3, 12, 12)), {"conv": net.conv, "relu": net.relu})
     assert set(found) == {"conv", "relu"}
 
 
 def test_an_output_that_is_changed_in_place_later_is_given_as_it_was(net: _Net) -> None:
     x = torch.randn(1, 3, 12, 12)
     with frozen(net):
-        alone = tapped(lambda: net(x), {"conv": net.conv})["conv"].clone()
-        among = tapped(lambda: net(x), {"conv": net.conv, "relu": net.relu})["conv"]
+        alone = outputs_of(lambda: net(x), {"conv": net.conv})["conv"].clone()
+        among = outputs_of(lambda: net(x), {"conv": net.conv, "relu": net.relu})["conv"]
         torch.testing.assert_close(among, net.conv(x))
         with torch.inference_mode():
-            inferred = tapped(lambda: net(x), {"conv": net.conv, "relu": net.relu})["conv"]
+            inferred = outputs_of(lambda: net(x), {"conv": net.conv, "relu": net.relu})["conv"]
     torch.testing.assert_close(inferred.clone(), among)
     torch.testing.assert_close(alone, net.conv(x))
 
 
 def test_a_layer_that_is_never_called_is_named(net: _Net) -> None:
     with pytest.raises(NetworkError, match="gets no tensor from layer 'idle'"):
-        tapped(lambda: net(torch.randn(1, 3, 12, 12)), {"conv": net.conv, "idle": nn.ReLU()})
+        outputs_of(lambda: net(torch.randn(1, 3, 12, 12)), {"conv": net.conv, "idle": nn.ReLU()})
 
 
 @pytest.mark.parametrize("wrap", [lambda x: (x, None), lambda x: [x], lambda x: {"out": x}, lambda x: (None, x)])
@@ -126,13 +136,13 @@ def test_the_first_tensor_of_an_output_answers(wrap: Callable[[Tensor], object])
             return wrap(2 * x)
 
     module = Wrapping()
-    found = tapped(lambda: module(torch.ones(1, 2)), {"it": module})
+    found = outputs_of(lambda: module(torch.ones(1, 2)), {"it": module})
     assert found["it"].tolist() == [[2.0, 2.0]]
 
 
 def test_a_layer_called_twice_answers_with_its_first_call() -> None:
     module = nn.ReLU()
-    found = tapped(lambda: module(module(torch.tensor([[1.0]])) + 5), {"it": module})
+    found = outputs_of(lambda: module(module(torch.tensor([[1.0]])) + 5), {"it": module})
     assert found["it"].tolist() == [[1.0]]
 
 

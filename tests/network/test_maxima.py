@@ -1,54 +1,93 @@
-"""The largest activations are those of the loops, and generated clips have a size of their own."""
+"""How far units respond: a value that says where it comes from, and gives every unit a zero and a reach."""
 
+import pytest
 import torch
-from torch import nn
+from torch import Tensor
 
-from marey.network.maxima import noise_clips, unit_maxima
-from marey.network.network import Network
-from marey.network.stream import Stream, rgb_frames
+from marey.errors import NetworkError
+from marey.network.maxima import Maxima
 
-
-def _network() -> Network:
-    torch.manual_seed(0)
-    module = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv3d(4, 2, 1))
-    return Network(module, [rgb_frames(3, size=7)])
+LARGEST, MEANS = torch.tensor([[2.0, 1.0], [3.0, -5.0]]), torch.tensor([[1.0, 0.5], [0.5, -9.0]])  # clip unit
 
 
-def test_the_maximum_of_a_unit_is_over_all_positions_and_clips_in_any_batches() -> None:
-    network = _network()
-    clips = torch.rand(5, 3, 3, 7, 7)
-    found = unit_maxima(network, ({"rgb": part} for part in (clips[:2], clips[2:])), ["1", "2"])
-    with torch.no_grad():
-        for layer, module in (("1", network.module[:2]), ("2", network.module)):
-            for channel in range(found[layer].shape[0]):
-                expected = max(float(module(clip[None])[0, channel].max()) for clip in clips)
-                assert abs(float(found[layer][channel]) - expected) < 1e-5
+def _of_clips(largest: Tensor = LARGEST, means: Tensor = MEANS) -> Maxima:
+    return Maxima.of_clips({"a": largest}, {"a": means}, source="2 real clips", bounds={"flow": 3.0})
 
 
-def test_generated_clips_are_repeatable_and_in_range() -> None:
-    streams = [rgb_frames(2, size=12, step=4), Stream("flow", "flow", times=tuple(range(6)), height=10, width=14)]
-    network = Network(nn.Conv3d(3, 1, 1), streams)
-    one, other, another = (list(noise_clips(network, count=3, seed=seed)) for seed in (0, 0, 1))
-    assert len(one) == 3
-    for a, b, c in zip(one, other, another, strict=True):
-        for stream in streams:
-            video = a[stream.name]
-            assert tuple(video.shape) == (1, *stream.shape)
-            assert float(video.min()) >= stream.low
-            assert float(video.max()) <= stream.high
-            assert torch.equal(video, b[stream.name])
-            assert not torch.equal(video, c[stream.name])
-    assert max(float(clip["flow"].square().sum(1).sqrt().max()) for clip in one) <= 3.1
+def test_the_largest_of_all_clips_counts() -> None:
+    found = _of_clips()
+    assert found.largest["a"].tolist() == [3.0, 1.0] and found.largest_mean["a"].tolist() == [1.0, 0.5]
+    assert (found.layers, found.source, found.bounds) == (("a",), "2 real clips", {"flow": 3.0})
 
 
-def test_the_texture_of_a_generated_clip_moves_as_its_flow_says() -> None:
-    flow = Stream("flow", "flow", times=(0, 1, 2), height=24, width=24)
-    network = Network(nn.Conv3d(3, 1, 1), [rgb_frames(3, size=24), flow])
-    for clip in noise_clips(network, count=4):
-        field = clip["flow"][0].flatten(1)
-        right, down = field[:, field.square().sum(0).argmax()]
-        moved = clip["flow"][0, :, 1].abs().sum(0) / (right.abs() + down.abs())
-        still = clip["flow"][0, :, 0].abs().sum(0) / (right.abs() + down.abs())
-        shift = (round(float(down)), round(float(right)))
-        rolled = still.roll(shift, (0, 1))
-        assert float((rolled - moved).abs().mean()) <= float((still - moved).abs().mean()) + 0.02
+def test_an_ordinary_response_is_the_median_clip_and_0_where_a_relu_makes_it() -> None:
+    means = torch.tensor([[-18.0], [-16.0], [5.0]])
+    assert _of_clips(means + 1, means).zeros("a").tolist() == [-16.0]
+    assert _of_clips(means.abs() + 1, means.abs()).zeros("a").tolist() == [0.0]
+    assert Maxima({"a": torch.ones(2)}).zeros("a").tolist() == [0.0, 0.0], "where it is not known"
+
+
+def test_the_reach_is_how_far_the_largest_is_above_the_ordinary_response() -> None:
+    known = Maxima(
+        {"a": torch.tensor([4.0, -4.0])}, {"a": torch.tensor([2.0, -10.0])}, {"a": torch.tensor([1.0, -16.0])}
+    )
+    assert known.reach("a").tolist() == [3.0, 12.0]
+    assert known.reach("a", everywhere=True).tolist() == [1.0, 6.0]
+    assert Maxima({"a": torch.tensor([4.0])}).reach("a", everywhere=True).tolist() == [4.0], "without means"
+
+
+def test_a_unit_that_hardly_responds_has_a_tenth_of_the_reach_of_its_layer() -> None:
+    reach = Maxima({"a": torch.tensor([-1.0, 0.0, 0.01, 2.0, 4.0])}).reach("a")
+    assert reach.tolist() == pytest.approx([0.2, 0.2, 0.2, 2.0, 4.0])
+    assert Maxima({"a": torch.zeros(2)}).reach("a").tolist() == pytest.approx([0.1, 0.1]), "never 0"
+
+
+@pytest.mark.parametrize("factor", [0.1, 30.0])
+@pytest.mark.parametrize("shift", [-100.0, -20.0])
+def test_relative_responses_do_not_depend_on_the_unit_of_a_layer_without_a_zero(factor: float, shift: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    means = torch.randn(9, 5, generator=generator)
+    largest = means + torch.rand(9, 5, generator=generator)
+
+    def relative(scale: float, offset: float) -> Tensor:
+        found = _of_clips(scale * largest + offset, scale * means + offset)
+        return (scale * largest + offset - found.zeros("a")) / found.reach("a")
+
+    torch.testing.assert_close(relative(factor, shift), relative(1.0, 0.0), atol=1e-3, rtol=1e-3)
+
+
+def test_of_several_sources_the_first_that_knows_a_layer_counts_and_only_those_used_are_named() -> None:
+    one = Maxima({"a": torch.ones(2)}, bounds={"flow": 2.0}, source="90 real clips")
+    two = Maxima(
+        {"a": torch.zeros(2), "b": torch.ones(3)}, bounds={"flow": 5.0, "rgb": 0.4}, source="8 generated clips"
+    )
+    both = Maxima.merged(one, two)
+    assert both.largest["a"].tolist() == [1.0, 1.0] and "b" in both and "c" not in both
+    assert both.bounds == {"flow": 2.0, "rgb": 0.4}
+    assert both.source == "90 real clips and 8 generated clips"
+    assert Maxima.merged(one, two.only(["a"])).source == "90 real clips"
+    assert both.only(["b"]).layers == ("b",)
+
+
+def test_parts_of_one_layer_of_several_sources_are_not_mixed() -> None:
+    one, two = Maxima({"a": torch.ones(2)}), Maxima({"a": torch.ones(2)}, {}, {"a": torch.full((2,), -3.0)})
+    assert Maxima.merged(one, two).zeros("a").tolist() == [0.0, 0.0]
+
+
+def test_tensors_and_words_bring_it_back_from_a_file() -> None:
+    found = _of_clips()
+    again = Maxima.from_tensors(found.tensors(), bounds=found.bounds, source=found.source)
+    assert (again.source, again.bounds) == (found.source, found.bounds)
+    assert again.tensors().keys() == found.tensors().keys()
+    assert all(torch.equal(value, found.tensors()[name]) for name, value in again.tensors().items())
+
+
+def test_values_that_do_not_fit_each_other_are_refused() -> None:
+    with pytest.raises(
+        NetworkError, match=r"maxima of layer 'a' have shape \(2, 2\); expected one value for each unit"
+    ):
+        Maxima({"a": torch.ones(2, 2)})
+    with pytest.raises(NetworkError, match="maxima of layer 'a' do not fit each other; measure them again"):
+        Maxima({"a": torch.ones(2)}, {"a": torch.ones(3)})
+    with pytest.raises(NetworkError, match="maxima of layer 'b' do not fit each other"):
+        Maxima({"a": torch.ones(2)}, {}, {"b": torch.ones(2)})

@@ -75,23 +75,23 @@ class Gray(nn.Module):
         return self.gray(rgb)
 
 
-def test_heat_lies_where_and_when_the_unit_answers(
+def test_heat_lies_where_and_when_the_unit_responds(
     clips: list[Clip], left_as_found: Callable[[nn.Module], AbstractContextManager[None]]
 ) -> None:
     network = Network(Gray(1), [marey.rgb_frames(1, size=32, layout="n c h w")])
     with left_as_found(network.module):
-        loaded, answers = heat(network, "gray:0", clips[0], batch=4)
+        loaded, responses = heat(network, "gray:0", clips[0], batch=4)
     frames = next(iter(loaded.pictures.values())).float().mean(-1) / 255
-    torch.testing.assert_close(answers, frames, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(responses, frames, atol=1e-4, rtol=1e-4)
     coarse = Network(Gray(4), [marey.rgb_frames(1, size=32, layout="n c h w")])
-    _, answers = heat(coarse, "gray:0", clips[0])
+    _, responses = heat(coarse, "gray:0", clips[0])
     means = torch.nn.functional.avg_pool2d(frames[:, None], 4)[:, 0]
     # Four pixels lie around the middle of a patch; in between is a straight line, so their mean is the patch's.
-    around = answers.unfold(1, 2, 1).unfold(2, 2, 1).mean((-2, -1))[:, 1::4, 1::4]
+    around = responses.unfold(1, 2, 1).unfold(2, 2, 1).mean((-2, -1))[:, 1::4, 1::4]
     torch.testing.assert_close(around[:, 1:-1, 1:-1], means[:, 1:-1, 1:-1], atol=0.06, rtol=0.2)
-    loop = heat_loop(loaded, answers)
+    loop = heat_loop(loaded, responses)
     assert loop.shape == (len(frames), 224, 224, 3)
-    dark = heat_loop(loaded, torch.zeros_like(answers), largest=1.0)
+    dark = heat_loop(loaded, torch.zeros_like(responses), largest=1.0)
     assert (dark[..., 0] == dark[..., 2]).all()
 
 

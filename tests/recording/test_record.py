@@ -59,7 +59,9 @@ def test_it_is_what_a_slow_loop_gives(recording: Recording, network: Network, cl
         assert recording.clips["prediction"][number].as_py() == network.classes[int(scores.argmax())]
 
 
-def test_the_second_of_the_peak_is_the_middle_of_what_the_place_sees(recording: Recording, network: Network) -> None:
+def test_the_second_of_the_maximum_is_the_middle_of_what_its_position_sees(
+    recording: Recording, network: Network
+) -> None:
     (row,) = recording.responses("rgb.conv1_1:0").slice(0, 1).to_pylist()
     frame = row["start_frame"] + network.stream("rgb").times[row["t"]]
     assert row["seconds"] == pytest.approx(frame / recording.clips["rate"][0].as_py())
@@ -232,8 +234,8 @@ def test_units_along_the_last_axis_are_recorded_as_any_other(clips: list[Clip], 
 
         def forward(self, rgb: torch.Tensor) -> torch.Tensor:
             normed: torch.Tensor = self.norm(self.conv(rgb).movedim(1, -1))
-            answers: torch.Tensor = self.back(normed.movedim(-1, 1))
-            return answers
+            moved: torch.Tensor = self.back(normed.movedim(-1, 1))
+            return moved
 
     network = Network(UnitsLast(), [marey.rgb_frames(4, size=16)])
     found = record(
@@ -242,8 +244,8 @@ def test_units_along_the_last_axis_are_recorded_as_any_other(clips: list[Clip], 
     for unit in range(5):
         norm, back = (found.top(f"{layer}:{unit}", 1)[0] for layer in ("norm", "back"))
         assert (norm.value, norm.position, norm.clip) == (back.value, back.position, back.clip)
-    answers = clip_responses(network, clips[0], ["norm", "back"], windows=2)
-    assert answers["norm"].equal(answers["back"])
+    responses = clip_responses(network, clips[0], ["norm", "back"], windows=2)
+    assert responses["norm"].equal(responses["back"])
     assert heat(network, "norm:1", clips[0])[1].equal(heat(network, "back:1", clips[0])[1])
 
 

@@ -56,10 +56,10 @@ def test_stopped_at_any_moment_it_goes_on_to_the_same_bytes(
 
 def test_killed_processes_and_several_at_once_give_the_same_bytes(tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "benchmarks" / "recording_kills.py"
-    words = [sys.executable, str(script), "--kills", "3", "--processes", "4", "--people", "2", "--out", str(tmp_path)]
+    words = [sys.executable, str(script), "--kills", "2", "--processes", "3", "--people", "1", "--out", str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "process: 3 kills, 0 different" in done.stdout and "4 processes at once: the same" in done.stdout
+    assert "process: 2 kills, 0 different" in done.stdout and "3 processes at once: the same" in done.stdout
 
 
 def test_another_may_end_the_recording_whenever_this_one_looks_at_its_folder(

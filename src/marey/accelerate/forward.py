@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from marey.errors import NetworkError, first_line, out_of_memory
 from marey.network.crop import Crop
 from marey.network.hooks import arithmetic_copy, called
 
@@ -49,7 +50,7 @@ def forward(crop: Crop, *, precision: Precision = "auto", clips: int = 1) -> For
     """The way to compute `crop` for batches of so many clips.
 
     "auto" times one step, forward and backward to the input, in both types and takes the faster one; "bf16" raises
-    RuntimeError where the network cannot compute in it.
+    NetworkError where the network cannot compute in it.
     """
     module = crop.network.module
     full = Forward(crop, module, "fp32")
@@ -69,24 +70,31 @@ def forward(crop: Crop, *, precision: Precision = "auto", clips: int = 1) -> For
 
     try:
         half = copy_for(lambda part: step(part, 1), module, torch.bfloat16)  # one clip shows what all of them use
-    except (RuntimeError, TypeError):
-        if precision == "bf16":
+    except (RuntimeError, TypeError) as error:
+        if precision == "auto":
+            return full
+        if out_of_memory(error):
             raise
-        return full
+        reason = first_line(error).rstrip(".")
+        raise NetworkError(
+            f"{crop.network.name} does not compute in bf16: {reason}. Give precision='fp32' or 'auto'."
+        ) from error
     return Forward(crop, half, "bf16") if precision == "bf16" or faster(step, module, half) is half else full
 
 
 def copy_for(step: Step, module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy of `module` in `dtype` that holds the weights that `step` uses; all of them where that cannot be told.
 
-    It cannot be told where the code around a module uses its weights without calling it.
+    It cannot be told where the code around a module uses its weights without calling it. What `step` raises of the
+    whole copy, too, is passed on.
     """
     parts = called(lambda: step(module), module)
     twin = arithmetic_copy(module, dtype, parts=parts)
     try:
         step(twin)
     except (RuntimeError, TypeError):
-        return arithmetic_copy(module, dtype)
+        twin = arithmetic_copy(module, dtype)
+        step(twin)
     return twin
 
 

@@ -69,9 +69,11 @@ def _maxima(network: Network, recording: Path | None) -> "Maxima":
     from marey.errors import NetworkError
 
     if recording is not None:
-        from marey.recording import Recording
+        from marey.recording import Recording, check_same_weights
 
-        return Recording.open(recording).maxima()
+        found = Recording.open(recording)
+        check_same_weights(found, network)
+        return found.maxima()
     if network.maxima is None or not network.maxima.layers:
         raise NetworkError(
             f"the file of {network.name} holds no maxima to compare units with; give --recording DIR of `marey record`."

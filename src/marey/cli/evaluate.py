@@ -1,8 +1,8 @@
-"""`marey evaluate`: how often a network is right, and what it takes for what."""
+"""`marey evaluate`: how often a network is right, and which classes it confuses."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +11,10 @@ from rich.progress import track
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument
 from marey.cli.output import writable
 from marey.cli.tables import class_table, confusion_table, remarks, results_table, screen
+from marey.evaluation.accuracy import Evaluation
+
+if TYPE_CHECKING:
+    from marey.video.read.clips import Clip
 
 
 def evaluate(
@@ -39,7 +43,7 @@ def evaluate(
     from marey.cli.device import placed
     from marey.datasets.clip_set import group_of
     from marey.datasets.data_set import TRAIN_SPLITS, data_set
-    from marey.errors import DatasetError, OutputError, did_you_mean
+    from marey.errors import OutputError
     from marey.evaluation.classify import evaluated
     from marey.families.loading import load, provenance
     from marey.files import replacing
@@ -51,23 +55,15 @@ def evaluate(
     network = placed(load(net), device)
     parts = data_set(data, group=group)
     test = [clip for name, part in parts.items() if name not in TRAIN_SPLITS[1:] or len(parts) == 1 for clip in part]
-    known = sorted({group_of(clip) for clip in test})
-    wanted = provenance(net).get("held_out_groups", []) if groups == "held-out" else groups.split(",")
-    if groups == "all" or (groups == "held-out" and not set(wanted) & set(known)):
-        wanted = known
-    strange = [name for name in wanted if name not in known]
-    if strange and groups != "held-out":
-        near = did_you_mean(strange[0], known)
-        raise DatasetError(f"no group '{strange[0]}' in '{data}'.{near} It has {', '.join(known[:12])}.")
-    chosen = [clip for clip in test if group_of(clip) in set(wanted)]
+    chosen = _chosen(test, groups, data, held_out=provenance(net).get("held_out_groups", []))
     console = Console(stderr=True)
     loop = track(chosen, description="evaluating", console=console, transient=True, disable=not console.is_terminal)
     found = evaluated(network, loop, windows=windows, flow=flow)
     shown = screen()
     tested = sorted({group_of(clip) for clip in chosen})
-    words = "all" if tested == known else ", ".join(tested[:12]) + (", ..." if len(tested) > 12 else "")
+    words = "all" if len(chosen) == len(test) else ", ".join(tested[:12]) + (", ..." if len(tested) > 12 else "")
     shown.print(f"groups: {words}", highlight=False, markup=False)
-    count = f"{len(found.labels)}" + (f" of {found.asked}" if found.skipped else "")
+    count = f"{len(found.labels)}" + (f" of {found.total}" if found.skipped else "")
     shown.print(results_table({network.name: found}, heading=f"on {count} clips"))
     shown.print(class_table(found))
     if confusion:
@@ -76,16 +72,36 @@ def evaluate(
     for line in (*notes, *remarks(found.skipped, found.damaged, found.padded)):
         shown.print(line, highlight=False, markup=False)
     if out is not None:
-        record = {
-            **found.to_json(),
-            "classes": list(found.classes),
-            "clips": list(found.clips),
-            "labels": found.labels.tolist(),
-            "predictions": found.predictions.tolist(),
-            "confusion": found.confusion.tolist(),
-            "skipped": [one.to_json() for one in found.skipped],
-            "padded": list(found.padded),
-            "damaged": [list(pair) for pair in found.damaged],
-        }
         with replacing(out) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(_figures(found), indent=1) + "\n", encoding="utf-8")
+
+
+def _chosen(clips: "list[Clip]", groups: str, data: Path, *, held_out: list[str]) -> "list[Clip]":
+    """The clips of the groups that --groups names; DatasetError for a group that no clip belongs to."""
+    from marey.datasets.clip_set import group_of
+    from marey.errors import DatasetError, did_you_mean
+
+    known = sorted({group_of(clip) for clip in clips})
+    wanted = held_out if groups == "held-out" else groups.split(",")
+    if groups == "all" or (groups == "held-out" and not set(wanted) & set(known)):
+        wanted = known
+    strange = [name for name in wanted if name not in known]
+    if strange and groups != "held-out":
+        near = did_you_mean(strange[0], known)
+        raise DatasetError(f"no group '{strange[0]}' in '{data}'.{near} It has {', '.join(known[:12])}.")
+    return [clip for clip in clips if group_of(clip) in set(wanted)]
+
+
+def _figures(found: Evaluation) -> dict[str, Any]:
+    """The evaluation with the predictions of every clip, as plain values for JSON."""
+    return {
+        **found.to_json(),
+        "classes": list(found.classes),
+        "clips": list(found.clips),
+        "labels": found.labels.tolist(),
+        "predictions": found.predictions.tolist(),
+        "confusion": found.confusion.tolist(),
+        "skipped": [one.to_json() for one in found.skipped],
+        "padded": list(found.padded),
+        "damaged": [list(pair) for pair in found.damaged],
+    }

@@ -65,7 +65,12 @@ def maximize(
         int, typer.Option("--steps", help="Most steps; a run that has converged ends early.")
     ] = _SHIPPED.steps,
     weight: Annotated[
-        float, typer.Option("--weight", help="Weight of the score against the priors; less gives calmer pictures.")
+        float | None,
+        typer.Option(
+            "--weight",
+            help="Weight of the score against the priors; less gives calmer pictures. Default: 8 for classes, else 2.",
+            show_default=False,
+        ),
     ] = _SHIPPED.weight,
     parametrization: Annotated[
         Literal["fourier", "pixels"], typer.Option("--parametrization", help="How the frames are held.")
@@ -226,7 +231,8 @@ def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder
         console.print(f"no real clips beside {result.label}: {error}", highlight=False, markup=False)
         return
     draw_exemplars(found, folder)
-    write_png(sheet_with_exemplars(picture_row(result, fields=STRIP), found), folder / SHEET)
+    sheet = sheet_with_exemplars(picture_row(result, fields=STRIP), found, relative_to=result)
+    write_png(sheet, folder / SHEET)
 
 
 def _measured(

@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption, names
 from marey.cli.tables import remarks, screen, table
+
+if TYPE_CHECKING:
+    from marey.recording import Recording
 
 
 def record(
@@ -76,6 +80,15 @@ def record(
     except KeyboardInterrupt:
         print(f"marey: interrupted; what is recorded stays in '{out}', the same line goes on.", file=sys.stderr)
         return 130
+    _show(found, out)
+    if not found.recorded:
+        raise VideoError(
+            f"none of the {len(found.skipped)} clips can be read, for the reasons above; nothing is recorded."
+        )
+    return 0
+
+
+def _show(found: "Recording", out: Path) -> None:
     shown = screen()
     units = sum(layer.units for layer in found.layers.values())
     about = table("recording", right=("layers", "units", "clips", "skipped", "right"))
@@ -85,11 +98,6 @@ def record(
     shown.print(about)
     for line in remarks(found.skipped, found.damaged, found.padded):
         shown.print(line, highlight=False, markup=False, soft_wrap=True)
-    if not found.recorded:
-        raise VideoError(
-            f"none of the {len(found.skipped)} clips can be read, for the reasons above; nothing is recorded."
-        )
-    return 0
 
 
 @contextmanager

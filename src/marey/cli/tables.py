@@ -35,7 +35,7 @@ def results_table(results: Mapping[str, Evaluation], *, heading: str = "on clips
         low, high = found.interval
         row = [f"{found.right} of {len(found.labels)}", f"{found.accuracy:.1%}", f"{low:.0%} to {high:.0%}"]
         if lost:
-            row += [f"{len(found.skipped)} of {found.asked}", f"{found.accuracy_of_asked:.1%}"]
+            row += [f"{len(found.skipped)} of {found.total}", f"{found.accuracy_of_all:.1%}"]
         shown.add_row(escape(name), *row)
     return shown
 

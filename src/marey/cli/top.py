@@ -75,7 +75,7 @@ def top(
 def _recorded(
     net: str, units: list[str], data: Path, *, out: Path | None, group: str | None, flow: FlowWord, device: str | None
 ) -> Iterator["Recording"]:
-    """What the layers of units answer to clips, recorded now, in a folder that is gone afterwards if `out` is None."""
+    """A recording of the layers of units, made now; its folder is removed afterwards if `out` is None."""
     from marey.cli.device import placed
     from marey.cli.output import writable
     from marey.cli.record import reporting

@@ -218,10 +218,10 @@ def chosen_split(data: Path, hold_out: str, *, group: str | None, seed: int) -> 
         tests = tuple(clip for name, part in parts.items() if name not in TRAIN_SPLITS for clip in part)
         words = f"{len(trains)} clips to train, {len(tests)} held out, as '{data.name}' says{notes}"
         return Split(trains, tests), words
-    asked = _asked(hold_out, clips)
-    if asked == 0:
+    wanted = _held_out(hold_out, clips)
+    if wanted == 0:
         return Split(tuple(clips), ()), f"{len(clips)} clips of {len(clips.classes)} classes, none held out{notes}"
-    split = grouped_split(clips, held_out=asked, seed=seed)
+    split = grouped_split(clips, held_out=wanted, seed=seed)
     names = ", ".join(split.held_out_groups[:6]) + (", ..." if len(split.held_out_groups) > 6 else "")
     return split, (
         f"{len(split.train)} clips of {len(clips.classes)} classes to train, {len(split.held_out)} held out ({names}); "
@@ -229,7 +229,7 @@ def chosen_split(data: Path, hold_out: str, *, group: str | None, seed: int) -> 
     )
 
 
-def _asked(hold_out: str, clips: "ClipSet") -> "list[str] | float | Fold":
+def _held_out(hold_out: str, clips: "ClipSet") -> "list[str] | float | Fold":
     """What `--hold-out` means: groups where it names some, which may look like numbers, else a fold or a share."""
     from marey.datasets.splits import Fold
 

@@ -26,7 +26,7 @@ def data_set(
     """Read {split: clips} of a data set with classes; the split is "" where the data set has none.
 
     place
-        a folder or a list of clips; docs/data.md describes the layouts.
+        a folder or a list of clips; docs/reference/data_layouts.md describes the layouts.
     folder
         where the paths of a list start; None: the folder of the list, or a folder in or beside it.
     group

@@ -13,7 +13,8 @@ from marey.draw.frames import appearance_picture, cell_size, motion_picture
 from marey.draw.picture_row import PictureRow
 from marey.draw.typeset import GAP, MARGIN, QUIET, Block, below, beside, page, rule, text_block
 from marey.errors import MareyError
-from marey.recording.read.exemplars import Exemplar
+from marey.maximization.result import PreferredInput
+from marey.recording import Exemplar
 from marey.video.encode import Picture, write_mp4, write_png
 
 _LEAST_PICTURES = 24
@@ -38,8 +39,13 @@ def seen_loop(exemplar: Exemplar, *, max_px: float | None = None) -> Picture:
     return np.concatenate(parts, axis=2)
 
 
-def exemplar_block(found: Sequence[Exemplar], *, max_px: float | None = None) -> Block:
-    """Draw a line of real clips as far as the unit saw them, frames above flow, with response, class and source."""
+def exemplar_block(
+    found: Sequence[Exemplar], *, max_px: float | None = None, relative_to: PreferredInput | None = None
+) -> Block:
+    """Draw a line of real clips as far as the unit saw them, frames above flow, with response, class and source.
+
+    With `relative_to`, responses are written as scores, relative to the same range of the unit as those of a result.
+    """
     if not found:
         return text_block("no clip was recorded", size=14, color=QUIET)
     flows = [flow.transpose(0, 1) for one in found if (flow := one.seen("flow")) is not None]
@@ -54,17 +60,32 @@ def exemplar_block(found: Sequence[Exemplar], *, max_px: float | None = None) ->
         response = one.response
         label = response.clip.label or "no class"
         wrong = "" if response.prediction in (None, response.clip.label) else f", taken for {response.prediction}"
-        lines = [f"{response.value:.3g}  {label}{wrong}", response.clip.path.name, f"at {response.seconds:.1f} s"]
+        lines = [
+            f"{_strength(response.value, relative_to)}  {label}{wrong}",
+            response.clip.path.name,
+            f"at {response.seconds:.1f} s",
+        ]
         blocks += [text_block(line, size=12, color=QUIET, width=cells.width) for line in lines]
         columns.append(below(blocks, gap=4))
     return beside(columns, gap=GAP)
 
 
-def sheet_with_exemplars(row: PictureRow, found: Sequence[Exemplar]) -> Picture:
-    """Draw the contact sheet of a preferred input, and below it in the same scale the real clips that drive it most."""
+def _strength(response: float, result: PreferredInput | None) -> str:
+    if result is None or result.ordinary is None or result.reach is None:
+        return f"{response:.3g}"
+    return f"score {(response - result.ordinary) / result.reach:.2f}"
+
+
+def sheet_with_exemplars(
+    row: PictureRow, found: Sequence[Exemplar], *, relative_to: PreferredInput | None = None
+) -> Picture:
+    """Draw the contact sheet of a preferred input, and below it the real clips that drive the unit most.
+
+    Colors of motion have one scale. With `relative_to`, which is the result that `row` shows, responses are scores too.
+    """
     max_px = None if row.motion is None else nice_max_px(row.motion.movedim(1, 2))
     synthetic = contact_block(row, max_px=max_px)
-    real = exemplar_block(found, max_px=max_px)
+    real = exemplar_block(found, max_px=max_px, relative_to=relative_to)
     words = text_block("real clips that drive it most, as far as it sees them", size=14)
     width = max(synthetic.width, real.width)
     return page(below([synthetic, rule(width), words, real], gap=MARGIN // 2))

@@ -1,4 +1,4 @@
-"""How often a network is right on clips: accuracy with its interval, per class, and what is taken for what."""
+"""How often a network is right on clips: accuracy with its interval, accuracy per class, confusion of classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,18 +14,18 @@ from marey.datasets.skipped_clip import SkippedClip
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Class probabilities of labeled clips, and what follows from them.
+    """Class probabilities of labeled clips, and the figures that follow from them.
 
     labels
         the right class of every clip, as an index.
     probabilities
         (clip, class), of the scores averaged over the windows of a clip.
     skipped
-        clips that could not be used; `accuracy` does not count them, `accuracy_of_asked` counts them as wrong.
+        clips that could not be used; `accuracy` does not count them, `accuracy_of_all` counts them as wrong.
     padded
         clips shorter than the network's window, padded with their last frame; they count as any other.
     damaged
-        (clip, what it lacks) of clips that are cut off or damaged and were used as far as they can be read.
+        (clip, what it lacks) of clips that are cut off or damaged; they were used as far as they can be read.
     """
 
     classes: tuple[str, ...]
@@ -48,18 +48,18 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of the clips used that are classified right."""
+        """Share of the clips that were used that is classified right."""
         return self.right / len(self.labels)
 
     @property
-    def asked(self) -> int:
+    def total(self) -> int:
         """How many clips were to be classified, skipped ones included."""
         return len(self.labels) + len(self.skipped)
 
     @property
-    def accuracy_of_asked(self) -> float:
-        """Share of all clips that were to be classified that are right; skipped ones are wrong."""
-        return self.right / self.asked
+    def accuracy_of_all(self) -> float:
+        """Share of `total` that is classified right; skipped clips count as wrong."""
+        return self.right / self.total
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -68,7 +68,7 @@ class Evaluation:
 
     @cached_property
     def confusion(self) -> Tensor:
-        """(right class, predicted class): how many clips."""
+        """How many clips of each right class are predicted to be of each class (right class, predicted class)."""
         size = len(self.classes)
         return torch.bincount(self.labels * size + self.predictions, minlength=size * size).view(size, size)
 
@@ -77,7 +77,7 @@ class Evaluation:
         return sum(one.label == label for one in self.skipped)
 
     def per_class(self) -> list[tuple[str, int, int, str]]:
-        """For every class its name, clips, clips classified right, and what it is taken for most often otherwise."""
+        """(name, clips, clips classified right, class it is mistaken for most often or "") of every class."""
         rows = []
         for index, name in enumerate(self.classes):
             counts = self.confusion[index].clone()
@@ -94,8 +94,8 @@ class Evaluation:
             "accuracy": self.accuracy,
             "clips": len(self.labels),
             "interval": [low, high],
-            "asked": self.asked,
-            "accuracy_of_asked": self.accuracy_of_asked,
+            "total": self.total,
+            "accuracy_of_all": self.accuracy_of_all,
             "padded": len(self.padded),
         }
 

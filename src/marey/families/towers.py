@@ -121,9 +121,10 @@ def classifier(features: int, units: int, classes: int, dropout: float) -> Layer
 
 
 def in_order(layers: Iterable[nn.Module], values: Tensor) -> Tensor:
-    """`layers` one after the other, with errors that say which input size a layer needs.
+    """The output of `layers`, run one after the other on `values`.
 
-    Each layer checks for itself, so that a unit can be run on its receptive field alone, whatever layers above need.
+    NetworkError says which input size a layer needs. Each layer is checked by itself, so that a unit can run on its
+    receptive field alone, whatever the layers above it need.
     """
     for layer in layers:
         if isinstance(layer, nn.MaxPool2d | nn.MaxPool3d) and min(values.shape[-2:]) < 2:
@@ -144,7 +145,7 @@ def in_order(layers: Iterable[nn.Module], values: Tensor) -> Tensor:
 def initialize(network: nn.Module) -> None:
     """He et al., ICCV 2015, for layers before a ReLU; zero biases; small weights for the scores.
 
-    Weights without memory, which a file will replace, are left alone: asking for random ones takes seconds.
+    Weights on the meta device, which a file will replace, are not drawn, because that takes seconds.
     """
     if any(value.is_meta for value in network.parameters()):
         return

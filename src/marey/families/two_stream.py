@@ -110,43 +110,62 @@ class TwoStream(nn.Module):
             "fc": fc,
             "auxiliary": auxiliary,
         }
-        inputs = {name: channels for name, channels in (("rgb", 3), ("flow", 2 * stack)) if name in streams}
-        self.streams = tuple(inputs)
-        self.late = fusion == "late" or len(inputs) == 1
-        depth = 5 if self.late else int(fusion[-1])
-        head_width = max(64, round(4096 * width)) if fc is None else fc
-        places = (size // 32) ** 2 if pooling == "grid" else 1
-        features = places * scaled_channels(512, width)
-
-        def head() -> Layers:
-            pool: Layers = {"global_pool": nn.AdaptiveMaxPool3d(1)} if pooling == "global" else {}
-            return pool | classifier(features, head_width, classes, dropout)
-
-        for name, channels in inputs.items():
-            tower = convolutions(channels, range(1, depth + 1), width, norm)
-            top = {"pool5": nn.MaxPool3d((frames, 2, 2))} | head() if self.late else {}
-            self.add_module(name, Tower(tower, top))
+        self.streams = tuple(self.config["streams"])
+        self.late = fusion == "late" or len(self.streams) == 1
+        self._head: tuple[str, ...] = ()
         if self.late:
-            self.scores: nn.Module = MeanScores()
+            self._build_late()
         else:
-            channels = scaled_channels(BLOCKS[depth - 1][-1], width)
-            self.fusion = Fused(channels, depth, frames)
-            if depth < 5:
-                blocks = convolutions(channels, range(depth + 1, 6), width, norm)
-                self.fused = Tower(blocks, {"pool5": nn.MaxPool3d((frames, 2, 2))})
-            for name, layer in head().items():
-                self.add_module(name, layer)
-            if auxiliary:
-                self.auxiliary = nn.ModuleDict({name: nn.Linear(channels, classes) for name in inputs})
-        self._head = () if self.late else tuple(head())
+            self._build_fused(int(fusion[-1]))
         initialize(self)
+
+    def _build_late(self) -> None:
+        """One complete network per stream, and the mean of their scores."""
+        for name in self.streams:
+            blocks = self._convolutions(self._channels(name), range(1, 6))
+            top = {"pool5": nn.MaxPool3d((self.config["frames"], 2, 2))} | self._classifier()
+            self.add_module(name, Tower(blocks, top))
+        self.scores: nn.Module = MeanScores()
+
+    def _build_fused(self, depth: int) -> None:
+        """Towers of `depth` blocks, their fusion, the blocks above it, the classifier."""
+        for name in self.streams:
+            self.add_module(name, Tower(self._convolutions(self._channels(name), range(1, depth + 1)), {}))
+        channels = scaled_channels(BLOCKS[depth - 1][-1], self.config["width"])
+        self.fusion = Fused(channels, depth, self.config["frames"])
+        if depth < 5:
+            blocks = self._convolutions(channels, range(depth + 1, 6))
+            self.fused = Tower(blocks, {"pool5": nn.MaxPool3d((self.config["frames"], 2, 2))})
+        for name, layer in self._classifier().items():
+            self.add_module(name, layer)
+        if self.config["auxiliary"]:
+            classes = self.config["classes"]
+            self.auxiliary = nn.ModuleDict({name: nn.Linear(channels, classes) for name in self.streams})
+        # built once more for its names, because the random numbers that it draws belong to the weights of a seed
+        self._head = tuple(self._classifier())
+
+    def _channels(self, stream: str) -> int:
+        """Channels of the network's input for a stream."""
+        return 3 if stream == "rgb" else 2 * int(self.config["stack"])
+
+    def _convolutions(self, channels: int, blocks: range) -> Layers:
+        return convolutions(channels, blocks, self.config["width"], self.config["norm"])
+
+    def _classifier(self) -> Layers:
+        """fc6, fc7 and scores on what pool5 gives."""
+        config = self.config
+        units = max(64, round(4096 * config["width"])) if config["fc"] is None else config["fc"]
+        whole = config["pooling"] == "grid"
+        features = ((config["size"] // 32) ** 2 if whole else 1) * scaled_channels(512, config["width"])
+        pool: Layers = {} if whole else {"global_pool": nn.AdaptiveMaxPool3d(1)}
+        return pool | classifier(features, units, config["classes"], config["dropout"])
 
     def forward(self, *inputs: Tensor | None) -> Tensor:
         """Class scores (clip class) before the softmax.
 
         rgb is (clip 3 time height width) and flow (clip 2*stack time height width), u and v interleaved, both scaled as
-        `input_streams` says; a single-stream network takes its own input only. None leaves a tower out, for a pass that
-        ends before both are needed.
+        `input_streams` says; a single-stream network takes its own input only. For None a tower does not run, in a pass
+        that ends before both are needed.
         """
         towers = self._towers(inputs)
         return cast(Tensor, self.scores(*towers.values())) if self.late else self._fused_scores(towers)
@@ -165,9 +184,9 @@ class TwoStream(nn.Module):
     def input_streams(self, *, rate: float | None = None, flow_scale: float = FLOW_SCALE) -> tuple[Stream, ...]:
         """The streams that fit this network, in the order of `forward`'s arguments.
 
-        RGB is normalized with ImageNet's mean and deviation. The network sees flow / `flow_scale` (px/frame): 9
-        keeps the ratio of the published inputs, where 1 px counts as much as 6.4 of 255 gray values. `rate` is the
-        frames per second that `step` counts in; None: those of the video.
+        RGB is normalized with ImageNet's mean and deviation. The network sees flow in px/frame, divided by
+        `flow_scale`: 9 keeps the ratio of the published inputs, where 1 px counts as much as 6.4 of 255 gray values.
+        `step` counts frames of a video at `rate` frames per second; None: at the video's own rate.
         """
         frames, step, stack, size = (self.config[name] for name in ("frames", "step", "stack", "size"))
         short_side = round(size * 256 / 224)
@@ -193,7 +212,7 @@ class TwoStream(nn.Module):
         for name, values in zip(self.streams, inputs, strict=True):
             if values is None:
                 continue
-            channels = 3 if name == "rgb" else 2 * self.config["stack"]
+            channels = self._channels(name)
             if values.ndim != 5 or values.shape[1] != channels:
                 raise NetworkError(
                     f"{name} has shape {tuple(values.shape)}; expected (clips, {channels}, frames, height, width)."

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from marey.maximization.batches import Batch, Scores
 from marey.maximization.loop import Ascent
-from marey.maximization.recipe import Recipe
 from marey.network.network import Network
 from marey.network.stream import Stream
 
@@ -46,7 +45,7 @@ class Diagnosis:
     recognized: str | None
 
 
-def diagnosed(network: Network, batch: Batch, ascent: Ascent, *, recipe: Recipe) -> tuple[Diagnosis, ...]:
+def diagnosed(network: Network, batch: Batch, ascent: Ascent) -> tuple[Diagnosis, ...]:
     """The diagnosis of every input of the batch."""
     frames = {name: video.to(network.device) for name, video in ascent.frames.items()}
     streams = batch.scene.streams
@@ -56,7 +55,7 @@ def diagnosed(network: Network, batch: Batch, ascent: Ascent, *, recipe: Recipe)
         unmoved = None if batch.crop.still else _scores(batch, _stilled(frames, streams)).relative
         penalties = {k: term for prior in ascent.priors for k, term in prior.terms(offsets, batch.scene).items()}
     scores = found.relative.nan_to_num(0.0, 0.0, 0.0)
-    terms = {"score": recipe.weight * scores, **penalties}
+    terms = {"score": batch.weights * scores, **penalties}
     recognized = _recognized(network, batch, frames)
     diagnoses = []
     for place in range(len(batch)):

@@ -138,10 +138,10 @@ class _Climb:
         # what keeps a dead unit's input calm is as weak as what a dead unit passes on
         calm = 1 - (1 - REVIVAL_SLOPE) * self.dead
         penalty = sum(terms.values(), torch.zeros_like(scores.relative))
-        self._climb(calm * penalty - self.recipe.weight * scores.relative)
+        self._climb(calm * penalty - self.batch.weights * scores.relative)
 
         with torch.no_grad():
-            loss = penalty - self.recipe.weight * scores.relative
+            loss = penalty - self.batch.weights * scores.relative
             self._hold_finite(loss)
             for name, value in self.free.items():
                 self.before[name].copy_(value)
@@ -161,9 +161,10 @@ class _Climb:
         """
         late = torch.stack(self.history[-_EVERY:]).nanmean(0).tolist()
         chis, fastest = self.batch.scene.slowness.tolist(), self.batch.scene.fastest
+        ended = self.ended.tolist()
         for place, sweep in enumerate(fastest):
             there = [k for k, its in enumerate(fastest) if its == sweep and late[k] > _FOUND]
-            if not there or not late[place] < _LOST or bool(self.ended[place]):
+            if not there or not late[place] < _LOST or ended[place]:
                 continue
             other = self.led[place] = min(there, key=lambda k: abs(chis[k] - chis[place]))
             for value in self.free.values():
@@ -180,7 +181,8 @@ class _Climb:
         settled = early - late <= self.recipe.tolerance * late.abs().clamp_min(1e-6)
         new = settled & ~self.dead & ~self.ended
         for name, value in self.free.items():
-            self.final[name][new] = value.detach()[new]
+            here = new.view(-1, *[1] * (value.dim() - 1))
+            self.final[name] = torch.where(here, value.detach(), self.final[name])
         self.ended = self.ended | new
         self.all_ended = bool(self.ended.all())
 
@@ -230,7 +232,7 @@ class _Climb:
     def _scores(self, windows: dict[str, Tensor], step: int) -> Scores:
         """The scores; gradients reach dead units, and in the first half those that are silent while others are not."""
         lost = self.dead | self.silent if step < self.recipe.steps // 2 else self.dead
-        if self.device.type == "cpu" or step % _EVERY == 0:
+        if self.device.type == "cpu" or step % _EVERY == 1:  # from the second step on it is known who is dead
             self.reviving = bool(lost.any())
         with revived(self.forward.module, lost) if self.reviving else nullcontext():
             return self.batch.scores(self.forward(windows))

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import torch
@@ -109,7 +110,7 @@ class Projection(Term):
 
     def value(self, activations: Mapping[str, Tensor]) -> Tensor:
         volume = activations[self.layer]
-        along = torch.einsum("c,cthw->thw", volume.new_tensor(self.vector), volume)
+        along = torch.einsum("c,cthw->thw", _tensor(self.vector, volume.dtype, volume.device), volume)
         return along.mean() if self.place is None else along[self.place]
 
     def at(self, position: Position) -> "Projection":
@@ -132,6 +133,12 @@ class Projection(Term):
     def __str__(self) -> str:
         place = "" if self.place is None else "@" + ",".join(map(str, self.place))
         return f"direction({self.layer}{place})"
+
+
+@lru_cache(maxsize=64)
+def _tensor(vector: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The vector where it is needed, copied once, as every copy makes an accelerator wait."""
+    return torch.tensor(vector, dtype=dtype, device=device)
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,8 @@ class Objective:
 
     def values(self, activations: Mapping[str, Tensor]) -> Tensor:
         """The value of every term (term) for one clip, without weights: activations (channel time height width)."""
+        if not self.terms:
+            return torch.zeros(0)
         return torch.stack([term.value(activations) for term, _ in self.terms])
 
     def value(self, activations: Mapping[str, Tensor]) -> Tensor:

@@ -67,12 +67,12 @@ class Fourier(Parametrization):
     reach: float | None = None
 
     def free_shape(self, kind: Kind, shape: Shape) -> tuple[int, ...]:
-        spectrum = self._spectrum(shape)
+        spectrum = self._spectrum(shape, torch.device("cpu"))
         return (shape[0], spectrum.frames, spectrum.low + spectrum.high, spectrum.columns, 2)
 
     def frames(self, free: Tensor, kind: Kind, shape: Shape) -> Tensor:
-        spectrum = self._spectrum(shape)
-        waves = torch.view_as_complex(free * spectrum.scale.to(free.device))
+        spectrum = self._spectrum(shape, free.device)
+        waves = torch.view_as_complex(free * spectrum.scale)
         waves = torch.fft.ifft(waves, dim=2, norm="ortho")[:, :, : shape[1]]
         low, high = waves.split((spectrum.low, spectrum.high), dim=3)
         between = waves.new_zeros(*low.shape[:3], spectrum.height - spectrum.low - spectrum.high, spectrum.columns)
@@ -80,9 +80,9 @@ class Fourier(Parametrization):
         mixed = torch.fft.irfft(waves, n=spectrum.width, dim=4, norm="ortho")[..., : shape[3]]
         return torch.einsum("dc,ncthw->ndthw", _mix(free.device), mixed) if kind == "rgb" else mixed
 
-    def _spectrum(self, shape: Shape) -> "_Spectrum":
+    def _spectrum(self, shape: Shape, device: torch.device) -> "_Spectrum":
         reach = self.reach if self.reach is not None else 1.0 if max(shape[2:]) <= FINE else _REACH
-        return _spectrum(shape[1:], self.decay, self.time_decay, reach)
+        return _spectrum(shape[1:], self.decay, self.time_decay, reach, device)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,9 @@ def _quick(size: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def _spectrum(sizes: tuple[int, int, int], decay: float, time_decay: float, reach: float) -> _Spectrum:
+def _spectrum(
+    sizes: tuple[int, int, int], decay: float, time_decay: float, reach: float, device: torch.device
+) -> _Spectrum:
     frames, height, width = (_quick(size) for size in sizes)
     fy, fx = torch.fft.fftfreq(height), torch.fft.rfftfreq(width)
     low = int(((fy >= 0) & (fy <= reach / 2)).sum())
@@ -131,7 +133,8 @@ def _spectrum(sizes: tuple[int, int, int], decay: float, time_decay: float, reac
     scale = time[:, None, None] ** -time_decay * space[None] ** -decay
     twice = torch.where((fx > 0) & (fx < 0.5), 4.0, 1.0)  # columns that stand for two, of two numbers each
     power = (scale.square() * twice).sum() / (frames * height * width)
-    return _Spectrum(frames, height, width, low, len(fy) - low, len(fx), (scale / power.sqrt())[..., None])
+    scale = (scale / power.sqrt())[..., None].to(device)  # once, as every copy makes an accelerator wait
+    return _Spectrum(frames, height, width, low, len(fy) - low, len(fx), scale)
 
 
 @lru_cache(maxsize=4)

@@ -129,27 +129,31 @@ class Variation(Prior):
         if not self.equal_space or alone or self.weight * self.kappa == 0 or progress < _BEGIN:
             return self
         space = torch.stack([terms[_in_space(name)].detach() for name in sorted(scene.swept)]).sum(0)
-        before = _Leveling.begun(space) if self._leveling is None else self._leveling
-        return replace(self, _leveling=before.next(space / before.weights, scene.fastest))
+        before = _Leveling.begun(space, scene.fastest) if self._leveling is None else self._leveling
+        return replace(self, _leveling=before.next(space / before.weights))
 
 
 @dataclass(frozen=True)
 class _Leveling:
-    """The spatial weights (clip) of the inputs of a sweep, and how far each varied from the fastest so far."""
+    """The spatial weights (clip) of the inputs of a sweep, and how far each varied from the fastest so far.
+
+    `fastest` (clip) is the place of the fastest input of each sweep.
+    """
 
     weights: Tensor
     sums: Tensor
+    fastest: Tensor
 
     @classmethod
-    def begun(cls, like: Tensor) -> "_Leveling":
-        return cls(torch.ones_like(like), torch.zeros_like(like))
+    def begun(cls, like: Tensor, fastest: tuple[int, ...]) -> "_Leveling":
+        return cls(torch.ones_like(like), torch.zeros_like(like), torch.tensor(fastest, device=like.device))
 
-    def next(self, space: Tensor, fastest: tuple[int, ...]) -> "_Leveling":
+    def next(self, space: Tensor) -> "_Leveling":
         """Smaller weights for inputs that vary less in space (clip) than the fastest: by the ratio, and by its sum."""
-        ratio = (space / space[list(fastest)]).nan_to_num(1.0).clamp(math.exp(-1), math.exp(1)).log()
+        ratio = (space / space[self.fastest]).nan_to_num(1.0).clamp(math.exp(-1), math.exp(1)).log()
         reach = math.log(_RANGE)
         sums = (self.sums + _SUM * ratio).clamp(-reach, reach)
-        return _Leveling(torch.exp((sums + _RATIO * ratio).clamp(-reach, reach)), sums)
+        return _Leveling(torch.exp((sums + _RATIO * ratio).clamp(-reach, reach)), sums, self.fastest)
 
 
 def _in_space(stream: str) -> str:

@@ -19,6 +19,7 @@ class Recipe:
         temporal variation of the flow streams; of the RGB streams where the unit sees no flow.
     weight
         of the objective, whose score is relative to the unit's range, see `Maxima`; priors have weights of their own.
+        None: 8 for class scores, which ask more of the whole input, else 2 (our choice, by measurement).
     where
         a unit without position stands for the neuron in the middle of its layer ("center") or for all ("everywhere").
     bounds
@@ -39,7 +40,7 @@ class Recipe:
     """
 
     slowness: tuple[float, ...] = (0.0, 1.0, 5.0, 10.0)
-    weight: float = 2.0
+    weight: float | None = None
     where: Where = "center"
     bounds: Mapping[str, float] = field(default_factory=dict)
     steps: int = 128
@@ -52,8 +53,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("weight", "noise", "tolerance"):
-            if not getattr(self, name) >= 0:
-                raise MareyError(f"{name} is {getattr(self, name)}; expected a number of at least 0.")
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise MareyError(f"{name} is {value}; expected a number of at least 0.")
         if not self.slowness or not all(chi >= 0 for chi in self.slowness):
             raise MareyError(
                 f"slowness is {self.slowness}; expected one or more numbers of at least 0, as in (0, 1, 5, 10)."

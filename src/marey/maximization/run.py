@@ -120,7 +120,7 @@ def maximize(
     for stream in recipe.bounds:
         network.stream(stream)
     parts = Parts(tuple(priors), parametrization_of(parametrization), None if transforms is None else tuple(transforms))
-    with quick_passes(network):
+    with torch.enable_grad(), quick_passes(network):
         targets = targets_of(network, named, maxima, where=recipe.where)
         run = _Run(network, recipe, parts, _bounds(network, maxima), callback)
         made = run.all(list(jobs_in_batches(targets, recipe)))
@@ -230,7 +230,7 @@ class _Run:
             parametrization=self.parts.parametrization,
             watch=None if self.callback is None else watch,
         )
-        diagnoses = diagnosed(self.network, batch, ascent, recipe=self.recipe)
+        diagnoses = diagnosed(self.network, batch, ascent)
         made = [
             _Made(
                 job,

@@ -34,6 +34,8 @@ class Target:
         of every term what its value is relative to: the score is the sum of weight * (value - ordinary) / reach.
     source
         on which clips these were measured, in words.
+    class_scores
+        whether the objective reads class scores.
     """
 
     objective: Objective
@@ -42,6 +44,7 @@ class Target:
     placed: Objective
     scales: tuple[Scale, ...]
     source: str
+    class_scores: bool
 
 
 def targets_of(network: Network, named: Sequence[Named], maxima: Maxima | None, *, where: Where) -> list[Target]:
@@ -65,7 +68,8 @@ def targets_of(network: Network, named: Sequence[Named], maxima: Maxima | None, 
         scales = tuple(term.scale(ranges) for term, _ in objective.terms)
         position = crops[key].position
         placed = objective if position is None else objective.at(position)
-        targets.append(Target(objective, label, crops[key], placed, scales, ranges.source))
+        class_scores = any(network.gives_scores(layer) for layer in objective.layers)
+        targets.append(Target(objective, label, crops[key], placed, scales, ranges.source, class_scores))
     return targets
 
 

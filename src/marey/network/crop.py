@@ -2,14 +2,13 @@
 
 A neuron sees only its receptive field: running the network on that crop alone gives the same activation and the same
 gradient for a fraction of the work. Inside the frame the crop runs without padding and every layer shrinks to what the
-neuron needs; at the border it runs with the padding of the full frame, on the part that lies inside, and every layer is
-given what the neuron needs of the one before it.
+neuron needs; at the border it runs with the padding of the full frame, on the part that lies inside.
 """
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -17,8 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import MareyError
-from marey.network.hooks import frozen, narrowed, unpadded
-from marey.network.narrowing import Window, narrowing
+from marey.network.hooks import frozen, unpadded
 from marey.network.network import Network
 from marey.network.receptive_field import ReceptiveField
 from marey.network.stream import Stream
@@ -39,8 +37,6 @@ class Crop:
         for every stream that the layer sees, where the crop starts (frame, y, x).
     position
         of the neuron in the layer's output on the crop; None in the full frame where positions are those of the layer.
-    windows
-        of modules by name, the part of their input that is needed on the way to a single neuron, see `narrowing`.
     """
 
     mode: Mode
@@ -48,7 +44,6 @@ class Crop:
     layers: tuple[str, ...]
     corners: dict[str, tuple[int, int, int]]
     position: tuple[int, int, int] | None
-    windows: tuple[tuple[str, Window], ...] = ()
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -76,8 +71,8 @@ class Crop:
 
     @property
     def form(self) -> Hashable:
-        """Equal for regions whose crops may share a forward pass, wherever in the frame they lie."""
-        return (self.mode, self.layers, self.position, self.windows, tuple(stream.shape for stream in self.streams))
+        """Equal for crops that may share a forward pass, wherever in the frame they lie."""
+        return (self.mode, self.layers, self.position, tuple(stream.shape for stream in self.streams))
 
     def cut(self, inputs: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
         """The part of full physical inputs that lies in the crop."""
@@ -93,7 +88,7 @@ class Crop:
     @contextmanager
     def applied(self, module: nn.Module) -> Iterator[None]:
         """While inside, `module`, the network's own or a copy of it, computes on the crop."""
-        with unpadded(module) if self.mode == "unpadded" else narrowed(module, dict(self.windows)):
+        with unpadded(module) if self.mode == "unpadded" else nullcontext():
             yield
 
     def activations(self, parts: Mapping[str, Tensor], *, module: nn.Module | None = None) -> dict[str, Tensor]:
@@ -232,16 +227,6 @@ def crop_of(network: Network, unit: Unit) -> Crop:
     if crop is not None and _agrees(network, crop, unit.position):
         return crop
     crop = _padded(network, unit, unit.position)
-    if crop is None or not _agrees(network, crop, unit.position):
-        crop = whole(network, [unit.layer])
-    narrow = _narrow(crop, unit.position)
-    return narrow if narrow is not None and _agrees(network, narrow, unit.position) else crop
-
-
-def _narrow(crop: Crop, position: tuple[int, int, int]) -> Crop | None:
-    """The same crop with no more of its maps than the neuron needs; None where that is hardly less."""
-    (layer,) = crop.layers
-    found = narrowing(crop.network, layer, position if crop.position is None else crop.position)
-    if found is None:
-        return None
-    return replace(crop, windows=found.windows, position=found.position)
+    if crop is not None and _agrees(network, crop, unit.position):
+        return crop
+    return whole(network, [unit.layer])

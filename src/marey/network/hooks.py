@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from marey.errors import NetworkError
 
@@ -34,7 +33,7 @@ REVIVAL_SLOPE = 0.5
 
 
 class _Reached(Exception):
-    """Every layer asked for has answered; nothing deeper needs to run."""
+    """Every layer that is wanted was called; nothing deeper needs to run."""
 
 
 def _first_tensor(output: Any) -> Tensor | None:
@@ -49,21 +48,16 @@ def _first_tensor(output: Any) -> Tensor | None:
 
 
 @contextmanager
-def observed_calls(
-    modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor | None, Tensor], None]
-) -> Iterator[None]:
-    """While inside, `callback(name, given, output)` sees every call of `modules` whose output holds a tensor.
-
-    These are the first tensors of what the module is given (None where there is none) and of what it returns.
-    """
+def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """While inside, `callback(name, output)` sees the first tensor of every output of `modules`, where it holds one."""
     handles = []
     try:
         for name, module in modules.items():
 
-            def hook(_module: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
+            def hook(_module: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
                 tensor = _first_tensor(output)
                 if tensor is not None:
-                    callback(name, _first_tensor(inputs), tensor)
+                    callback(name, tensor)
 
             handles.append(module.register_forward_hook(hook))
         yield
@@ -72,28 +66,21 @@ def observed_calls(
             handle.remove()
 
 
-@contextmanager
-def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """While inside, `callback(name, output)` sees the first tensor of every output of `modules`, where it holds one."""
-    with observed_calls(modules, lambda name, _, output: callback(name, output)):
-        yield
+def outputs_of(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The outputs of `modules` in one call of `run`, which stops once the last of them was called.
 
-
-def tapped(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """The outputs of `modules` in one call of `run`, which stops once the last of them has answered.
-
-    A module that is called several times answers with its first call. Outputs that the code around a module goes on to
-    change in place, as residual sums do, are taken in a second call, as they were when the module answered.
+    Of a module that is called several times the first call counts. Outputs that the code around a module changes in
+    place, as residual sums do, are taken in a second call, as they were when the module returned them.
 
     Raises NetworkError when a module is never called, or returns nothing with a tensor in it.
     """
-    outputs, changed = _tapped(run, modules, copied=frozenset())
+    outputs, changed = _outputs_of(run, modules, copied=frozenset())
     if changed:
-        outputs, _ = _tapped(run, modules, copied=changed)
+        outputs, _ = _outputs_of(run, modules, copied=changed)
     return outputs
 
 
-def _tapped(
+def _outputs_of(
     run: Callable[[], object], modules: Mapping[str, nn.Module], *, copied: Collection[str]
 ) -> tuple[dict[str, Tensor], frozenset[str]]:
     """The outputs, of `copied` modules as copies, and the names of those that were changed after the answer."""
@@ -119,26 +106,6 @@ def _tapped(
         f"the forward pass gets no tensor from layer {silent}: it is never called, or bypassed by the code around it. "
         "Choose a layer that `marey layers` lists."
     )
-
-
-@contextmanager
-def passed_on(modules: Collection[nn.Module]) -> Iterator[None]:
-    """While inside, `modules` give what they are given, for example because it has been computed already."""
-    before = [(part, part.__dict__.get("forward")) for part in modules]
-    try:
-        for part, _ in before:
-            part.forward = _given
-        yield
-    finally:
-        for part, own in before:
-            if own is None:
-                del part.forward
-            else:
-                part.forward = own
-
-
-def _given(value: Tensor) -> Tensor:
-    return value
 
 
 @contextmanager
@@ -227,45 +194,6 @@ def unpadded(module: nn.Module) -> Iterator[nn.Module]:
             part.padding = padding
 
 
-@contextmanager
-def narrowed(module: nn.Module, windows: Mapping[str, Sequence[tuple[int, int]]]) -> Iterator[nn.Module]:
-    """While inside, each part of `module` that is named is given only a window of the last axes of its input."""
-    handles = []
-    try:
-        for name, window in windows.items():
-            part = tuple(slice(start, stop) for start, stop in window)
-
-            def hook(_module: nn.Module, inputs: Any, part: tuple[slice, ...] = part) -> Any:
-                return (_Cut.apply(inputs[0], part), *inputs[1:])  # type: ignore[no-untyped-call]
-
-            handles.append(module.get_submodule(name).register_forward_pre_hook(hook))
-        yield module
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-class _Cut(torch.autograd.Function):
-    """A part of the last axes of maps, with one copy in the gradient instead of one for every axis."""
-
-    @staticmethod
-    def forward(ctx: Any, maps: Tensor, part: tuple[slice, ...]) -> Tensor:
-        ctx.shape, ctx.part = maps.shape, (..., *part)
-        last = FORMATS.get(maps.dim())
-        ctx.format = torch.contiguous_format
-        if last is not None and maps.is_contiguous(memory_format=last):
-            ctx.format = last
-        cut: Tensor = maps[ctx.part]
-        return cut.clone(memory_format=ctx.format)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        whole = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=ctx.format).zero_()
-        whole[ctx.part] = gradient
-        return whole, None
-
-
 def units_last(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> frozenset[str]:
     """The names of modules that return their units along the last of four or five axes, seen in one call of `run`.
 
@@ -301,12 +229,6 @@ def called(run: Callable[[], object], module: nn.Module) -> frozenset[str]:
         for handle in handles:
             handle.remove()
     return frozenset(found)
-
-
-def sharing_copy(module: nn.Module) -> nn.Module:
-    """A copy of `module` that shares all its weights."""
-    shared: dict[int, Any] = {id(value): value for value in (*module.parameters(), *module.buffers())}
-    return copy.deepcopy(module, shared)  # which takes these in place of copies of its own
 
 
 def arithmetic_copy(module: nn.Module, dtype: torch.dtype, *, parts: Collection[str] | None = None) -> nn.Module:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError, did_you_mean, first_line, out_of_memory
-from marey.network.hooks import frozen, tapped, units_last
+from marey.network.hooks import frozen, outputs_of, units_last
 from marey.network.layer import Layer, volume
 from marey.network.maxima import Maxima
 from marey.network.receptive_field import receptive_fields
@@ -153,7 +153,7 @@ class Network:
         root = self.module if module is None else module
         wanted = {self.layer_name(layer): root.get_submodule(layer) for layer in layers}
         clips = next(value.shape[0] for value in inputs.values() if value is not None)
-        outputs = tapped(lambda: self.forward(inputs, module=module), wanted)
+        outputs = outputs_of(lambda: self.forward(inputs, module=module), wanted)
         return {name: volume(self.units_second(name, outputs[name]), clips) for name in wanted}
 
     def units_second(self, layer: str, output: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from marey.errors import NetworkError
 from marey.network.footprints.footprint import Footprint, project
 from marey.network.footprints.places import single
 from marey.network.footprints.tracking import Tracking
-from marey.network.hooks import observed, tapped
+from marey.network.hooks import observed, outputs_of
 
 Run = Callable[[Mapping[str, Any]], object]
 Interval = tuple[int, int]
@@ -178,7 +178,7 @@ def gradient_extent(
             for name, value in inputs.items()
         }
         with torch.enable_grad():
-            output = tapped(lambda drawn=drawn: run(drawn), {"layer": module})["layer"]  # type: ignore[misc]
+            output = outputs_of(lambda drawn=drawn: run(drawn), {"layer": module})["layer"]  # type: ignore[misc]
         gradients = torch.autograd.grad(_one(output, position, channel), list(drawn.values()), allow_unused=True)
         for name, gradient in zip(drawn, gradients, strict=True):
             if gradient is not None:

@@ -1,4 +1,4 @@
-"""Training windows made as hard as a small change can make them, so that networks lean on what cannot be hidden."""
+"""Makes training windows harder by small changes, so that networks lean on what such changes cannot hide."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ _TINY = 1e-20
 class Adversary:
     """Adversarial training (Madry et al., ICLR 2018): each window is changed towards a larger loss, then learned.
 
-    What excites a unit of a network trained so looks like what the unit is for, to people and to other networks, while
-    others answer to patterns that are theirs alone (Engstrom et al., 2019; Santurkar et al., NeurIPS 2019). It costs
-    accuracy where clips are few, and for each of `steps` a forward pass and a backward pass to the input.
+    The preferred inputs of a network that is trained so look like the classes, to people and to other networks; units
+    of other networks respond to patterns of their own (Engstrom et al., 2019; Santurkar et al., NeurIPS 2019). Training
+    costs accuracy where clips are few, and a forward pass and a backward pass to the input for each of `steps`.
 
     rgb, flow
-        largest size of the change, as a part of the window's own: the root mean square of its distances from the mean
-        color, or of its flow. 0: the stream stays as it is.
+        largest size of the change, relative to the window: the root mean square of its distances from the mean color,
+        or of its flow. 0: the stream is not changed.
     steps
-        gradient steps by which the change is found.
+        gradient steps that find the change.
     """
 
     rgb: float = 0.0
@@ -42,7 +42,7 @@ class Adversary:
             )
 
     def size(self, stream: Stream, progress: float) -> float:
-        """The change of a stream when the stage is at `progress`, 0..1, as a part of the window's own size."""
+        """The size of a stream's change, relative to the window, when the stage is at `progress`, 0..1."""
         return (self.rgb if stream.kind == "rgb" else self.flow) * min(1.0, progress / _RAMP)
 
     @property
@@ -66,9 +66,9 @@ def hardened(
 ) -> dict[str, Tensor]:
     """The windows {stream: (clip channel time height width)} with the changes that raise `loss` within their size.
 
-    Each clip is changed by its part, 0..1, of the size in `shares` (clip): training that never sees a clean clip gives
-    batch normalization statistics that clean clips do not have. Normalized gradient ascent: all steps together reach a
-    quarter further than the size, which each step keeps to.
+    `shares` (clip), in 0..1, scale the size for each clip, because batch normalization that never sees a clean clip
+    measures statistics that clean clips do not have. Normalized gradient ascent: all steps together go a quarter
+    further than the size, and each step is cut to the size.
     """
     sizes = {
         stream.name: part * shares.view(-1, 1, 1, 1, 1) * _rms(_distances(inputs[stream.name], stream))
@@ -89,7 +89,7 @@ def hardened(
 
 
 def _distances(values: Tensor, stream: Stream) -> Tensor:
-    """From the mean color of each window, or from no motion."""
+    """The values minus the mean color of each window, or minus no motion."""
     return values - values.mean((2, 3, 4), keepdim=True) if stream.kind == "rgb" else values
 
 

@@ -14,7 +14,7 @@ from marey.video.read.clips import LoadedClip, resized_size, span_frames
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training windows are varied; every value 0, or False, switches its part off.
+    """How training windows are varied; 0 or False switches a variation off.
 
     flip
         probability of a left-right mirror image, with u negated.
@@ -27,8 +27,8 @@ class Augmentation:
     jitter
         windows start anywhere in the clip, not in its middle.
     grain, flow_grain
-        largest deviation of added noise, in 0..1 for RGB and in pixels per frame for flow. Each window's has a
-        coarseness of its own in space and time.
+        largest deviation of added noise, in 0..1 for RGB and in px/frame for flow. The coarseness of the noise in space
+        and time is drawn for each window.
     erase
         probability that a random rectangle is at rest (gray, no motion) in all streams and frames.
     """
@@ -58,7 +58,7 @@ def augmented_window(
 ) -> dict[str, Tensor]:
     """One random window of a clip, changed as `augmentation` says: {stream: (channel time height width)}.
 
-    All streams share the moment, the crop and the flip. The last frame of a clip that is too short is held.
+    All streams share the moment, the crop and the flip. A clip that is too short is padded with its last frame.
     """
 
     def random(low: float = 0.0, high: float = 1.0) -> float:
@@ -130,7 +130,7 @@ def _cut(clip: LoadedClip, stream: Stream, factor: float) -> Stream:
     height, width = resized_size(clip.source_size, stream)
     factor = min(factor, height / stream.height, width / stream.width)
     cut = replace(stream, height=round(stream.height * factor), width=round(stream.width * factor))
-    # a crop that would want frames of another size than the clip was loaded in
+    # a crop must not need frames of another size than the clip was loaded in
     return cut if resized_size(clip.source_size, cut) == (height, width) else stream
 
 

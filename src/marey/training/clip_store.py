@@ -12,8 +12,8 @@ from marey.video.read.clips import Clip, LoadedClip
 class ClipStore(Sequence[LoadedClip]):
     """Clips as a sequence; `sources` are the same clips unloaded.
 
-    What is not in `kept` comes from `load`, on the threads of `pool` where it was expected. Which ones are kept changes
-    nothing but the time that it takes.
+    Clips that are not in `kept` come from `load`, on the threads of `pool` where they were expected. Which clips are
+    kept changes the time and nothing else.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ClipStore(Sequence[LoadedClip]):
             yield self[index]
 
     def expect(self, indices: Iterable[int]) -> None:
-        """Begin to load the clips at `indices`, which are asked for next, and forget others that were expected."""
+        """Begin to load the clips at `indices`, which are needed next, and forget others that were expected."""
         wanted = dict.fromkeys(index for index in indices if self.sources[index] not in self._kept)
         for index in [index for index in self._coming if index not in wanted]:
             self._coming.pop(index).cancel()
@@ -62,12 +62,13 @@ class ClipStore(Sequence[LoadedClip]):
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take, by the machine and by its control group; 8 GiB where neither says."""
+    """Bytes that the machine and its control group leave to this process; 8 GiB where neither tells."""
     free = [bytes_ for bytes_ in (_machine(), _control_group()) if bytes_ is not None]
     return min(free) if free else 8 * 2**30
 
 
 def _machine() -> int | None:
+    """Free bytes of the machine; half of all where only their sum is known."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
@@ -79,6 +80,7 @@ def _machine() -> int | None:
 
 
 def _control_group() -> int | None:
+    """Free bytes of the control group, which a container has; None where there is no limit."""
     for limit, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),

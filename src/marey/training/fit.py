@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,10 @@ class _Start:
 
     network: NetworkFile | None
     imagenet: Path | None
+
+    def __post_init__(self) -> None:
+        if self.network is not None and self.imagenet is not None:
+            raise MareyError("training starts from a network or from ImageNet weights, got both; give one of them.")
 
     def put_into(self, module: TwoStream) -> None:
         """Copy the weights that fit into `module`."""
@@ -112,12 +116,11 @@ def train(
     """
     settings = settings if settings is not None else Settings()
     out = _writable(Path(out))
-    if start is not None and imagenet is not None:
-        raise MareyError("training starts from a network or from ImageNet weights, got both; give one of them.")
     classes = _classes(split)
     begin = _Start(start, None if imagenet is None else Path(imagenet))
     begun = time.monotonic()
     shown = _shown(len(classes), settings, begin)
+    key = {**settings.to_json(), "classes": list(classes), **begin.to_json()}
     with clip_threads(WORKERS) as pool:
         data = loaded_data(
             split,
@@ -130,12 +133,12 @@ def train(
             on_load=on_load,
             on_note=on_note,
         )
-        paths = sorted(f"{clip.label}/{clip.path.name}" for clip in data.train.sources)
+        key["clips"] = sorted(f"{clip.label}/{clip.path.name}" for clip in data.train.sources)
         runner = Runner(
             settings,
             data,
-            out.with_name(out.name + ".training"),
-            {**settings.to_json(), "classes": list(classes), "clips": paths, **begin.to_json()},
+            _state(out),
+            key,
             torch.device(device),
             save_seconds=save_seconds,
             on_step=on_step,
@@ -145,16 +148,19 @@ def train(
         network = _network(runner, len(classes), begin, towers)
         tested = data.held_out and not runner.interrupted
         results = _results(towers, network, data, split, windows=windows) if tested else {}
-    provenance = _provenance(name, split, data, settings, runner=runner, results=results) | begin.to_json()
-    if start is not None:
-        provenance["before"] = dict(start.provenance)
+    provenance = _provenance(name, split, runner, begin, results)
     file = NetworkFile(network, shown, classes, provenance)
     if runner.interrupted:
         return Trained(file, results, interrupted=True, skipped=data.skipped)
     save(file, out)
     runner.path.unlink(missing_ok=True)
-    late = NetworkFile(_late(towers, settings), shown, classes, provenance) if towers else None
+    late = replace(file, module=_late(towers, settings)) if towers else None
     return Trained(file, results, skipped=data.skipped, late=late)
+
+
+def _state(out: Path) -> Path:
+    """Where the state of an unfinished training is kept."""
+    return out.with_name(out.name + ".training")
 
 
 def _classes(split: Split) -> tuple[str, ...]:
@@ -241,8 +247,8 @@ def _results(
     """Evaluations of the towers, of the mean of their scores and of the network, on the clips held out."""
     labels = data.labels(data.held_out)
     names = tuple(str(clip.path) for clip in data.held_out.sources)
-    asked = {str(clip.path) for clip in split.held_out}
-    skipped = tuple(one for one in data.skipped if one.path in asked)
+    tested = {str(clip.path) for clip in split.held_out}
+    skipped = tuple(one for one in data.skipped if one.path in tested)
     padded = tuple(str(clip.path) for clip in data.held_out.sources if clip in data.short)
     damaged = tuple((str(clip.path), data.damaged[clip]) for clip in data.held_out.sources if clip in data.damaged)
 
@@ -258,24 +264,22 @@ def _results(
 
 
 def _provenance(
-    name: str,
-    split: Split,
-    data: TrainingData,
-    settings: Settings,
-    *,
-    runner: Runner,
-    results: Mapping[str, Evaluation],
+    name: str, split: Split, runner: Runner, begin: _Start, results: Mapping[str, Evaluation]
 ) -> dict[str, Any]:
     """How the network was made, as plain values for JSON."""
+    data, done = runner.data, runner.state["done"]
+    before = {} if begin.network is None else {"before": dict(begin.network.provenance)}
     return {
         "data": name,
         "clips": {"train": len(data.train), "watched": len(data.watched), "held_out": len(data.held_out)},
         "skipped": len(data.skipped),
         "held_out_groups": list(split.held_out_groups),
-        "settings": settings.to_json(),
-        "steps": {stage: done["step"] for stage, done in runner.state["done"].items()},
-        "arithmetic": {stage: "bf16" if done["bf16"] else "fp32" for stage, done in runner.state["done"].items()},
+        "settings": runner.settings.to_json(),
+        "steps": {stage: one["step"] for stage, one in done.items()},
+        "arithmetic": {stage: "bf16" if one["bf16"] else "fp32" for stage, one in done.items()},
         "seconds": round(runner.seconds, 1),
         "results": {kind: evaluation.to_json() for kind, evaluation in results.items()},
         "versions": {"marey": __version__, "torch": str(torch.__version__)},
+        **begin.to_json(),
+        **before,
     }

@@ -5,20 +5,14 @@ from typing import Any
 
 import torch
 
-from marey.errors import DatasetError, OutputError
+from marey.errors import DatasetError
 from marey.files import replacing
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
     """Write `state` (tensors and plain values), whole or not at all; OutputError when that fails."""
-    with replacing(path) as temporary:
-        try:
-            torch.save(state, temporary)
-        except RuntimeError as error:  # torch's own writer tells of a full disk so
-            reason = str(error).splitlines()[0]
-            raise OutputError(
-                f"cannot write '{path}': {reason}. The state saved last is whole; make space and go on."
-            ) from error
+    with replacing(path) as draft:
+        torch.save(state, draft)
 
 
 def open_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:

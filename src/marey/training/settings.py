@@ -13,37 +13,10 @@ from marey.video.flow.methods import Method, check_method
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a two-stream network is trained: both towers alone on single moments, then together with the fusion.
+class Architecture:
+    """The options of `TwoStream`, which explains them; the defaults are a network for a laptop.
 
-    size, width, frames, stack, step, fusion, pooling, fc, dropout, norm
-        the architecture, see `TwoStream`. The defaults are a network for a laptop; size=224, width=1, frames=5,
-        pooling="grid", fc=None, norm="none" is the paper's.
-    tower_steps, fusion_steps
-        most steps of each tower, and of the fusion stage. Without tower steps both towers learn in the fusion stage
-        alone, by `tower_rate`.
-    auxiliary
-        whether in the fusion stage each tower has a classifier of its own as well.
-    batch, fusion_batch
-        clips per step.
-    learning_rate, weight_decay, label_smoothing
-        AdamW's peak rate (one cycle: up for a fifth of the steps, then down to nothing), its decay, and the share of
-        the target that goes to all classes.
-    tower_rate
-        the towers' learning rate in the fusion stage, as a part of `learning_rate`; 0: the towers stay as they are.
-    kept_blocks
-        how many of the towers' first blocks stay as they are even so, and as they began where training starts from
-        another network: what was learned against an adversary is not unlearned on few clips, and a step takes less.
-        Their batch normalizations go on measuring the clips.
-    stream_dropout
-        part of the clips of which the fusion stage sees one stream only, either one, the other being at rest: the
-        layers above the towers then do not lean on the stream that tells the training clips apart best.
-    validation
-        share of the training groups that is only watched: the best weights on it are kept, and a stage ends when they
-        have not become better for `patience` looks, one every `look` steps. 0: no group is given up, and a stage ends
-        when its loss has not become better for as long; neither before the learning rate has come down to a tenth.
-    minutes
-        the whole run's limit: each stage gets its share, and what it reached by then counts. None: no limit.
+    The paper's network is size=224, width=1, frames=5, pooling="grid", fc=None, norm="none".
     """
 
     size: int = 112
@@ -51,11 +24,53 @@ class Settings:
     frames: int = 3
     stack: int = 10
     step: int = 10
-    fusion: Literal["conv2", "conv3", "conv4", "conv5", "late"] = "conv5"
     norm: Literal["none", "batch"] = "batch"
     pooling: Literal["grid", "global"] = "global"
     fc: int | None = 128
     dropout: float = 0.5
+
+    def architecture(self) -> dict[str, Any]:
+        """Arguments of `TwoStream` by name, without classes, streams and fusion."""
+        return {one.name: getattr(self, one.name) for one in fields(Architecture)}
+
+
+@dataclass(frozen=True)
+class Settings(Architecture):
+    """How a two-stream network is trained: both towers alone on single moments, then together with the fusion.
+
+    fusion
+        where the towers meet, see `TwoStream`.
+    tower_steps, fusion_steps
+        most steps of each tower, and of the fusion stage. Without tower steps both towers learn in the fusion stage
+        alone, by `tower_rate`.
+    auxiliary
+        whether each tower has a classifier of its own in the fusion stage as well.
+    batch, fusion_batch
+        clips per step.
+    learning_rate, weight_decay, label_smoothing
+        AdamW's peak rate (one cycle: up for a fifth of the steps, then down to nothing), its decay, and the share of
+        the target that goes to all classes.
+    tower_rate
+        the towers' learning rate in the fusion stage, relative to `learning_rate`; 0: the towers stay as they are.
+    kept_blocks
+        how many of the towers' first blocks keep their weights in the fusion stage, and in all stages where training
+        starts from another network. Filters that were learned against an adversary are not unlearned on few clips so,
+        and a step takes less time. Their batch normalizations go on measuring the clips.
+    stream_dropout
+        share of the clips of which the fusion stage sees one stream only, either one, while the other is at rest. The
+        layers above the towers then do not lean on the stream that tells the training clips apart best.
+    validation
+        share of the training groups that is only watched: the best weights on them are kept, and a stage ends after
+        `patience` looks without an improvement, one look every `look` steps. 0: all groups train, and a stage ends
+        after as many looks without a better loss. Neither happens before the learning rate has come down to a tenth.
+    minutes
+        limit of the whole training: each stage gets its share, and ends with the weights that it has by then. None: no
+        limit.
+    augmentation, adversary
+        how training windows are varied, and how they are made harder.
+    """
+
+    fusion: Literal["conv2", "conv3", "conv4", "conv5", "late"] = "conv5"
     tower_steps: int = 800
     fusion_steps: int = 500
     auxiliary: bool = True
@@ -99,17 +114,12 @@ class Settings:
             raise MareyError(f"learning_rate is {self.learning_rate} and minutes {self.minutes}; expected above 0.")
 
     def built_as(self, config: Mapping[str, Any]) -> "Settings":
-        """These settings with the architecture of a `TwoStream` of that `config`."""
+        """These settings with the architecture and the fusion in the `config` of a `TwoStream`."""
         return replace(self, fusion=config["fusion"], **{name: config[name] for name in self.architecture()})
 
     def without_flip(self) -> "Settings":
-        """These settings for classes that a mirror image changes, as left and right."""
+        """These settings without mirror images, for classes such as left and right that a mirror image exchanges."""
         return replace(self, augmentation=replace(self.augmentation, flip=0.0))
-
-    def architecture(self) -> dict[str, Any]:
-        """What `TwoStream` is told, but for classes and streams."""
-        names = ("size", "width", "frames", "stack", "step", "norm", "pooling", "fc", "dropout")
-        return {name: getattr(self, name) for name in names}
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -118,11 +128,11 @@ class Settings:
         return towers if self.fusion == "late" else (*towers, "fusion")
 
     def tower_rates(self) -> dict[str, float]:
-        """Learning rates of a tower's own stage by how weights' names begin; the first that fits counts."""
+        """{start of the names of weights: relative learning rate} in a tower's own stage; the first match counts."""
         return {**self._kept_rates(), "": 1.0}
 
     def fusion_rates(self) -> dict[str, float]:
-        """Those of the fusion stage."""
+        """{start of the names of weights: relative learning rate} in the fusion stage; the first match counts."""
         return {**self._kept_rates(), "rgb.": self.tower_rate, "flow.": self.tower_rate, "": 1.0}
 
     def _kept_rates(self) -> dict[str, float]:
@@ -134,15 +144,17 @@ class Settings:
         }
 
     def with_file(self, path: str | Path) -> "Settings":
-        """These settings with those that a JSON file names, as `to_json` gives them or a few of them.
+        """These settings, changed as a JSON file says, which holds the content of `to_json` or a part of it.
 
-        Raises MareyError when it cannot be read or names a setting that there is not.
+        Raises MareyError for a file that cannot be read and for unknown settings.
         """
         try:
             given = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or first_line(error)
-            raise MareyError(f"no settings can be read from '{path}': {reason}.") from None
+            raise MareyError(
+                f"no settings can be read from '{path}': {reason}; expected JSON such as {{\"learning_rate\": 0.001}}."
+            ) from None
         if not isinstance(given, dict):
             raise MareyError(f"'{path}' holds no settings; expected as {{\"learning_rate\": 0.001}}.")
         changed: Settings = _with(self, given)
@@ -154,7 +166,7 @@ class Settings:
 
 
 def _with(held: Any, given: Mapping[str, Any]) -> Any:
-    """`held` with the given values by name, also of what it holds."""
+    """`held` with the given values by name, which may be nested as `held` is."""
     known = {one.name: one.type for one in fields(held)}
     values = {}
     for name, value in given.items():
@@ -170,7 +182,7 @@ def _with(held: Any, given: Mapping[str, Any]) -> Any:
 
 
 def _alike(value: object, before: object, kind: Any) -> bool:
-    """Whether a setting of this `kind`, its type, can be `value` instead of `before`."""
+    """Whether `value` can replace `before` in a setting whose type is `kind`."""
     if value is None:
         return type(None) in get_args(kind)
     if isinstance(value, bool | str) or isinstance(before, bool | str):

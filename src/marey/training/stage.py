@@ -28,8 +28,31 @@ _RATE_IS_DOWN = 0.1
 
 
 @dataclass
+class Best:
+    """The best look so far: its quality, its step and, where clips are watched, its weights."""
+
+    quality: float = -math.inf
+    step: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass
 class Stage:
-    """What a stage needs, and where it is: what `state` holds makes it go on as if it had not been stopped."""
+    """A stage with its data and its progress; with the progress in `state` it goes on as if never stopped.
+
+    clips, labels
+        the clips that are learned, and the class of each as an index (clip).
+    watched, watched_labels
+        clips that only decide which weights are kept, see `Settings.validation`.
+    steps, batch
+        most steps, and clips per step.
+    rates
+        {start of the names of weights: learning rate relative to `Settings.learning_rate`}; the first match counts.
+    bf16
+        whether passes run in bf16.
+    step, seconds, losses, best
+        the progress: steps and seconds so far, the loss of every step, the best look.
+    """
 
     name: str
     module: TwoStream
@@ -46,9 +69,7 @@ class Stage:
     step: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
-    best: float = -math.inf
-    best_step: int = 0
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    best: Best = field(default_factory=Best)
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.settings.seed * 7919 + sum(self.name.encode()))
@@ -74,9 +95,9 @@ class Stage:
     def run(self, on_step: Callable[["Stage"], None], seconds: float | None) -> None:
         """Train until the last step, an early stop, or `seconds`, those of earlier runs included.
 
-        The learning rate comes down with the steps or with the time, whichever is further. Before it is at a tenth of
-        its peak no plateau ends the stage.
-        Ctrl-C waits for the end of a step, and `on_step` may raise KeyboardInterrupt: the state is whole at both.
+        The learning rate comes down with the steps or with the time, whichever is further. A plateau does not end the
+        stage before the rate is at a tenth of its peak. Ctrl-C waits for the end
+        of a step, and `on_step` may raise KeyboardInterrupt: the state is whole at both.
         """
         while not self._done(seconds):
             begun = time.monotonic()
@@ -87,8 +108,8 @@ class Stage:
                     self._look(progress)
                 self.seconds += time.monotonic() - begun
             on_step(self)
-        if self.best_weights and self.watched:
-            self.module.load_state_dict(self.best_weights)
+        if self.best.weights and self.watched:
+            self.module.load_state_dict(self.best.weights)
         self.module.requires_grad_(True).eval()
 
     def _progress(self, seconds: float | None) -> float:
@@ -98,7 +119,7 @@ class Stage:
 
     def _done(self, seconds: float | None) -> bool:
         down = one_cycle(self._progress(seconds)) <= _RATE_IS_DOWN and self._progress(seconds) > _WARM
-        stale = self.step - self.best_step >= self.settings.patience * self.settings.look
+        stale = self.step - self.best.step >= self.settings.patience * self.settings.look
         looked = self.step % self.settings.look == 0
         late = seconds is not None and self.seconds > seconds
         return self.step >= self.steps or (stale and looked and down) or late
@@ -136,7 +157,7 @@ class Stage:
         return bool(torch.stack([gradient.isfinite().all() for gradient in gradients]).all())
 
     def _hardened(self, index: list[int], inputs: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
-        """The windows as the adversary changes them against the module as it is used, without dropout."""
+        """The windows as the adversary changes them, against the module in evaluation mode, without dropout."""
         adversary = self.settings.adversary
         if not adversary.acts:
             return inputs
@@ -160,7 +181,7 @@ class Stage:
         return float(losses[0].detach())
 
     def _losses(self, index: list[int], inputs: Mapping[str, Tensor]) -> list[Tensor]:
-        """The loss of the scores, then those of the towers' own."""
+        """The loss of the scores, then the losses of the towers' own classifiers."""
         scores = scores_of(self.module, self.streams, inputs, bf16=self.bf16)
         return [
             functional.cross_entropy(
@@ -188,24 +209,21 @@ class Stage:
             recent = self.losses[-self.settings.look :]
             quality = -sum(recent) / len(recent)
             if self.settings.adversary.grows(progress):
-                self.best = -math.inf  # the losses so far were those of an easier task
-        if quality > self.best + 1e-3:
-            self.best, self.best_step = quality, self.step
-            if self.watched:
-                self.best_weights = {name: value.clone() for name, value in self.module.state_dict().items()}
+                self.best.quality = -math.inf  # the losses so far were those of an easier task
+        if quality > self.best.quality + 1e-3:
+            weights = {name: value.clone() for name, value in self.module.state_dict().items()} if self.watched else {}
+            self.best = Best(quality, self.step, weights)
 
     @property
     def state(self) -> dict[str, Any]:
-        """All that changes while the stage runs."""
+        """Everything that changes while the stage runs, as tensors and plain values."""
         return {
             "name": self.name,
             "bf16": self.bf16,
             "step": self.step,
             "seconds": self.seconds,
             "losses": self.losses,
-            "best": self.best,
-            "best_step": self.best_step,
-            "best_weights": self.best_weights,
+            "best": dict(vars(self.best)),
             "order": self.order,
             "generator": self.generator.get_state(),
             "module": self.module.state_dict(),
@@ -213,9 +231,9 @@ class Stage:
         }
 
     def resume(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`."""
+        """Go on from the `state` of a stage that was stopped."""
         self.step, self.seconds, self.losses = state["step"], state["seconds"], list(state["losses"])
-        self.best, self.best_step, self.best_weights = state["best"], state["best_step"], dict(state["best_weights"])
+        self.best = Best(**state["best"])
         self.order = list(state["order"])
         self.generator.set_state(state["generator"])
         self.module.load_state_dict(state["module"])

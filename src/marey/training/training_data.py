@@ -49,15 +49,11 @@ def loaded_data(
     on_load: Callable[[int, int], None] | None,
     on_note: Callable[[str], None] | None,
 ) -> TrainingData:
-    """The clips of `split`, each read once; as many as `memory` bytes hold stay loaded.
+    """The clips of `split`, each read once; as many as fit into `memory` bytes stay loaded.
 
-    Some training groups are set apart to be watched where the settings want it. Raises VideoError when a class has no
-    clip to train on.
+    Raises VideoError when a class has no clip to train on.
     """
-    train, watched = split.train, tuple[Clip, ...]()
-    if settings.validation > 0:
-        inner = grouped_split(split.train, held_out=settings.validation, seed=settings.seed)
-        train, watched = inner.train, inner.held_out
+    train, watched = _watched(split, settings)
     every = list(dict.fromkeys([*train, *watched, *split.held_out]))
     skipped: list[SkippedClip] = []
     kept: dict[Clip, LoadedClip] = {}
@@ -100,6 +96,14 @@ def loaded_data(
     return TrainingData(classes, stores[0], stores[1], stores[2], tuple(skipped), frozenset(short), damaged)
 
 
+def _watched(split: Split, settings: Settings) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+    """The clips that train, and the clips of the training groups that are only watched."""
+    if settings.validation == 0:
+        return split.train, ()
+    inner = grouped_split(split.train, held_out=settings.validation, seed=settings.seed)
+    return inner.train, inner.held_out
+
+
 def _notes(
     readable: Collection[Clip],
     kept: Collection[Clip],
@@ -110,6 +114,7 @@ def _notes(
     flow: int,
     limit: int,
 ) -> list[str]:
+    """Lines that tell the user which clips are damaged, short or too many for the memory."""
     notes = [f"damaged: {clip.path}: {what}; used as far as it can be read" for clip, what in damaged.items()]
     if short:
         notes.append(f"{len(short)} clips are shorter than the network's window: they are padded with their last frame")

@@ -1,0 +1,1 @@
+"""Video in and out: frames and clips read, optical flow, pictures and videos written."""

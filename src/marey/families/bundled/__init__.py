@@ -1,4 +1,4 @@
-"""The family of networks that ship with the package, trained on motion studies (see docs/motion_studies_network.md)."""
+"""The family of networks that ship with the package, trained on motion studies (docs/reference/bundled_networks.md)."""
 
 from pathlib import Path
 

@@ -32,7 +32,7 @@ def prepare(folder: Path, plan: Plan) -> None:
         return
     if others:
         raise OutputError(f"'{folder}' holds something that is no recording; name a new or empty folder.")
-    with closing(claims_on(folder)) as claims, claims.held(_BEGINNING):
+    with closing(claims_on(folder)) as claims, claims.taken(_BEGINNING):
         if _matches(folder, plan):
             return
         with replacing(folder / UNFINISHED / _PLANNED) as temporary:

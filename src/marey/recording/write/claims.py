@@ -1,4 +1,4 @@
-"""Which process works on which shard, so that the same line may run many times at once on one folder."""
+"""Claims on shards, so that several processes can work on one recording at once."""
 
 import fcntl
 import os
@@ -8,21 +8,21 @@ from pathlib import Path
 
 
 class Claims:
-    """Locks on the bytes of a file, one for each shard; the system drops those of a process that dies.
+    """Locks on the bytes of a file, one for each shard; the system drops the locks of a process that dies.
 
-    Only one process may be at a shard, but nothing goes wrong when two are, on a file system without locks: shards are
-    written whole, and the same by everyone.
+    On a file system without locks two processes may work on the same shard. Nothing goes wrong then: both write the
+    same shard, and each writes it whole.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
     def close(self) -> None:
-        """Give everything up."""
+        """Give all shards up."""
         os.close(self._file)
 
     def take(self, index: int) -> bool:
-        """Whether the shard is now this process's own."""
+        """Claim the shard; False when another process has it."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, index)
         except BlockingIOError:
@@ -32,22 +32,22 @@ class Claims:
         return True
 
     def wait(self, index: int) -> None:
-        """Take the shard once whoever has it is done or dead."""
+        """Claim the shard once the process that has it is done or dead."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX, 1, index)
         except OSError:
             return
 
     def drop(self, index: int) -> None:
-        """Let others have the shard."""
+        """Give the shard up."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, index)
         except OSError:
             return
 
     @contextmanager
-    def held(self, index: int) -> Iterator[None]:
-        """While inside, the shard is this process's own."""
+    def taken(self, index: int) -> Iterator[None]:
+        """While inside, this process has the shard; it waits for it first."""
         self.wait(index)
         try:
             yield

@@ -22,7 +22,7 @@ from marey.video.read.clips import Clip, span_frames
 
 
 @dataclass
-class _Gathered:
+class _ClipSoFar:
     """A clip on its way through the network: the responses to its windows so far, the units of all layers in a row."""
 
     number: int
@@ -98,14 +98,14 @@ class _Gathering:
         self.plan = plan
         self.window_pass = window_pass
         self.units = [layer.units for layer in plan.layers]
-        self.waiting: list[tuple[_Gathered, dict[str, Tensor]]] = []
-        self.sent: tuple[list[_Gathered], PassResponses] | None = None
+        self.waiting: list[tuple[_ClipSoFar, dict[str, Tensor]]] = []
+        self.sent: tuple[list[_ClipSoFar], PassResponses] | None = None
         """The last pass, which an accelerator may still be computing."""
 
     def shards(
         self, ahead: Iterable[tuple[Clip, ClipWindows | str]], begun: deque[tuple[int, list[tuple[int, Clip]]]]
     ) -> Iterator[tuple[int, Shard]]:
-        filling: list[ClipRow | _Gathered] = []
+        filling: list[ClipRow | _ClipSoFar] = []
         for _, made in ahead:
             index, numbered = begun[0]
             number, _ = numbered[len(filling)]
@@ -118,9 +118,9 @@ class _Gathering:
                 begun.popleft()
                 filling = []
 
-    def _take(self, number: int, made: ClipWindows) -> _Gathered:
+    def _take(self, number: int, made: ClipWindows) -> _ClipSoFar:
         size = sum(self.units)
-        gathered = _Gathered(
+        gathered = _ClipSoFar(
             number,
             made,
             np.empty(size, np.float32),
@@ -156,9 +156,9 @@ class _Gathering:
             if scores is not None:
                 gathered.scores = scores[row] if gathered.scores is None else gathered.scores + scores[row]
 
-    def _shard(self, filling: list[ClipRow | _Gathered]) -> Shard:
+    def _shard(self, filling: list[ClipRow | _ClipSoFar]) -> Shard:
         rows: list[ClipRow] = []
-        kept: list[_Gathered] = []
+        kept: list[_ClipSoFar] = []
         for row in filling:
             if isinstance(row, ClipRow):
                 rows.append(row)
@@ -175,7 +175,7 @@ class _Gathering:
         }
         return Shard(tuple(rows), responses)
 
-    def _row(self, gathered: _Gathered) -> ClipRow:
+    def _row(self, gathered: _ClipSoFar) -> ClipRow:
         numbers = np.isfinite(gathered.maximum) & np.isfinite(gathered.total)
         if not numbers.all():
             first = int(numbers.argmin())

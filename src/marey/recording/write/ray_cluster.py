@@ -1,4 +1,4 @@
-"""A recording on many machines: runs of shards as tasks of a Ray cluster, written by whoever makes them."""
+"""Recording on many machines: each task of a Ray cluster makes a few shards and writes them."""
 
 import importlib.util
 import os
@@ -33,12 +33,12 @@ def filled_by_ray(
     workers: int | None,
     limit_seconds: float,
 ) -> Iterator[int]:
-    """Record the shards at `indices` on a Ray cluster, and write them to `shards`; gives those on disk.
+    """Record the shards at `indices` on a Ray cluster, and write them to `shards`; gives the indices of those on disk.
 
-    `address` is that of a cluster, "auto" for the one that this machine is part of, or "local" to begin one here. All
-    machines see the clips and `shards` under the same paths. A task takes `workers` processor cores (None: 1), and an
-    accelerator if the network is on one. What is lost with a worker or a node is made again elsewhere; a shard is
-    written whole or not at all, and the same by everyone, so none counts twice.
+    `address` names a cluster: "auto" is the one that this machine is part of, "local" begins one here. All machines see
+    the clips and `shards` under the same paths. A task takes `workers` processor cores (None: 1), and an accelerator if
+    the network is on one. Shards that are lost with a worker or a node are made again elsewhere. A shard is written
+    whole or not at all, and every machine writes the same, so no shard counts twice.
 
     Raises MareyError when Ray is not installed, or the cluster cannot be reached.
     """
@@ -49,11 +49,7 @@ def filled_by_ray(
 
     begun_here = not ray.is_initialized()
     if begun_here:
-        try:
-            ray.init(address=None if address == "local" else address, log_to_driver=False, include_dashboard=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise MareyError(f"no Ray cluster at '{address}': {reason}. Give its address, or 'local'.") from None
+        _connect(address)
     running: deque[Any] = deque()
     try:
         _carry_source(network.module)
@@ -61,12 +57,7 @@ def filled_by_ray(
         cores = 1 if workers is None else workers
         remote: Any = ray.remote
         task = remote(num_cpus=cores, num_gpus=accelerators, max_retries=_RETRIES)(_recorded)
-        device = str(network.device)
-        network.module.to("cpu")
-        try:
-            shared = ray.put((network, plan))
-        finally:
-            network.module.to(device)
+        shared = _shared(network, plan)
         given = {
             "shards": shards.resolve(),
             "cache": None if cache is None else cache.folder,
@@ -91,6 +82,29 @@ def filled_by_ray(
                 ray.cancel(one, force=True)
 
 
+def _connect(address: str) -> None:
+    """Begin or join a cluster; MareyError when there is none."""
+    import ray
+
+    try:
+        ray.init(address=None if address == "local" else address, log_to_driver=False, include_dashboard=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MareyError(f"no Ray cluster at '{address}': {reason}. Give its address, or 'local'.") from None
+
+
+def _shared(network: Network, plan: Plan) -> Any:
+    """The network, in the memory of a processor, and the plan, where all workers find them."""
+    import ray
+
+    device = str(network.device)
+    network.module.to("cpu")
+    try:
+        return ray.put((network, plan))
+    finally:
+        network.module.to(device)
+
+
 def _cores_of_the_cluster() -> float:
     import ray
 
@@ -99,7 +113,7 @@ def _cores_of_the_cluster() -> float:
 
 
 def _result(task: Any) -> list[int]:
-    """The shards that a task has written; its error, if it is one of ours, as it was raised."""
+    """The shards that a task has written. An error of marey is raised here as it was there."""
     import ray
 
     try:
@@ -120,7 +134,7 @@ def _recorded(
     cores: int,
     limit_seconds: float,
 ) -> list[int]:
-    """On a worker: make those of the shards that are not on disk yet."""
+    """Make, on a worker, the shards that are not on disk yet."""
     network, plan = shared
     if not shards.is_dir():
         raise MareyError(
@@ -142,7 +156,7 @@ def _recorded(
 
 
 def _carry_source(module: nn.Module) -> None:
-    """Send the classes of a user's own file along, which workers cannot import by their names."""
+    """Send the classes of a user's own file along: workers cannot import them by their names."""
     from ray import cloudpickle
 
     for part in module.modules():

@@ -139,7 +139,7 @@ def completed(
             for index in filled(source):
                 claims.drop(index)
                 told()
-        with claims.held(plan.shards):
+        with claims.taken(plan.shards):
             if not (folder / SUMMARY).exists():
                 finish(folder, shards, plan, {stream.name: stream for stream in network.streams})
             remove_tree(shards)

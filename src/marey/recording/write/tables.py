@@ -62,7 +62,7 @@ def _writer(path: Path, schema: pyarrow.Schema) -> Iterator[parquet.ParquetWrite
 
 
 def _repeats(column: pyarrow.Field) -> bool:
-    """Whether the values of a column are often the same; answers and what is computed of them seldom are."""
+    """Whether the values of a column are often the same, as those of floating type seldom are."""
     return column.name == "seconds" or not pyarrow.types.is_floating(column.type)
 
 

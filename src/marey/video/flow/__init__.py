@@ -1,1 +1,1 @@
-"""Optical flow: computed, stored, kept."""
+"""Optical flow: computed, read from images, cached."""

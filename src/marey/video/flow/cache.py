@@ -51,7 +51,7 @@ class FlowCache:
     """Flow fields in a folder, found by the pixels they come from, the method, its settings and OpenCV's version.
 
     Values are float16, so that the error is at most 1/2048 of the value (1/128 px at 16 px/frame). The folder also
-    holds the frames of whole clips, see `marey.video.read.kept_clips`. An entry is written whole or not at all and
+    holds the frames of whole clips, see `marey.video.read.cached_clips`. An entry is written whole or not at all and
     carries its checksum; a damaged entry is made again. Above `limit_bytes` the entries unused for longest are removed.
     Several processes may share a folder. Where the folder cannot be written to, flow is computed every time, and one
     warning says so.

@@ -20,9 +20,9 @@ from marey.network.stream import Stream
 from marey.threads import CLIP_THREADS, Work, compute_alone
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method
+from marey.video.read.cached_clips import CachedClip, DamagedEntryError
 from marey.video.read.clip import Clip, LoadedClip
 from marey.video.read.clips import decoded_before, load_clip, starts
-from marey.video.read.kept_clips import DamagedEntryError, KeptClip
 from marey.video.read.windows import cut_window, physical
 
 _DAMAGE = (VideoError, OSError, ValueError, MemoryError, av.FFmpegError, cv2.error)
@@ -68,7 +68,7 @@ def clip_windows(
     return _windows(load_clip(clip, streams, flow=flow, cache=cache), streams, count)
 
 
-def _windows(clip: LoadedClip | KeptClip, streams: Sequence[Stream], count: int) -> ClipWindows:
+def _windows(clip: LoadedClip | CachedClip, streams: Sequence[Stream], count: int) -> ClipWindows:
     start_frames = tuple(starts(clip, streams, count))
     cuts = tuple(cut_window(clip, streams, start) for start in start_frames)
     speeds = tuple(_speed([cut[one.name] for cut in cuts], one) for one in streams if one.kind == "flow")

@@ -17,8 +17,8 @@ from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method, check_method, optical_flow
 from marey.video.flow.stored import StoredFlow, flow_beside
 from marey.video.limits import LIMITS, Limits
+from marey.video.read.cached_clips import CachedClip, DamagedEntryError, cached_clip, entry_name, keep
 from marey.video.read.clip import Clip, LoadedClip
-from marey.video.read.kept_clips import DamagedEntryError, KeptClip, entry_name, keep, kept_clip
 from marey.video.read.sampled_frames import SampledFrames, sampled_frames
 from marey.video.read.windows import Short, Size, resized_size, span_frames, too_short
 
@@ -39,7 +39,7 @@ _FIELDS_LESS = 2
 
 
 def starts(
-    clip: Clip | LoadedClip | KeptClip, streams: Sequence[Stream], count: int, *, folder_rate: float = 25.0
+    clip: Clip | LoadedClip | CachedClip, streams: Sequence[Stream], count: int, *, folder_rate: float = 25.0
 ) -> list[int]:
     """Choose at most `count` start frames of windows, evenly from the first possible to the last.
 
@@ -132,7 +132,7 @@ def load_clip(
     name = None
     if cache is not None and place is None:
         name = entry_name(clip, streams, flow=flow, folder_rate=folder_rate, limits=limits)
-        kept = None if name is None else kept_clip(cache, name, clip)
+        kept = None if name is None else cached_clip(cache, name, clip)
         if kept is not None:
             with suppress(DamagedEntryError):
                 return kept.loaded()
@@ -157,12 +157,12 @@ def load_clip(
 
 def decoded_before(
     clip: Clip, streams: Sequence[Stream], *, flow: Method = "tvl1-fast", cache: FlowCache
-) -> KeptClip | None:
+) -> CachedClip | None:
     """Open the clip as `load_clip` left it in the cache; None where it is not there."""
     if _comes_whole(clip, streams):
         return None
     name = entry_name(clip, streams, flow=flow, folder_rate=25.0, limits=LIMITS)
-    return None if name is None else kept_clip(cache, name, clip)
+    return None if name is None else cached_clip(cache, name, clip)
 
 
 def load_clips(

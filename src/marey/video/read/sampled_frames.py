@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import count as counting
 from itertools import takewhile
-from typing import cast
+from typing import TypedDict, cast
 
 import cv2
 import numpy as np
@@ -49,62 +49,67 @@ def sampled_frames(
     these will have flow, which counts towards the limit of memory. A folder of images shows `folder_rate` images per
     second. Raises VideoError for a clip without frames, and above the limits.
     """
-    resized: dict[Size, list[Picture]] = {}
-    source_size: Size | None = None
+    found = _Resized(clip, sizes, flow_sizes, limits)
     damage: list[str] = []
-    frame_bytes = 0
-
-    def keep(picture: Picture, count: int) -> None:
-        nonlocal source_size, frame_bytes
-        if source_size is None:
-            source_size = (picture.shape[0], picture.shape[1])
-            pixels = sorted((height * width for height, width in sizes(source_size)), reverse=True)
-            frame_bytes = 3 * sum(pixels) + 4 * sum(pixels[:flow_sizes])
-        limits.check_bytes(clip.path, count, frame_bytes)
-        for size in sizes(source_size):
-            resized.setdefault(size, []).append(_resized(picture, size))
-
+    options: _Options = {"folder_rate": folder_rate, "limits": limits, "damaged": damage.append}
     if rate is None:
         times = []
-        between = frames_between(
-            clip.path,
-            clip.start_seconds,
-            clip.stop_seconds,
-            folder_rate=folder_rate,
-            limits=limits,
-            damaged=damage.append,
-        )
-        for seconds, picture in between:
+        for seconds, picture in frames_between(clip.path, clip.start_seconds, clip.stop_seconds, **options):
             times.append(seconds)
-            keep(picture(), len(times))
+            found.add(picture())
         rate = mean_rate(times) if len(times) > 1 else probe(clip.path, folder_rate=folder_rate, limits=limits).rate
-        limits.check_bytes(clip.path, int((times[-1] - times[0]) * rate), frame_bytes)
+        found.check(int((times[-1] - times[0]) * rate))
         shown = _evenly(times, rate)
         first: int | None = round(times[0] * rate)
     else:
         stop = np.inf if clip.stop_seconds is None else clip.stop_seconds - 1e-6
         step = 1 / rate
-        near = nearest_frames(
-            clip.path,
-            takewhile(lambda seconds: seconds < stop, (clip.start_seconds + k * step for k in counting())),
-            start_seconds=clip.start_seconds,
-            folder_rate=folder_rate,
-            limits=limits,
-            damaged=damage.append,
-        )
-        shown = []
-        for picture_shown in near:
-            shown.append(len(shown))
-            keep(picture_shown, len(shown))
+        wanted = takewhile(lambda seconds: seconds < stop, (clip.start_seconds + k * step for k in counting()))
+        for shown_picture in nearest_frames(clip.path, wanted, start_seconds=clip.start_seconds, **options):
+            found.add(shown_picture)
+        shown = list(range(found.count))
         known = clip.path.is_dir() and abs(rate - folder_rate) < 1e-6
         first = round(clip.start_seconds * rate) if known else None
-    if source_size is None:
+    if found.source_size is None:
         raise VideoError(f"'{clip.path}' has no frame from {clip.start_seconds:g} s to {clip.stop_seconds} s.")
     pictures = {
-        size: torch.from_numpy(np.stack([frames[index] for index in shown])) for size, frames in resized.items()
+        size: torch.from_numpy(np.stack([frames[index] for index in shown])) for size, frames in found.frames.items()
     }
     numbers = None if first is None else tuple(first + index for index in shown)
-    return SampledFrames(rate, source_size, pictures, numbers, len(shown), "; ".join(damage) or None)
+    return SampledFrames(rate, found.source_size, pictures, numbers, len(shown), "; ".join(damage) or None)
+
+
+class _Options(TypedDict):
+    folder_rate: float
+    limits: Limits
+    damaged: Callable[[str], None]
+
+
+class _Resized:
+    """Frames resized one by one, as long as they fit into memory."""
+
+    def __init__(self, clip: Clip, sizes: Callable[[Size], Collection[Size]], flow_sizes: int, limits: Limits) -> None:
+        self.source_size: Size | None = None
+        self.frames: dict[Size, list[Picture]] = {}
+        self.count = 0
+        self._clip, self._sizes, self._flow_sizes, self._limits = clip, sizes, flow_sizes, limits
+        self._frame_bytes = 0
+
+    def add(self, picture: Picture) -> None:
+        """Resize one more frame; VideoError when the frames so far are above the limits."""
+        if self.source_size is None:
+            self.source_size = (picture.shape[0], picture.shape[1])
+            self.frames = {size: [] for size in self._sizes(self.source_size)}
+            pixels = sorted((height * width for height, width in self.frames), reverse=True)
+            self._frame_bytes = 3 * sum(pixels) + 4 * sum(pixels[: self._flow_sizes])
+        self.count += 1
+        self.check(self.count)
+        for size, frames in self.frames.items():
+            frames.append(_resized(picture, size))
+
+    def check(self, count: int) -> None:
+        """Raise VideoError when so many frames are above the limits."""
+        self._limits.check_bytes(self._clip.path, count, self._frame_bytes)
 
 
 def _evenly(times_seconds: Sequence[float], rate: float) -> list[int]:

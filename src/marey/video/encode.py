@@ -21,6 +21,7 @@ from marey.files import replacing
 Picture = NDArray[np.uint8]
 """Red, green and blue 0..255 (..., height, width, 3)."""
 
+_LARGEST_SIDE = 16384
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
 _BT709 = 1  # the code of these primaries and this transfer in ISO/IEC 23001-8
 
@@ -133,9 +134,9 @@ def _checked(frames: Picture, rate: float) -> Picture:
     frames = _bytes(frames)
     if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
         raise MareyError(f"frames have shape {frames.shape}; expected (time, height, width, 3), none of them 0.")
-    if max(frames.shape[1:3]) > largest_side:
+    if max(frames.shape[1:3]) > _LARGEST_SIDE:
         raise MareyError(
-            f"frames of {frames.shape[2]} x {frames.shape[1]} px; this format holds at most {largest_side} px."
+            f"frames of {frames.shape[2]} x {frames.shape[1]} px; this format holds at most {_LARGEST_SIDE} px."
         )
     if not 0 < rate <= 240:
         raise MareyError(f"rate is {rate}; expected frames per second above 0 and at most 240.")

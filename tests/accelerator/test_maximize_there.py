@@ -19,6 +19,8 @@ from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.stream import Stream, rgb_frames
 
+pytestmark = pytest.mark.slow
+
 UNITS = [f"fuse:{channel}" for channel in range(6)]
 MAXIMA = Maxima({"fuse": torch.linspace(0.5, 1.0, 6)})
 RECIPE = Recipe(slowness=(0.0, 5.0), steps=6, precision="fp32", tolerance=0.0)

@@ -14,6 +14,8 @@ import torch
 from marey.errors import NetworkError
 from marey.families.loading import load
 
+pytestmark = pytest.mark.slow
+
 Marey = Callable[..., Any]
 
 

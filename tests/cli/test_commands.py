@@ -24,6 +24,8 @@ from marey.network.maxima import Maxima
 from marey.video.flow.methods import Method
 from marey.video.read.decode import read_video
 
+pytestmark = pytest.mark.slow
+
 Marey = Callable[..., Any]
 COMMANDS = ("layers", "maximize", "classify", "train", "evaluate", "flow", "demo")
 FILES = ["contact_sheet.png", "preferred.mp4", "preferred_input.safetensors"]

@@ -14,6 +14,8 @@ import pytest
 from marey.maximization.result import PreferredInput
 from marey.recording import Recording
 
+pytestmark = pytest.mark.slow
+
 Marey = Callable[..., Any]
 
 

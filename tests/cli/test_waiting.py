@@ -8,6 +8,8 @@ import pytest
 
 from marey.cli.waiting import SPINS, wait_briefly
 
+pytestmark = pytest.mark.slow
+
 _SCRIPT = """
 import os, sys
 import marey

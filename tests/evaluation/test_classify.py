@@ -18,6 +18,8 @@ from marey.network.stream import rgb_frames
 from marey.training.fit import Trained
 from marey.video.read.clips import Clip, load_clip, starts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def network(trained: tuple[Path, Trained]) -> Network:

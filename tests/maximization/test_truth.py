@@ -17,6 +17,8 @@ from marey.maximization.run import maximize
 from marey.network.maxima import Maxima
 from marey.network.network import Network
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = replace(Recipe(), precision="fp32")  # "auto" is a matter of speed and differs from machine to machine
 
 ANGLES = (0.0, 45.0, 110.0, -60.0)

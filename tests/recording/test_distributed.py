@@ -12,6 +12,8 @@ from marey.errors import MareyError
 from marey.recording import Recording
 from marey.video.read.clips import Clip
 
+pytestmark = pytest.mark.slow
+
 Again = Callable[..., Recording]
 Hashes = Callable[[Recording | Path], dict[str, str]]
 

@@ -21,6 +21,8 @@ from marey.recording.write.settings import RecordingSettings
 from marey.video.read.clips import Clip, load_clip
 from marey.video.read.decode import read_video
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("unit", ["rgb.conv1_1:3", "flow.relu3_3:5", "fusion.conv5:2", "fc6:1"])
 def test_what_lies_outside_the_crop_does_not_matter(recording: Recording, network: Network, unit: str) -> None:

@@ -12,6 +12,8 @@ import pytest
 from marey.recording import Recording
 from marey.video.read.clips import Clip
 
+pytestmark = pytest.mark.slow
+
 Again = Callable[..., Recording]
 
 

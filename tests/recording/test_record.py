@@ -25,6 +25,8 @@ from marey.recording.responses import clip_responses
 from marey.recording.write.settings import RecordingSettings
 from marey.video.read.clips import Clip, load_clip, starts
 
+pytestmark = pytest.mark.slow
+
 record_module = sys.modules[record.__module__]
 Again = Callable[..., Recording]
 Hashes = Callable[[Recording | Path], dict[str, str]]

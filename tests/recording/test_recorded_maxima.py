@@ -14,6 +14,8 @@ from marey.recording import Recording, check_same_weights, measure_maxima
 from marey.recording.read import recording as recording_module
 from marey.video.read.clips import Clip, load_clip, starts
 
+pytestmark = pytest.mark.slow
+
 
 def assert_same(found: Maxima, expected: Maxima) -> None:
     for one, other in (

@@ -24,6 +24,8 @@ from marey.video.flow.files import TWO_STREAM
 from marey.video.flow.stored import StoredFlow
 from marey.video.read.clips import Clip
 
+pytestmark = pytest.mark.slow
+
 Again = Callable[..., Recording]
 LAYERS = ["rgb.conv1_1", "fusion.*", "fc6", "scores"]
 

@@ -19,6 +19,8 @@ from marey.recording.write import begun as begun_module
 from marey.recording.write.plan import planned
 from marey.video.read.clips import Clip
 
+pytestmark = pytest.mark.slow
+
 record_module = sys.modules[record.__module__]
 Again = Callable[..., Recording]
 Hashes = Callable[[Recording | Path], dict[str, str]]

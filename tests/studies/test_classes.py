@@ -15,6 +15,8 @@ from marey.studies.parts import Part, ellipse
 from marey.studies.programs import PROGRAMS
 from marey.studies.things import THINGS
 
+pytestmark = pytest.mark.slow
+
 PLAIN = DIFFICULTIES["plain"]
 
 

@@ -23,6 +23,8 @@ from marey.training.settings import Settings
 from marey.video.flow.cache import FlowCache
 from marey.video.read.clips import Clip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_arithmetic() -> Iterator[None]:

@@ -20,6 +20,8 @@ from marey.training.settings import Settings
 from marey.training.stage import Stage, clip_probabilities, faster_in_bf16, one_cycle, seeded
 from marey.video.read.clips import LoadedClip
 
+pytestmark = pytest.mark.slow
+
 MakeClip = Callable[..., LoadedClip]
 MakeStage = Callable[..., Stage]
 

@@ -13,6 +13,8 @@ from marey.errors import VideoError
 from marey.network.stream import flow_stacks, rgb_frames
 from marey.video.read.clips import Clip, LoadedClip, load_clips
 
+pytestmark = pytest.mark.slow
+
 WriteVideo = Callable[..., Path]
 Plain = Callable[..., list[np.ndarray]]
 

@@ -17,7 +17,7 @@ SHOWN = (
 def demo(out: OutOption = Path("demo"), seed: SeedOption = 0) -> int:
     """Draw what six classes and two fused units of the bundled network want to see, from slow to fast.
 
-    Takes about three minutes of one core.
+    Takes about a minute and a half on two cores.
     """
     from marey.cli.maximize import maximize
 
@@ -29,5 +29,6 @@ def demo(out: OutOption = Path("demo"), seed: SeedOption = 0) -> int:
         console.print(
             f"look at {out}/overview.png, and for each unit at the contact sheet and preferred.mp4 in its folder",
             style="bold",
+            soft_wrap=True,
         )
     return status

@@ -17,6 +17,8 @@ from marey.video.read import ahead
 from marey.video.read.ahead import ClipWindows, windows_ahead
 from marey.video.read.clips import Clip
 
+pytestmark = pytest.mark.slow
+
 STREAMS = (rgb_frames(2, step=3, first=1, size=32), flow_stacks(2, length=3, step=3, size=32))
 
 

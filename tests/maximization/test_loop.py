@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from marey.accelerate.forward import forward
 from marey.maximization.batches import Batch, Job, batch_of
-from marey.maximization.loop import Ascent, Watch, ascend
+from marey.maximization.loop import Optimized, Watch, optimize
 from marey.maximization.parametrizations import Fourier
 from marey.maximization.recipe import Recipe
 from marey.maximization.run import PRIORS
@@ -37,11 +37,11 @@ def _batch(network: Network, units: Sequence[str], **change: Any) -> Batch:
     return replace(made, seeds=tuple(range(len(jobs))), **change)
 
 
-def _climb(batch: Batch, *, recipe: Recipe = RECIPE, watch: Watch | None = None) -> Ascent:
+def _climb(batch: Batch, *, recipe: Recipe = RECIPE, watch: Watch | None = None) -> Optimized:
     network = batch.crop.network
     with frozen(network.module):
         way = forward(batch.crop, precision="fp32")
-        return ascend(batch, way, recipe, priors=PRIORS, parametrization=Fourier(), watch=watch)
+        return optimize(batch, way, recipe, priors=PRIORS, parametrization=Fourier(), watch=watch)
 
 
 def test_inputs_that_break_do_not_touch_the_others() -> None:
@@ -96,9 +96,9 @@ def test_a_unit_that_is_off_at_the_start_comes_to_life() -> None:
     module = nn.Sequential(nn.Conv3d(2, 1, 3), nn.ReLU())
     nn.init.constant_(module[0].bias, -0.5)
     batch = _batch(_network(module), ["1:0"], weights=torch.tensor([30.0]))
-    ascent = _climb(batch, recipe=replace(RECIPE, steps=48))
-    assert float(ascent.history[0]) == 0.0
-    assert float(ascent.history[-1]) > 0.1
+    optimized = _climb(batch, recipe=replace(RECIPE, steps=48))
+    assert float(optimized.history[0]) == 0.0
+    assert float(optimized.history[-1]) > 0.1
 
 
 class _Flat(nn.Conv3d):
@@ -124,12 +124,12 @@ def test_an_input_that_is_lost_at_half_time_goes_on_where_the_nearest_of_its_swe
     def count(step: int, _scores: Tensor, _frames: object) -> None:
         flat.step = step + 1
 
-    ascent = _climb(batch, watch=count)
+    optimized = _climb(batch, watch=count)
     half = RECIPE.steps // 2
-    assert bool((ascent.history[half - 1, :2] > 0.5).all()) and float(ascent.history[half - 1, 2]) == 0
-    assert float(ascent.history[half, 2]) > 0.5, "it begins its second half where the other one is"
-    assert ascent.led == {2: 1}, "not the strongest, and another unit's input is left alone"
-    assert bool((ascent.history[:, 3] == 0).all())
+    assert bool((optimized.history[half - 1, :2] > 0.5).all()) and float(optimized.history[half - 1, 2]) == 0
+    assert float(optimized.history[half, 2]) > 0.5, "it begins its second half where the other one is"
+    assert optimized.led == {2: 1}, "not the strongest, and another unit's input is left alone"
+    assert bool((optimized.history[:, 3] == 0).all())
 
 
 def test_an_input_that_has_settled_stays_where_it_is_while_others_go_on() -> None:

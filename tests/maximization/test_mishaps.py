@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from marey.errors import MareyError
 from marey.maximization import run as maximization
-from marey.maximization.loop import Ascent
+from marey.maximization.loop import Optimized
 from marey.maximization.recipe import Recipe
 from marey.maximization.run import Progress, maximize
 from marey.network.maxima import Maxima
@@ -69,10 +69,10 @@ def test_a_result_without_a_finite_score_says_so() -> None:
 def test_one_input_that_does_not_fit_is_said_with_what_to_do(
     network: Network, monkeypatch: pytest.MonkeyPatch, left_as_found: LeftAsFound
 ) -> None:
-    def never(*_: Any, **__: Any) -> Ascent:
+    def never(*_: Any, **__: Any) -> Optimized:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(maximization, "ascend", never)
+    monkeypatch.setattr(maximization, "optimize", never)
     with left_as_found(network.module), pytest.raises(MareyError, match="memory ran out with a single input of run"):
         maximize(network, "run", recipe=QUICK)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from marey.errors import NetworkError
 from marey.maximization import run as maximization
 from marey.maximization.batches import Batch
-from marey.maximization.loop import Ascent, ascend
+from marey.maximization.loop import Optimized, optimize
 from marey.maximization.objectives import Objective, direction, unit
 from marey.maximization.priors import Energy, Variation
 from marey.maximization.recipe import Recipe
@@ -268,11 +268,11 @@ def test_a_unit_of_one_picture_is_made_once_for_the_whole_sweep(
     network = known.edge_network([(0.0, known.RED_GREEN), (90.0, known.RED_GREEN)])
     sizes: list[int] = []
 
-    def counted(batch: Batch, *given: Any, **options: Any) -> Ascent:
+    def counted(batch: Batch, *given: Any, **options: Any) -> Optimized:
         sizes.append(len(batch))
-        return ascend(batch, *given, **options)
+        return optimize(batch, *given, **options)
 
-    monkeypatch.setattr(maximization, "ascend", counted)
+    monkeypatch.setattr(maximization, "optimize", counted)
     results = maximize(network, ["edges:0", "edges:1"], recipe=QUICK)
     assert sizes == [2]
     for result in results:
@@ -287,14 +287,14 @@ def test_the_batch_is_halved_when_memory_runs_out(
 ) -> None:
     sizes: list[int] = []
 
-    def tight(batch: Batch, *given: Any, **options: Any) -> Ascent:
+    def tight(batch: Batch, *given: Any, **options: Any) -> Optimized:
         sizes.append(len(batch))
         if len(batch) > 2:
             raise error
-        return ascend(batch, *given, **options)
+        return optimize(batch, *given, **options)
 
     plenty = maximize(network, ["run", "jack", "bend"], recipe=QUICK)
-    monkeypatch.setattr(maximization, "ascend", tight)
+    monkeypatch.setattr(maximization, "optimize", tight)
     results = maximize(network, ["run", "jack", "bend"], recipe=QUICK)
     assert sizes == [6, 2, 4, 2, 2], "whole sweeps stay together"
     for one, other in zip(results, plenty, strict=True):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from marey.maximization.batches import Batch, Scores
-from marey.maximization.loop import Ascent
+from marey.maximization.loop import Optimized
 from marey.network.network import Network
 from marey.network.stream import Stream
 
@@ -45,15 +45,15 @@ class Diagnosis:
     recognized: str | None
 
 
-def diagnosed(network: Network, batch: Batch, ascent: Ascent) -> tuple[Diagnosis, ...]:
+def diagnosed(network: Network, batch: Batch, optimized: Optimized) -> tuple[Diagnosis, ...]:
     """The diagnosis of every input of the batch."""
-    frames = {name: video.to(network.device) for name, video in ascent.frames.items()}
+    frames = {name: video.to(network.device) for name, video in optimized.frames.items()}
     streams = batch.scene.streams
     offsets = {name: video - streams[name].rest for name, video in frames.items()}
     with torch.no_grad(), batch.crop.applied(network.module):
         found = _scores(batch, frames)
         unmoved = None if batch.crop.still else _scores(batch, _stilled(frames, streams)).relative
-        penalties = {k: term for prior in ascent.priors for k, term in prior.terms(offsets, batch.scene).items()}
+        penalties = {k: term for prior in optimized.priors for k, term in prior.terms(offsets, batch.scene).items()}
     scores = found.relative.nan_to_num(0.0, 0.0, 0.0)
     terms = {"score": batch.weights * scores, **penalties}
     recognized = _recognized(network, batch, frames)
@@ -68,7 +68,7 @@ def diagnosed(network: Network, batch: Batch, ascent: Ascent) -> tuple[Diagnosis
             notes.append("dead: it never fires")
         if not finite:
             notes.append("unstable: the network gives it no finite score, so 0 stands for it")
-        notes += _course_notes(batch, place, ascent)
+        notes += _course_notes(batch, place, optimized)
         shares = {name: size / total for name, size in sizes.items()}
         diagnoses.append(Diagnosis(score, shares, tuple(notes), recognized[place]))
     return tuple(diagnoses)
@@ -88,15 +88,15 @@ def _motion_notes(
     return notes
 
 
-def _course_notes(batch: Batch, place: int, ascent: Ascent) -> list[str]:
+def _course_notes(batch: Batch, place: int, optimized: Optimized) -> list[str]:
     """What happened on the way."""
     notes = []
-    if place in ascent.unstable:
+    if place in optimized.unstable:
         notes.append("unstable: some steps had no finite gradient and were taken back")
-    if place in ascent.led:
-        chi = float(batch.scene.slowness[ascent.led[place]])
+    if place in optimized.led:
+        chi = float(batch.scene.slowness[optimized.led[place]])
         notes.append(f"restarted half-way from the input of slowness {chi:g}, as nothing excited it")
-    if ascent.interrupted:
+    if optimized.interrupted:
         notes.append("interrupted")
     return notes
 

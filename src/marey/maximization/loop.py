@@ -1,4 +1,4 @@
-"""The loop: one batch of inputs climbs equation (1) by Adam. It shows, names and stores nothing."""
+"""The loop: Adam maximizes equation (1) for one batch of inputs. It shows, names and stores nothing."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -40,8 +40,8 @@ Watch = Callable[[int, Tensor, dict[str, Tensor]], None]
 
 
 @dataclass(frozen=True)
-class Ascent:
-    """Where the climb ended.
+class Optimized:
+    """Where the loop ended.
 
     frames
         {stream: (input channel time height width)}, physical.
@@ -54,7 +54,7 @@ class Ascent:
     led
         {input: the other one of its sweep in whose place it went on at half time, as it was lost}.
     interrupted
-        whether Ctrl-C ended the climb.
+        whether Ctrl-C ended the loop.
     """
 
     frames: dict[str, Tensor]
@@ -65,7 +65,7 @@ class Ascent:
     interrupted: bool
 
 
-def ascend(
+def optimize(
     batch: Batch,
     forward: Forward,
     recipe: Recipe,
@@ -73,29 +73,29 @@ def ascend(
     priors: Sequence[Prior],
     parametrization: Parametrization,
     watch: Watch | None = None,
-) -> Ascent:
-    """Climb from noise; Ctrl-C ends the climb and keeps what there is."""
-    climb = _Climb(batch, forward, recipe, tuple(priors), parametrization)
+) -> Optimized:
+    """Optimize inputs from noise; Ctrl-C ends the loop and keeps what there is."""
+    loop = _Loop(batch, forward, recipe, tuple(priors), parametrization)
     interrupted = False
     try:
         with forward.applied():
             for step in range(recipe.steps):
                 if 0 < step == recipe.steps // 2:
-                    climb.find_lost()
-                windows = climb.step(step)
+                    loop.find_lost()
+                windows = loop.step(step)
                 if watch is not None:
-                    watch(step, climb.history[-1], windows)
-                climb.settle(step)
-                if climb.all_ended:
+                    watch(step, loop.history[-1], windows)
+                loop.settle(step)
+                if loop.all_ended:
                     break
     except KeyboardInterrupt:
-        if not climb.history:
+        if not loop.history:
             raise
         interrupted = True
-    return climb.result(interrupted=interrupted)
+    return loop.result(interrupted=interrupted)
 
 
-class _Climb:
+class _Loop:
     """Inputs on their way up: the free numbers that Adam moves, the priors that adapt, and who has settled."""
 
     def __init__(
@@ -138,7 +138,7 @@ class _Climb:
         # what keeps a dead unit's input calm is as weak as what a dead unit passes on
         calm = 1 - (1 - REVIVAL_SLOPE) * self.dead
         penalty = sum(terms.values(), torch.zeros_like(scores.relative))
-        self._climb(calm * penalty - self.batch.weights * scores.relative)
+        self._differentiate(calm * penalty - self.batch.weights * scores.relative)
 
         with torch.no_grad():
             loss = penalty - self.batch.weights * scores.relative
@@ -186,7 +186,7 @@ class _Climb:
         self.ended = self.ended | new
         self.all_ended = bool(self.ended.all())
 
-    def result(self, *, interrupted: bool) -> Ascent:
+    def result(self, *, interrupted: bool) -> Optimized:
         """What there is: every input where it settled, or else where it is."""
         frames = {}
         with torch.no_grad():
@@ -195,7 +195,7 @@ class _Climb:
             for stream in self.batch.crop.streams:
                 offset = self._bounded(middle(self._canvas(stream), stream), stream).nan_to_num(0.0, 0.0, 0.0)
                 frames[stream.name] = (offset + stream.rest).cpu()
-        return Ascent(
+        return Optimized(
             frames=frames,
             history=torch.stack(self.history).cpu(),
             priors=self.priors,
@@ -240,7 +240,7 @@ class _Climb:
         with revived(self.forward.module, lost) if self.reviving else nullcontext():
             return self.batch.scores(self.forward(windows))
 
-    def _climb(self, loss: Tensor) -> None:
+    def _differentiate(self, loss: Tensor) -> None:
         if loss.requires_grad:
             torch.autograd.backward(loss.sum(), inputs=list(self.free.values()))
 

@@ -14,7 +14,7 @@ from marey.accelerate.passes import quick_passes
 from marey.errors import MareyError, NetworkError, out_of_memory
 from marey.maximization.batches import Batch, Job, batch_of, halves, jobs_in_batches
 from marey.maximization.diagnostics import Diagnosis, diagnosed
-from marey.maximization.loop import ascend
+from marey.maximization.loop import optimize
 from marey.maximization.objectives import Objective
 from marey.maximization.parametrizations import Parametrization, parametrization_of
 from marey.maximization.priors import Energy, Prior, Variation
@@ -222,7 +222,7 @@ class _Run:
                 slowness = tuple(job.slowness for job in jobs)
                 self.callback(Progress(step, done + step + 1, planned, labels, slowness, scores, frames))
 
-        ascent = ascend(
+        optimized = optimize(
             batch,
             chosen,
             self.recipe,
@@ -230,18 +230,18 @@ class _Run:
             parametrization=self.parts.parametrization,
             watch=None if self.callback is None else watch,
         )
-        diagnoses = diagnosed(self.network, batch, ascent)
+        diagnoses = diagnosed(self.network, batch, optimized)
         made = [
             _Made(
                 job,
-                frames={name: video[place] for name, video in ascent.frames.items()},
-                history=ascent.history[:, place],
+                frames={name: video[place] for name, video in optimized.frames.items()},
+                history=optimized.history[:, place],
                 diagnosis=diagnosis,
                 arithmetic=chosen.describe(),
             )
             for place, (job, diagnosis) in enumerate(zip(jobs, diagnoses, strict=True))
         ]
-        return made, ascent.interrupted
+        return made, optimized.interrupted
 
     def _forward(self, batch: Batch) -> Forward:
         """The way to compute a batch; a few steps are not worth a choice."""

@@ -92,7 +92,7 @@ def maximize(
 ) -> int:
     """Synthesize the input, in all streams together, that excites UNITs most, at several slownesses.
 
-    For each unit a folder in DIR holds the frames, scores and settings, a contact sheet and looping videos.
+    For each unit a folder in DIR holds the frames, scores and settings, a contact sheet and a looping video.
     """
     from marey.families.loading import load
 

@@ -25,9 +25,13 @@ class Recipe:
     bounds
         {stream: B} in physical units (distance from gray in 0..1, px/frame). Of streams that are not named, B is that
         of the maxima, or else `default_bound`.
-    steps, step_size, noise
-        Adam's steps at most, its first step and the deviation of the start, both relative to B. The step falls to a
-        fiftieth. None: 0.1 where a unit sees 32 px or less, so that uniform motion is reached, else 0.045.
+    steps
+        of Adam, at most.
+    step_size
+        the first step of Adam relative to B; the last is a fiftieth of it. None: 0.1 where a unit sees 32 px or less,
+        so that uniform motion is reached, else 0.045.
+    noise
+        the deviation of the start, relative to B.
     tolerance
         a run ends when the objective gained less than this part of itself over the last 32 steps; 0: never early.
     precision

@@ -1,0 +1,98 @@
+"""The clips of a recording with a class and a group each, which every question about classes is asked on."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marey.datasets.clip_set import group_of
+from marey.errors import MareyError
+from marey.recording.read.recording import Recording
+from marey.video.read.clips import Clip
+
+MOST_CLIPS = 2000
+"""Of more labeled clips an even choice of every class is used, so that no question takes longer with more clips."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledClips:
+    """Recorded clips that have a class.
+
+    rows
+        which of the recorded clips these are (clip).
+    classes, labels
+        the names, sorted, and for each clip the index of its own (clip).
+    groups
+        the person or source video of each clip; a clip without one is a group of its own.
+    remarks
+        what was left out, in words.
+    """
+
+    clips: tuple[Clip, ...]
+    rows: NDArray[np.intp]
+    classes: tuple[str, ...]
+    labels: NDArray[np.intp]
+    groups: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+    @cached_property
+    def counts(self) -> NDArray[np.intp]:
+        """How many clips each class has."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+
+def labeled_clips(recording: Recording, *, most: int = MOST_CLIPS) -> LabeledClips:
+    """The recorded clips that have a class.
+
+    Raises MareyError where all are of one class, and where labels cannot be dealt anew: where every group is of one
+    class, and a class has a single group, nothing tells the class from the person or place.
+    """
+    table = recording.recorded_clips
+    names = table["label"].to_pylist()
+    known = [row for row, name in enumerate(names) if name is not None]
+    remarks = []
+    if len(known) < len(names):
+        remarks.append(f"{len(names) - len(known)} of {len(names)} recorded clips have no class and do not count")
+    classes = tuple(sorted({names[row] for row in known}))
+    if len(classes) < 2:
+        held = f"clips of one class only, '{classes[0]}'" if classes else "no clip with a class"
+        raise MareyError(
+            f"the recording '{recording.folder}' has {held}; a question about classes needs clips of at least two."
+        )
+    if len(known) > most:
+        known = _even_choice(known, names, most)
+        remarks.append(f"{len(known)} labeled clips count, chosen evenly from every class")
+    numbers = table["clip"].to_pylist()
+    clips = tuple(recording.clip(numbers[row]) for row in known)
+    groups = tuple(group_of(clip) for clip in clips)
+    labels = np.array([classes.index(names[row]) for row in known], np.intp)
+    _check_groups(recording, classes, labels, groups)
+    return LabeledClips(clips, np.array(known, np.intp), classes, labels, groups, tuple(remarks))
+
+
+def _even_choice(rows: Sequence[int], names: Sequence[str], most: int) -> list[int]:
+    by_class: dict[str, list[int]] = {}
+    for row in rows:
+        by_class.setdefault(names[row], []).append(row)
+    each = max(2, most // len(by_class))
+    chosen = [own[k * len(own) // min(each, len(own))] for own in by_class.values() for k in range(min(each, len(own)))]
+    return sorted(chosen)
+
+
+def _check_groups(
+    recording: Recording, classes: Sequence[str], labels: NDArray[np.intp], groups: Sequence[str]
+) -> None:
+    seen = {(group, int(label)) for group, label in zip(groups, labels, strict=True)}
+    if max(Counter(group for group, _ in seen).values()) > 1:
+        return
+    groups_of = Counter(label for _, label in seen)
+    for label, count in sorted(groups_of.items()):
+        if count < 2:
+            raise MareyError(
+                f"of class '{classes[label]}' the recording '{recording.folder}' has clips of one group only, and no "
+                "group shows several classes, so that nothing tells the class from the person or source video; record "
+                "clips of at least two groups of every class."
+            )

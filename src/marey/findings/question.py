@@ -1,0 +1,44 @@
+"""A question that `marey find` can be asked: its word, what it needs, and what answers it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from marey.findings.finding import Finding
+from marey.network.network import Network
+from marey.recording.read.recording import Recording
+from marey.video.flow.methods import Method
+
+Report = Callable[[int, int], None]
+
+Needs = Literal["recording", "network"]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a question is asked of.
+
+    network
+        the recorded network, or None. With it, questions that need only a recording say more.
+    layers
+        the layers that count; None: all recorded ones.
+    report
+        told how much is done, and of how much.
+    """
+
+    recording: Recording
+    network: Network | None = None
+    layers: tuple[str, ...] | None = None
+    flow: Method = "tvl1-fast"
+    seed: int = 0
+    report: Report | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """`needs` is "network" where a recording alone cannot answer."""
+
+    name: str
+    asks: str
+    needs: Needs
+    answer: Callable[[Sources], Finding]

@@ -1,0 +1,16 @@
+"""All questions, in the order in which `marey find` asks them; a new one is a file and a line here."""
+
+from marey.errors import MareyError, did_you_mean
+from marey.findings.question import Question
+from marey.findings.specificity import SPECIFICITY
+
+QUESTIONS: tuple[Question, ...] = (SPECIFICITY,)
+
+
+def question(name: str) -> Question:
+    """The question of this name; MareyError when there is none."""
+    for one in QUESTIONS:
+        if one.name == name:
+            return one
+    names = [one.name for one in QUESTIONS]
+    raise MareyError(f"no question '{name}'.{did_you_mean(name, names)} There are {', '.join(names)}.")

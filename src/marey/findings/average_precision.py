@@ -29,10 +29,13 @@ class ClassDetection:
         average precision: the mean, over the clips of the class, of the precision at the clip's own response.
     f1
         of the best threshold.
+    passing
+        how many clips, of any class, pass that threshold.
     """
 
     auprc: NDArray[np.float64]
     f1: NDArray[np.float64]
+    passing: NDArray[np.int32]
 
 
 def class_detection(ranks: NDArray[np.int32], labels: NDArray[np.integer], classes: int) -> ClassDetection:
@@ -57,7 +60,9 @@ def class_detection(ranks: NDArray[np.int32], labels: NDArray[np.integer], class
     found = np.minimum.accumulate(found[:, :, ::-1], axis=2)[:, :, ::-1].astype(np.float32)
     precision = np.where(there, found / laid, 0)
     f1 = np.where(there, 2 * found / (laid + counts[:, None]), 0)
-    return ClassDetection(precision.sum(2) / counts, f1.max(2))
+    best = f1.argmax(2)[:, :, None]
+    f1_best, passing = (np.take_along_axis(values, best, axis=2)[:, :, 0] for values in (f1, laid))
+    return ClassDetection(precision.sum(2) / counts, f1_best, passing)
 
 
 def class_auc(responses: NDArray[np.floating], labels: NDArray[np.integer], classes: int) -> NDArray[np.float64]:

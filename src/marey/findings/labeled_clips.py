@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -42,6 +42,17 @@ class LabeledClips:
     def counts(self) -> NDArray[np.intp]:
         """How many clips each class has."""
         return np.bincount(self.labels, minlength=len(self.classes))
+
+    def some(self, chosen: NDArray[np.bool_]) -> "LabeledClips":
+        """Only the clips that are chosen, of the same classes."""
+        places = np.flatnonzero(chosen)
+        return replace(
+            self,
+            clips=tuple(self.clips[place] for place in places),
+            rows=self.rows[places],
+            labels=self.labels[places],
+            groups=tuple(self.groups[place] for place in places),
+        )
 
 
 def labeled_clips(recording: Recording, *, most: int = MOST_CLIPS) -> LabeledClips:

@@ -1,6 +1,6 @@
 """Which classes the units of some layers serve, and the shares of units that serve one, several or none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +8,8 @@ import pyarrow
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from marey.findings.average_precision import ClassDetection, class_auc, class_detection, descending_ranks
-from marey.findings.detection_test import DetectionNull, Labels
+from marey.findings.average_precision import class_auc, class_detection, descending_ranks
+from marey.findings.detection_test import DetectionNull
 from marey.findings.intervals import Estimate, group_intervals
 from marey.findings.labeled_clips import LabeledClips
 from marey.findings.selectivity import selectivity, sparseness
@@ -17,9 +17,8 @@ from marey.findings.selectivity import selectivity, sparseness
 LEVEL = 0.05
 """The false discovery rate of units over all layers."""
 
-SINGLED_OUT = 0.8
-"""The F1 above which a threshold singles out one class. A unit that responds to two classes alike reaches 2/3; with ten
-clips of a class chance takes it above 0.8 in few cases of a hundred."""
+MOST = 0.5
+"""The share of a class's clips that pass the threshold of a unit which serves the class."""
 
 KINDS = ("specific", "generic", "unexplained")
 
@@ -49,12 +48,9 @@ class ServedClasses:
 
 def served_classes(responses: Responses, labeled: LabeledClips, nulls: Mapping[str, DetectionNull]) -> ServedClasses:
     """Test every unit against the null of its layer; intervals follow from leaving out each block of groups."""
-    ranks = {name: descending_ranks(values) for name, values in responses.items()}
-    classes = len(labeled.classes)
-    found = {name: class_detection(one, labeled.labels, classes) for name, one in ranks.items()}
     alive = {name: np.ptp(values, axis=0) > 0 for name, values in responses.items()}
-    p = {name: nulls[name].p(nulls[name].z(found[name])) for name in responses}
-    every_p = np.concatenate([p[name].min(1)[alive[name]] for name in responses])
+    found = {name: _Layer.of(values, labeled, nulls[name]) for name, values in responses.items()}
+    every_p = np.concatenate([found[name].p[alive[name]] for name in responses])
     every_q = false_discovery_control(every_p) if len(every_p) else every_p
     largest_p = float(every_p[every_q <= LEVEL].max(initial=0))
 
@@ -62,8 +58,8 @@ def served_classes(responses: Responses, labeled: LabeledClips, nulls: Mapping[s
         """(layer and all, kind), of some of the clips."""
         rows = []
         for name, values in responses.items():
-            one = found[name] if clips.all() else _detection(values[clips], labeled.labels[clips], classes)
-            kinds = _kinds(one, nulls[name], largest_p)[alive[name]]
+            one = found[name] if clips.all() else _Layer.of(values[clips], labeled.some(clips), nulls[name])
+            kinds = one.kinds(nulls[name].critical_z(largest_p))[alive[name]]
             rows.append([(kinds == place).sum() for place in range(len(KINDS))])
         counts = np.array([*rows, np.sum(rows, axis=0)], np.float64)
         return np.asarray(counts / np.maximum(counts.sum(1, keepdims=True), 1))
@@ -72,87 +68,91 @@ def served_classes(responses: Responses, labeled: LabeledClips, nulls: Mapping[s
     names = [*responses, ""]
     units = {name: int(one.sum()) for name, one in alive.items()}
     split = np.split(every_q, np.cumsum(list(units.values()))[:-1])
+    tables = [
+        _table(name, found[name], nulls[name].critical_z(largest_p), q, responses=responses[name], labeled=labeled)
+        for name, q in zip(responses, split, strict=True)
+    ]
     return ServedClasses(
-        pyarrow.concat_tables(
-            [
-                _table(
-                    name,
-                    found[name],
-                    nulls[name],
-                    responses=responses[name],
-                    labeled=labeled,
-                    q=_of_all(q, alive[name]),
-                    largest_p=largest_p,
-                )
-                for name, q in zip(responses, split, strict=True)
-            ]
-        ),
+        pyarrow.concat_tables(tables),
         {name: Estimate(every.value[place], every.low[place], every.high[place]) for place, name in enumerate(names)},
         {**units, "": sum(units.values())},
         sum(int((~one).sum()) for one in alive.values()),
     )
 
 
-def _detection(responses: NDArray[np.float32], labels: Labels, classes: int) -> ClassDetection:
-    """The detection of all classes; 0 for one without a clip here."""
-    there, own = np.unique(labels, return_inverse=True)
-    found = class_detection(descending_ranks(responses), own, len(there))
-    auprc, f1 = np.zeros((2, responses.shape[1], classes))
-    auprc[:, there], f1[:, there] = found.auprc, found.f1
-    return ClassDetection(auprc, f1)
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """The units of a layer: detection of each one's best class, and the classes that pass its threshold.
 
+    best, z, p, auprc, f1
+        (unit).
+    passes
+        (unit, class), whether more than half of the clips of a class pass the threshold that detects the best class.
+    """
 
-def _kinds(found: ClassDetection, null: DetectionNull, largest_p: float) -> NDArray[np.intp]:
-    """The place of each unit's kind in KINDS."""
-    z = null.z(found)
-    best = z.argmax(1)
-    units = np.arange(len(z))
-    serves = z[units, best] > null.critical_z(largest_p)
-    return np.where(serves, np.where(found.f1[units, best] > SINGLED_OUT, 0, 1), 2)
+    best: NDArray[np.intp]
+    z: NDArray[np.float32]
+    p: NDArray[np.float64]
+    auprc: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    passes: NDArray[np.bool_]
 
+    @classmethod
+    def of(cls, responses: NDArray[np.float32], labeled: LabeledClips, null: DetectionNull) -> "_Layer":
+        ranks = descending_ranks(responses)
+        there, labels = np.unique(labeled.labels, return_inverse=True)  # a block that is left out may hold a class
+        found = class_detection(ranks, labels, len(there))
+        z = np.full((len(ranks), len(labeled.classes)), -np.inf, np.float32)
+        z[:, there] = (found.auprc - null.mean[there]) / null.deviation[there]
+        best, units = z.argmax(1), np.arange(len(z))
+        place = np.searchsorted(there, best)
+        passed = (ranks <= found.passing[units, place][:, None]).astype(np.float32)
+        of_class = (labels[:, None] == np.arange(len(there))).astype(np.float32)
+        passes = np.zeros(z.shape, bool)
+        passes[:, there] = passed @ of_class > MOST * of_class.sum(0)
+        passes[units, best] = True
+        largest = z[units, best]
+        return cls(
+            best, largest, null.p(largest[:, None])[:, 0], found.auprc[units, place], found.f1[units, place], passes
+        )
 
-def _of_all(q: NDArray[np.float64], alive: NDArray[np.bool_]) -> NDArray[np.float64]:
-    out = np.ones(len(alive))
-    out[alive] = q
-    return out
+    def kinds(self, critical_z: NDArray[np.float32]) -> NDArray[np.intp]:
+        """The place of each unit's kind in KINDS."""
+        return np.where(self.z > critical_z, np.where(self.passes.sum(1) == 1, 0, 1), 2)
 
 
 def _table(
     layer: str,
-    found: ClassDetection,
-    null: DetectionNull,
+    found: _Layer,
+    critical_z: NDArray[np.float32],
+    q: NDArray[np.float64],
     *,
     responses: NDArray[np.float32],
     labeled: LabeledClips,
-    q: NDArray[np.float64],
-    largest_p: float,
 ) -> pyarrow.Table:
-    z = null.z(found)
-    best, units = z.argmax(1), np.arange(len(z))
-    kinds = np.array(KINDS)[_kinds(found, null, largest_p)]
-    kinds = np.where(np.ptp(responses, axis=0) > 0, kinds, "dead")
+    """The rows of a layer's units; `q` is of those that do not respond to all clips alike."""
+    alive = np.ptp(responses, axis=0) > 0
+    words = np.where(alive, np.array(KINDS)[found.kinds(critical_z)], "dead").tolist()
+    every_q = np.ones(len(words))
+    every_q[alive] = q
+    count, units = len(labeled.classes), np.arange(len(words))
     serves = [
-        [str(labeled.classes[label])] if kind == "specific" else _names(labeled.classes, row)
-        for kind, label, row in zip(kinds, best, z > null.critical_z(largest_p)[:, None], strict=True)
+        [name for name, here in zip(labeled.classes, row, strict=True) if here] if kind in KINDS[:2] else []
+        for row, kind in zip(found.passes, words, strict=True)
     ]
-    count = len(labeled.classes)
     return pyarrow.table(
         {
-            "layer": pyarrow.array([layer] * len(best), pyarrow.string()),
+            "layer": pyarrow.array([layer] * len(words), pyarrow.string()),
             "unit": pyarrow.array(units, pyarrow.int32()),
-            "kind": pyarrow.array(kinds.tolist(), pyarrow.string()),
-            "class": pyarrow.array([labeled.classes[label] for label in best], pyarrow.string()),
+            "kind": pyarrow.array(words, pyarrow.string()),
+            "class": pyarrow.array([labeled.classes[label] for label in found.best], pyarrow.string()),
             "serves": pyarrow.array(serves, pyarrow.list_(pyarrow.string())),
-            "auprc": found.auprc[units, best].astype(np.float64),
-            "f1": found.f1[units, best].astype(np.float64),
-            "p": null.p(z)[units, best],
-            "q": q,
-            "auc": class_auc(responses, labeled.labels, count)[units, best],
+            "auprc": found.auprc.astype(np.float64),
+            "f1": found.f1.astype(np.float64),
+            "p": found.p,
+            "q": every_q,
+            "auc": class_auc(responses, labeled.labels, count)[units, found.best],
             "selectivity": selectivity(responses, labeled.labels, count),
             "sparseness": sparseness(responses, labeled.labels, count),
         }
     )
-
-
-def _names(classes: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
-    return [name for name, here in zip(classes, chosen, strict=True) if here]

@@ -26,7 +26,7 @@ NAME = "specificity"
 ASKS = "Which units serve one class, which serve several, and which none?"
 
 _MEANING = {
-    "specific": "units that single out one class",
+    "specific": "units that serve one class",
     "generic": "units that serve several classes",
     "unexplained": "units that serve no class",
 }
@@ -47,10 +47,10 @@ def specificity(
 
     A unit serves a class if its largest response to a clip detects the class better than dealt labels allow: by average
     precision (AUPRC) over all clips, against the best class of each of `permutations` permutations of the labels within
-    groups, at a false discovery rate of 5 % over all units. It is specific if a threshold singles out that class with
-    an F1 above 0.8, where a unit that responds to two classes alike reaches 2/3; else it is generic. A unit that serves
-    no class is unexplained. AUC, recall and plain selectivity call units specific that are not (NeuronEval, ICML 2025);
-    they stand in the table beside. Intervals are over groups.
+    groups, at a false discovery rate of 5 % over all units. At the threshold that detects this class best (F1), the unit
+    serves every other class too of whose clips more than half pass. A unit that serves one class is specific, one that
+    serves several is generic, and one that serves none is unexplained. AUC, recall and plain selectivity call units
+    specific that are not (NeuronEval, ICML 2025); they stand in the table beside. Intervals are over groups.
 
     network
         the recorded one, of which an untrained copy is asked the same.
@@ -131,7 +131,7 @@ def _sentence(measures: Sequence[Measure], nulls: Sequence[Measure]) -> str:
             served[one.of] = served.get(one.of, 0.0) + one.value
     beside = "; ".join(f"{of}: {100 * share:.0f} % serve any" for of, share in served.items())
     return (
-        f"Of {specific.count:,} {specific.counted} {specific} single out one class, {generic} serve several, and "
+        f"Of {specific.count:,} {specific.counted} {specific} serve one class, {generic} serve several, and "
         f"{unexplained} serve none ({beside})."
     )
 
@@ -159,8 +159,8 @@ def _chart(found: Mapping[str, ServedClasses], names: Sequence[str]) -> Chart:
         )
         return Series(label, tuple(names), values, lows, highs, null=of != NETWORK)
 
-    lines = [series("single out one class", NETWORK, "specific"), series("serve several", NETWORK, "generic")]
-    lines += [series(f"single out one, {of}", of, "specific") for of in list(found)[1:]]
+    lines = [series("serve one class", NETWORK, "specific"), series("serve several", NETWORK, "generic")]
+    lines += [series(f"serve one class, {of}", of, "specific") for of in list(found)[1:]]
     return Chart("Units that serve classes, from the first layer to the last", "layer", "share of units", tuple(lines))
 
 
@@ -171,9 +171,7 @@ def _evidence(served: ServedClasses, most: int = 12) -> tuple[Evidence, ...]:
     best = {row["class"]: row for row in reversed(rows)}
     chosen = sorted(best.values(), key=rows.index)[:most]
     return tuple(
-        Evidence(
-            f"singles out '{row['class']}', AUPRC {row['auprc']:.2f}", row["auprc"], f"{row['layer']}:{row['unit']}"
-        )
+        Evidence(f"serves '{row['class']}', AUPRC {row['auprc']:.2f}", row["auprc"], f"{row['layer']}:{row['unit']}")
         for row in chosen
     )
 

@@ -61,7 +61,7 @@ class Axes:
                 output[None], 1
             )
         outer, inner = self._entries(output, clips)
-        if (self.clips, self.units, self.time, outer, inner) == (0, 1, 2, 1, 1):
+        if (self.dims, self.clips, self.units, self.time, outer, inner) == (5, 0, 1, 2, 1, 1):
             return output  # as it is
 
         def at(axis: int) -> int:
@@ -95,7 +95,7 @@ class Axes:
 
     def per_clip(self, values: Tensor, output: Tensor) -> Tensor | None:
         """One value for every clip, spread over an output (of any call) by broadcasting; None where it does not fit."""
-        if self.clips is None or output.dim() != self.dims:
+        if self.clips is None or output.dim() != self.dims or (self.alone and len(values) > 1):
             return None
         try:
             outer, inner = self._entries(output, len(values))

@@ -44,11 +44,11 @@ class Layer:
 
     @property
     def note(self) -> str | None:
-        """What must be said where not all of its calls are read."""
+        """What must be said where not all of its calls are read; words before the colon stand alone."""
         if self.read == self.calls:
             return None
-        which = "the first" if self.read == 1 else f"{self.read} in the place of the first"
-        return f"called {self.calls} times in a pass: of layer '{self.name}' {which} is read, the others are not"
+        which = f"the first of {self.calls} calls is" if self.read == 1 else f"{self.read} of {self.calls} calls are"
+        return f"only {which} read: a pass calls '{self.name}' in several places, or with other sizes"
 
 
 def layer_of(name: str, module: nn.Module, axes: Axes, calls: Sequence[Visit]) -> Layer:

@@ -1,6 +1,6 @@
 """Finds the axes of all layers of a network once: by what grows when it is shown two clips instead of one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ _SAMPLED = 256
 _CLEAR = 0.2
 """An order of clips and frames is clear where all others miss the values by so much more."""
 
-_NEAR = 0.02
+_NEAR = 0.05
 """How far the values of a clip may be from those without another one beside it, relative to their mean size."""
 
 Entries = tuple[int, int]
@@ -47,29 +47,25 @@ def probed(
 ) -> Probe:
     """The axes of all layers that were visited with one clip; `parts` are their modules, `frozen`.
 
-    Runs the network once with two clips and, where frames are folded into the axis of clips, once more with the first
-    of them: which entries of the two are those of the first says in which order they lie. Clips are noise, as at rest
-    all of them are the same. A network that refuses two clips is shown one at a time.
+    Runs the network with two clips, and with the first of them: which entries of the two are those of the first says in
+    which order frames and clips lie where they share an axis. Clips are noise, as at rest all of them are the same. A
+    network that refuses two clips is shown one at a time, and so is one whose values of a clip depend on the other,
+    unless they differ from one pass to the next anyway.
     """
     generator = torch.Generator().manual_seed(0)
     two = {stream.name: noise(stream, generator, 2).to(device) for stream in streams}
-    folded: dict[str, int] = {}
-    samples: dict[str, Tensor] = {}
-    shapes: dict[str, list[tuple[int, ...]]] = {}
-
-    def note(name: str, output: Tensor) -> None:
-        shapes.setdefault(name, []).append(tuple(output.shape))
-        axis = _grown(visits[name][0].shape, shapes[name][0])
-        if len(shapes[name]) == 1 and axis is not None and output.shape[axis] > 2:
-            folded[name], samples[name] = axis, _sampled(output, axis)
-
+    one = {name: value[:1] for name, value in two.items()}
     modules = {name: parts[name] for name in visits}
     orders: dict[str, Entries | None] = {}
     try:
-        with torch.no_grad(), observed(modules, note):
-            run(two)
-        if folded:
-            orders = _orders(run, {name: value[:1] for name, value in two.items()}, modules, folded, samples)
+        shapes, both = _samples(run, two, modules, lambda name, shape: _grown(visits[name][0].shape, shape))
+        grown = {name: _grown(visits[name][0].shape, found[0]) for name, found in shapes.items()}
+        _, first = _samples(run, one, modules, lambda name, _: grown.get(name))
+        orders = _orders(both, first, random=frozenset())
+        if None in orders.values():
+            _, again = _samples(run, one, modules, lambda name, _: grown.get(name))
+            random = frozenset(name for name in first if _far(again[name], first[name]))
+            orders = _orders(both, first, random=random)
     except Exception:  # noqa: BLE001 -- it runs with one clip; whatever it says of two, it does not take them
         shapes = {}
     found = {name: axes_of(calls, modules[name], shapes.get(name), orders.get(name)) for name, calls in visits.items()}
@@ -87,44 +83,67 @@ def _grown(one: tuple[int, ...], two: tuple[int, ...]) -> int | None:
     return grown[0] if len(grown) == 1 and two[grown[0]] == 2 * one[grown[0]] else None
 
 
-def _sampled(output: Tensor, axis: int) -> Tensor:
-    """(entry along `axis`, value) of an output, some of its values."""
-    entries = output.movedim(axis, 0).flatten(1)
-    return entries[:, :: max(1, entries.shape[1] // _SAMPLED)].float().nan_to_num()
+def _samples(
+    run: Callable[[Mapping[str, Tensor]], object],
+    inputs: Mapping[str, Tensor],
+    modules: Mapping[str, nn.Module],
+    axis_of: Callable[[str, tuple[int, ...]], int | None],
+) -> tuple[dict[str, list[tuple[int, ...]]], dict[str, Tensor]]:
+    """The shapes of all calls in a pass, and of first calls some values (entry along the axis of clips, value)."""
+    shapes: dict[str, list[tuple[int, ...]]] = {}
+    samples: dict[str, Tensor] = {}
+
+    def note(name: str, output: Tensor) -> None:
+        shapes.setdefault(name, []).append(tuple(output.shape))
+        axis = axis_of(name, shapes[name][0])
+        if len(shapes[name]) > 1 or axis is None or not output.is_floating_point():
+            return
+        entries = output.movedim(axis, 0).unsqueeze(-1)
+        count = entries[0].numel()
+        places = torch.linspace(0, count - 1, min(count, _SAMPLED), device=output.device).long()
+        index = torch.unravel_index(places, entries.shape[1:])
+        samples[name] = entries[(slice(None), *index)].float().nan_to_num()
+
+    with torch.no_grad(), observed(modules, note):
+        run(inputs)
+    return shapes, samples
 
 
 def _orders(
-    run: Callable[[Mapping[str, Tensor]], object],
-    first: Mapping[str, Tensor],
-    modules: Mapping[str, nn.Module],
-    folded: Mapping[str, int],
-    samples: Mapping[str, Tensor],
+    both: Mapping[str, Tensor], first: Mapping[str, Tensor], *, random: Collection[str]
 ) -> dict[str, Entries | None]:
-    """How clips and frames lie along the axis that they share; None where the values of a clip depend on the other."""
+    """How clips and frames lie along the axis that they share, from the values of two clips and of the first alone.
+
+    None where those of a clip depend on the other, and from there on. Where all are alike, as where every unit is off, or `random`, they
+    lie as in the latest layer of which it is clear.
+    """
     orders: dict[str, Entries | None] = {}
     clear: dict[int, Entries] = {}
-
-    def note(name: str, output: Tensor) -> None:
-        if name in orders:
-            return
-        alone, both = _sampled(output, folded[name]), samples[name]
+    mixed = False
+    for name, alone in first.items():
+        if name not in both:
+            continue
         entries = len(alone)
-        errors = sorted(
-            (float((both.reshape(outer, 2, -1, both.shape[1])[:, 0].flatten(0, 1) - alone).abs().mean()), outer)
+        found = {
+            (outer, entries // outer): both[name].reshape(outer, 2, -1, alone.shape[1])[:, 0].flatten(0, 1)
             for outer in range(1, entries + 1)
             if entries % outer == 0
-        )
-        (least, outer), (next_least, _) = errors[:2]
-        if least < _CLEAR * next_least:
-            clear[entries] = orders[name] = (outer, entries // outer)
-        elif least > _NEAR * float(alone.abs().mean()):
-            orders[name] = None
-        else:  # all alike, as where every unit is off: as the latest one of which it is clear
+        }
+        errors = sorted((float((values - alone).abs().mean()), order) for order, values in found.items())
+        least, order = errors[0]
+        if name in random or (len(errors) > 1 and least >= _CLEAR * errors[1][0] and not _far(found[order], alone)):
             orders[name] = clear.get(entries, (1, entries))
-
-    with torch.no_grad(), observed({name: modules[name] for name in folded}, note):
-        run(first)
+        elif (len(errors) > 1 and least < _CLEAR * errors[1][0]) or not _far(found[order], alone):
+            clear[entries] = orders[name] = order
+        else:
+            mixed = True
+        if mixed:
+            orders[name] = None
     return orders
+
+
+def _far(values: Tensor, others: Tensor) -> bool:
+    return float((values - others).abs().mean()) > _NEAR * float(others.abs().mean())
 
 
 def axes_of(
@@ -143,7 +162,7 @@ def axes_of(
         return "it does not give floating-point numbers"
     same_calls = two is not None and len(two) == len(calls)
     grown = _grown(shape, two[0]) if two is not None and same_calls else None
-    clips, alone = grown, grown is None
+    clips = grown
     if grown is None:
         if two is not None and same_calls and two[0] == shape:
             return f"it gives the same shape {shape} for one clip and for two, so nothing in it belongs to a clip"
@@ -162,9 +181,8 @@ def axes_of(
     frames = [axis for axis in places if axis in call.frames]
     time = places[0] if len(places) == 3 else frames[0] if len(frames) == 1 else None
     entries = 1 if clips is None else shape[clips]
-    if order is None:
-        alone, order = alone or entries > 1, (1, entries)
-    outer, inner = order
+    outer, inner = (1, entries) if order is None else order
+    alone = grown is None or order is None
     return Axes(dims, clips, units, time, outer, inner, alone, len(calls), _read(calls, module))
 
 

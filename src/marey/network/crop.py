@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from marey.errors import MareyError
 from marey.network.hooks import frozen, unpadded
 from marey.network.network import Network
+from marey.network.probe import noise
 from marey.network.receptive_field import ReceptiveField
 from marey.network.stream import Stream
 from marey.network.unit import Unit
@@ -96,12 +97,6 @@ class Crop:
         clips = next(iter(parts.values())).shape[0]
         inputs = dict(parts) | self.network.rest(clips, seen=self.corners, besides=parts)
         return self.network.activations(inputs, self.layers, module=module)
-
-
-def noise(stream: Stream, generator: torch.Generator) -> Tensor:
-    """One clip within the stream's range."""
-    grain = torch.randn((1, *stream.shape), generator=generator)
-    return (stream.rest + 0.3 * (stream.high - stream.rest) * grain).clamp(stream.low, stream.high)
 
 
 def _seen(network: Network, field: ReceptiveField) -> list[str]:

@@ -1,7 +1,7 @@
 """A trained module together with what marey must know of it: its streams, classes and layers."""
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Literal, get_args
@@ -10,27 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError, did_you_mean, first_line, out_of_memory
-from marey.network.hooks import frozen, outputs_of, units_last
-from marey.network.layer import Layer, volume
+from marey.network.axes import Axes, one_by_one
+from marey.network.hooks import calls_of, frozen
+from marey.network.layer import Layer, layer_of
 from marey.network.maxima import Maxima
-from marey.network.receptive_field import receptive_fields
+from marey.network.probe import Probe, probed
 from marey.network.stream import Stream
 from marey.network.unit import Unit, expand
+from marey.network.visit import Visit, visits
+from marey.network.weights_hash import tensors_hash
 
 Call = Literal["arguments", "list", "dict", "keywords"]
 
 _FAILS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 """What modules raise for tensors that they were not made for."""
-
-
-def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values, the same for any order and device."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f"{name}|{values.dtype}|{tuple(values.shape)}|".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 class Network:
@@ -151,40 +144,41 @@ class Network:
     ) -> dict[str, Tensor]:
         """The outputs of `layers` as (clip, channel, time, height, width); nothing deeper than the last runs."""
         root = self.module if module is None else module
-        wanted = {self.layer_name(layer): root.get_submodule(layer) for layer in layers}
+        asked = {layer: self.usable(layer) for layer in layers}
+        axes = {name: self.axes[name] for name in asked.values()}
         clips = next(value.shape[0] for value in inputs.values() if value is not None)
-        outputs = outputs_of(lambda: self.forward(inputs, module=module), wanted)
-        return {name: volume(self.units_second(name, outputs[name]), clips) for name in wanted}
-
-    def units_second(self, layer: str, output: Tensor) -> Tensor:
-        """What a layer returned, with its units along the second axis; tokens (clip token channel) stay as they are."""
-        return output.movedim(-1, 1) if layer in self.units_last else output
+        if clips > 1 and any(one.alone for one in axes.values()):
+            parts = [self.activations(part, asked, module=module) for part in one_by_one(inputs, clips)]
+            return {layer: torch.cat([part[layer] for part in parts]) for layer in asked}
+        modules = {name: root.get_submodule(name) for name in axes}
+        read = {name: one.read for name, one in axes.items()}
+        outputs = calls_of(lambda: self.forward(inputs, module=module), modules, read)
+        return {layer: axes[name].volume(outputs[name], clips) for layer, name in asked.items()}
 
     def layer_name(self, layer: str) -> str:
-        """`layer`, when the network has it; NetworkError with near matches otherwise."""
-        try:
-            if layer:
-                self.module.get_submodule(layer)
-                return layer
-        except AttributeError:
-            pass
-        names = [name for name, _ in self.module.named_modules() if name]
-        if layer not in names:
-            raise NetworkError(
-                f"no layer '{layer}' in {self.name}.{did_you_mean(layer, names)} `marey layers` lists them."
-            )
-        return layer
+        """The name under which the network lists `layer`; NetworkError with near matches where it has none."""
+        parts = self._parts
+        if layer in parts:
+            return layer
+        with suppress(AttributeError):
+            part = self.module.get_submodule(layer)
+            for name, other in parts.items():
+                if other is part:
+                    return name
+        near = did_you_mean(layer, parts)
+        raise NetworkError(f"no layer '{layer}' in {self.name}.{near} `marey layers` lists them.")
+
+    @property
+    def _parts(self) -> dict[str, nn.Module]:
+        """The modules that are layers, where they are called."""
+        return {name: part for name, part in self.module.named_modules() if name}
 
     @cached_property
-    def layers(self) -> dict[str, Layer]:
-        """Every layer that the forward pass calls, in order, with units, shape and receptive field.
-
-        Takes one forward pass of one clip. Raises NetworkError where the network cannot take its streams.
-        """
-        named = {name: part for name, part in self.module.named_modules() if name}
+    def _visits(self) -> dict[str, list[Visit]]:
+        """Every call of every layer, in one forward pass of one clip."""
         try:
             with frozen(self.module):
-                found = receptive_fields(self.run, self.rest(), named, units_last=self.units_last)
+                return visits(self.run, self.rest(), self._parts)
         except (*_FAILS, MemoryError) as error:
             shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in self.streams)
             if out_of_memory(error):
@@ -196,27 +190,35 @@ class Network:
                 f"{self.name} does not run on a clip of {shapes}, passed on as {self.call}: {reason}. "
                 "Give it the streams, sizes and layouts that it was made for."
             ) from error
-        layers = {}
-        for name, (field, shape) in found.items():
-            try:
-                sizes = volume(torch.empty(shape, device="meta"), 1).shape[1:]
-            except NetworkError:
-                continue
-            units, t, h, w = sizes
-            layers[name] = Layer(name, type(named[name]).__name__, (units, t, h, w), field)
-        return layers
 
     @cached_property
-    def units_last(self) -> frozenset[str]:
-        """The layers that return their units along the last of four or five axes, as the blocks of a Swin transformer.
+    def _probe(self) -> Probe:
+        """Where clips, units and positions lie in every layer's output, by a pass of two clips."""
+        with frozen(self.module):
+            return probed(self.forward, self.streams, self._visits, self._parts, self.device)
 
-        Asked of networks that normalize over the last axis, in one pass.
+    @cached_property
+    def layers(self) -> dict[str, Layer]:
+        """Every layer that the forward pass calls, in order, with units, shape and receptive field.
+
+        Takes a forward pass of one clip, one of two, and one more where frames lie in the batch. Raises NetworkError
+        where the network cannot take its streams.
         """
-        named = {name: part for name, part in self.module.named_modules() if name}
-        if not any(isinstance(part, nn.LayerNorm | nn.RMSNorm) for part in named.values()):
-            return frozenset()
-        with torch.no_grad(), frozen(self.module):
-            return units_last(lambda: self.run(self.rest()), named)
+        return {
+            name: layer_of(name, self._parts[name], self.axes[name], calls)
+            for name, calls in self._visits.items()
+            if name in self.axes
+        }
+
+    @property
+    def axes(self) -> Mapping[str, Axes]:
+        """{layer: where clips, units and positions lie in what it returns}, of the layers that can be used."""
+        return self._probe.axes
+
+    @property
+    def unusable(self) -> Mapping[str, str]:
+        """{layer: why it cannot be used}, of layers that are called, but how their outputs lie is not clear."""
+        return self._probe.unusable
 
     def run(self, inputs: Mapping[str, Tensor | None]) -> object:
         """The forward pass as far as it goes: of a `resized` network up to its deepest layer."""
@@ -224,12 +226,18 @@ class Network:
 
     def layer(self, name: str) -> Layer:
         """The layer at a dotted module path."""
-        self.layer_name(name)
-        if name not in self.layers:
+        return self.layers[self.usable(name)]
+
+    def usable(self, name: str) -> str:
+        """The name under which the network lists a layer; NetworkError where it cannot be used, with the reason."""
+        listed = self.layer_name(name)
+        if listed in self.unusable:
+            raise NetworkError(f"layer '{name}' of {self.name} cannot be used: {self.unusable[listed]}.")
+        if listed not in self.axes:
             raise NetworkError(
                 f"layer '{name}' of {self.name} is never called or gives no tensor. `marey layers` lists those that do."
             )
-        return self.layers[name]
+        return listed
 
     @cached_property
     def scores(self) -> str:
@@ -256,7 +264,11 @@ class Network:
 
     def gives_scores(self, layer: str) -> bool:
         """Whether `layer` gives the class scores, of a network that has classes."""
-        return bool(self.classes) and layer == (self._scores if self._scores is not None else self._scores_found)
+        if not self.classes:
+            return False
+        with suppress(NetworkError):
+            return layer == self.scores
+        return False
 
     def unit(self, address: str | Unit) -> Unit:
         """The unit at an address `layer:channel[@t,y,x]`, or of a class by its name; checked against the network."""
@@ -329,7 +341,7 @@ class Network:
             maxima=self.maxima,
         )
         other._deepest = deepest
-        other.units_last = self.units_last  # the same, and found out at the sizes that all layers take
+        other._probe = self._probe  # the same, and found out at the sizes that all layers take
         return other
 
     @property

@@ -42,7 +42,9 @@ def test_units_serve_the_classes_that_were_planted(found: Finding) -> None:
 
 
 def test_the_sentence_says_the_shares_with_intervals_and_the_null(found: Finding) -> None:
-    assert "Of 30 units of 1 layers" in found.sentence and "serve none (shuffled labels: 0 % serve any)" in found.sentence
+    assert (
+        "Of 30 units of 1 layers" in found.sentence and "serve none (shuffled labels: 0 % serve any)" in found.sentence
+    )
     assert "(shuffled labels: 0 % serve any)" in found.sentence
     assert found.unexplained == pytest.approx(1 / 3, abs=0.04)
     assert found.remarks == (

@@ -282,3 +282,67 @@ def arithmetic_copy(module: nn.Module, dtype: torch.dtype, *, parts: Collection[
             weight = isinstance(value, nn.Parameter)
             twins[id(value)] = nn.Parameter(twin, requires_grad=value.requires_grad) if weight else twin
     return copy.deepcopy(module, twins)
+
+
+@contextmanager
+def changed(modules: Mapping[str, nn.Module], change: Callable[[str, Tensor], Tensor]) -> Iterator[None]:
+    """While inside, modules that return a tensor return `change(name, tensor)` instead."""
+    handles = []
+    try:
+        for name, module in modules.items():
+
+            def hook(_module: nn.Module, _inputs: Any, output: Any, name: str = name) -> Any:
+                return change(name, output) if isinstance(output, Tensor) else output
+
+            handles.append(module.register_forward_hook(hook))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def answered(answers: Mapping[nn.Module, Tensor]) -> Iterator[None]:
+    """While inside, modules return these tensors at once, and nothing in them runs."""
+    before = {module: module.__dict__.get("forward") for module in answers}
+    try:
+        for module, answer in answers.items():
+            module.forward = lambda *_inputs, answer=answer, **_named: answer
+        yield
+    finally:
+        for module, forward in before.items():
+            if forward is None:
+                module.__dict__.pop("forward", None)
+            else:
+                module.forward = forward
+
+
+def ended_before(run: Callable[[], object], module: nn.Module, first: Collection[nn.Module]) -> dict[nn.Module, Tensor]:
+    """The parts of `module` that end, in one call of `run`, before any of `first` begins, with the tensors they return.
+
+    Only the outermost ones are there, and only those that are called once and return a tensor.
+    """
+    begun = False
+    outputs: dict[nn.Module, Any] = {}
+    counts: dict[nn.Module, int] = {}
+    handles = []
+
+    def enter(part: nn.Module, _inputs: Any) -> None:
+        nonlocal begun
+        begun = begun or part in first
+        counts[part] = counts.get(part, 0) + 1
+
+    def leave(part: nn.Module, _inputs: Any, output: Any) -> None:
+        if not begun:
+            outputs[part] = output
+
+    try:
+        for part in module.modules():
+            handles += [part.register_forward_pre_hook(enter), part.register_forward_hook(leave)]
+        run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    fitting = {part: output for part, output in outputs.items() if counts[part] == 1 and isinstance(output, Tensor)}
+    inner = {child for part in fitting for child in part.modules() if child is not part}
+    return {part: output for part, output in fitting.items() if part not in inner}

@@ -27,7 +27,7 @@ ROWS = (
     {"cli"},
     {"__main__"},
 )
-CORE = {"torch", "numpy", "av", "cv2", "safetensors", "PIL", "typer", "rich", "einops", "pyarrow"}
+CORE = {"torch", "numpy", "av", "cv2", "safetensors", "PIL", "typer", "rich", "einops", "pyarrow", "scipy"}
 NAMELESS = {"utils", "util", "misc", "helpers", "helper", "common", "base"}
 
 

@@ -17,7 +17,7 @@ from marey.network.maxima import Maxima
 from marey.network.probe import Probe, probed
 from marey.network.stream import Stream
 from marey.network.unit import Unit, expand
-from marey.network.visit import Visit, visits
+from marey.network.visit import Visit, visited_calls
 from marey.network.weights_hash import tensors_hash
 
 Call = Literal["arguments", "list", "dict", "keywords"]
@@ -174,11 +174,11 @@ class Network:
         return {name: part for name, part in self.module.named_modules() if name}
 
     @cached_property
-    def _visits(self) -> dict[str, list[Visit]]:
+    def visits(self) -> dict[str, list[Visit]]:
         """Every call of every layer, in one forward pass of one clip."""
         try:
             with frozen(self.module):
-                return visits(self.run, self.rest(), self._parts)
+                return visited_calls(self.run, self.rest(), self._parts)
         except (*_FAILS, MemoryError) as error:
             shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in self.streams)
             if out_of_memory(error):
@@ -195,7 +195,7 @@ class Network:
     def _probe(self) -> Probe:
         """Where clips, units and positions lie in every layer's output, by a pass of two clips."""
         with frozen(self.module):
-            return probed(self.forward, self.streams, self._visits, self._parts, self.device)
+            return probed(self.forward, self.streams, self.visits, self._parts, self.device)
 
     @cached_property
     def layers(self) -> dict[str, Layer]:
@@ -206,7 +206,7 @@ class Network:
         """
         return {
             name: layer_of(name, self._parts[name], self.axes[name], calls)
-            for name, calls in self._visits.items()
+            for name, calls in self.visits.items()
             if name in self.axes
         }
 
@@ -291,6 +291,7 @@ class Network:
                 )
             address = Unit.parse(address)
         layer = self.layer(address.layer)
+        address = replace(address, layer=layer.name)
         if not 0 <= address.channel < layer.units:
             raise NetworkError(
                 f"unit {address} is out of range: layer '{layer.name}' has {layer.units} units, 0 to {layer.units - 1}."

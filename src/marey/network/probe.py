@@ -54,6 +54,8 @@ def probed(
     """
     generator = torch.Generator().manual_seed(0)
     two = {stream.name: noise(stream, generator, 2).to(device) for stream in streams}
+    for stream in streams:  # unlike in contrast and brightness, which values over all clips would mix
+        two[stream.name][1] = 0.2 * two[stream.name][1] + 0.3 * stream.high + 0.5 * stream.rest
     one = {name: value[:1] for name, value in two.items()}
     modules = {name: parts[name] for name in visits}
     orders: dict[str, Entries | None] = {}
@@ -114,8 +116,8 @@ def _orders(
 ) -> dict[str, Entries | None]:
     """How clips and frames lie along the axis that they share, from the values of two clips and of the first alone.
 
-    None where those of a clip depend on the other, and from there on. Where all are alike, as where every unit is off, or `random`, they
-    lie as in the latest layer of which it is clear.
+    None where those of a clip depend on the other, and from there on. Where all are alike, as where every unit is off,
+    or `random`, they lie as in the latest layer of which it is clear.
     """
     orders: dict[str, Entries | None] = {}
     clear: dict[int, Entries] = {}
@@ -131,14 +133,13 @@ def _orders(
         }
         errors = sorted((float((values - alone).abs().mean()), order) for order, values in found.items())
         least, order = errors[0]
-        if name in random or (len(errors) > 1 and least >= _CLEAR * errors[1][0] and not _far(found[order], alone)):
-            orders[name] = clear.get(entries, (1, entries))
-        elif (len(errors) > 1 and least < _CLEAR * errors[1][0]) or not _far(found[order], alone):
-            clear[entries] = orders[name] = order
-        else:
+        if name not in random and _far(found[order], alone):
             mixed = True
-        if mixed:
-            orders[name] = None
+        elif name in random or (len(errors) > 1 and least >= _CLEAR * errors[1][0]):
+            order = clear.get(entries, (1, entries))
+        else:
+            clear[entries] = order
+        orders[name] = None if mixed else order
     return orders
 
 

@@ -1,17 +1,19 @@
 """One pass of a network with a single clip, of which every call of every module is kept: what it gives and sees."""
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from marey.errors import NetworkError
 from marey.network.footprints.footprint import Footprint
 from marey.network.footprints.tracking import Tracking
 from marey.network.hooks import visited
-from marey.network.units_axis import UnitsAxes
+from marey.network.units_axis import UnitsAxes, owner
 
 Run = Callable[[Mapping[str, Any]], object]
 
@@ -30,6 +32,8 @@ class Visit:
         what it sees of the inputs.
     before
         the module that was entered just before this one.
+    memory, strides
+        equal numbers for outputs that hold the same values in the same memory, and how they lie there.
     """
 
     shape: tuple[int, ...]
@@ -38,9 +42,13 @@ class Visit:
     frames: frozenset[int]
     footprint: Footprint
     before: str | None
+    memory: int
+    strides: tuple[int, ...]
 
 
-def visits(run: Run, inputs: Mapping[str, Tensor | None], modules: Mapping[str, nn.Module]) -> dict[str, list[Visit]]:
+def visited_calls(
+    run: Run, inputs: Mapping[str, Tensor | None], modules: Mapping[str, nn.Module]
+) -> dict[str, list[Visit]]:
     """All calls of `modules` in one pass, by the name of the module, in the order in which the first of each ended.
 
     `run` takes the physical `inputs` {stream: (clip channel time height width)} of one clip and runs the network, in
@@ -56,6 +64,8 @@ def visits(run: Run, inputs: Mapping[str, Tensor | None], modules: Mapping[str, 
     tracking = Tracking({name: view for name, view in views.items() if view is not None})
     found: dict[str, list[Visit]] = {}
     units = UnitsAxes()
+    memories: MutableMapping[Tensor, dict[tuple[int, ...], int]] = WeakTensorKeyDictionary()
+    count = itertools.count()
     followed: dict[tuple[int, ...], frozenset[int]] = {}
 
     def note(name: str, before: str | None, given: Tensor | None, output: Tensor) -> None:
@@ -73,9 +83,12 @@ def visits(run: Run, inputs: Mapping[str, Tensor | None], modules: Mapping[str, 
         if not any(moves) and not frames:  # all positions see the same, as after attention
             frames |= followed.get(positions, frozenset())
         followed[positions] = frozenset(frames - {axis})
-        found.setdefault(name, []).append(
-            Visit(tuple(output.shape), output.is_floating_point(), axis, followed[positions], footprint, before)
-        )
+        version = 0 if output.is_inference() else output._version
+        known = memories.setdefault(owner(output), {})
+        memory = known.setdefault((version, output.data_ptr(), output.numel()), next(count))
+        floating, strides = output.is_floating_point(), output.stride()
+        visit = Visit(tuple(output.shape), floating, axis, followed[positions], footprint, before, memory, strides)
+        found.setdefault(name, []).append(visit)
 
     with torch.no_grad(), visited(modules, note), tracking:
         run(views)

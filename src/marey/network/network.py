@@ -14,7 +14,7 @@ from marey.network.axes import Axes, one_by_one
 from marey.network.hooks import calls_of, frozen
 from marey.network.layer import Layer, layer_of
 from marey.network.maxima import Maxima
-from marey.network.probe import Probe, probed
+from marey.network.probe import Probe, probe_clips, probed
 from marey.network.stream import Stream
 from marey.network.unit import Unit, expand
 from marey.network.visit import Visit, visited_calls
@@ -178,7 +178,8 @@ class Network:
         """Every call of every layer, in one forward pass of one clip."""
         try:
             with frozen(self.module):
-                return visited_calls(self.run, self.rest(), self._parts)
+                first = {name: clip[:1] for name, clip in probe_clips(self.streams, self.device).items()}
+                return visited_calls(self.run, first, self._parts)
         except (*_FAILS, MemoryError) as error:
             shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in self.streams)
             if out_of_memory(error):
@@ -195,14 +196,13 @@ class Network:
     def _probe(self) -> Probe:
         """Where clips, units and positions lie in every layer's output, by a pass of two clips."""
         with frozen(self.module):
-            return probed(self.forward, self.streams, self.visits, self._parts, self.device)
+            return probed(self.forward, probe_clips(self.streams, self.device), self.visits, self._parts)
 
     @cached_property
     def layers(self) -> dict[str, Layer]:
         """Every layer that the forward pass calls, in order, with units, shape and receptive field.
 
-        Takes a forward pass of one clip, one of two, and one more where frames lie in the batch. Raises NetworkError
-        where the network cannot take its streams.
+        Takes a forward pass of one clip and one of two. Raises NetworkError where the network cannot take its streams.
         """
         return {
             name: layer_of(name, self._parts[name], self.axes[name], calls)

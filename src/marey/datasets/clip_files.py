@@ -58,8 +58,8 @@ def bare(name: str) -> str:
     >>> bare("walk/ann.avi"), bare("walk/ann.1")
     ('walk/ann', 'walk/ann.1')
     """
-    suffix = Path(name).suffix
-    return name[: -len(suffix)] if suffix.lower() in VIDEO_SUFFIXES else name
+    stem, _, kind = name.rpartition(".")
+    return stem if f".{kind.lower()}" in VIDEO_SUFFIXES and stem and stem[-1] != "/" else name
 
 
 def slashed(name: str) -> str:
@@ -77,4 +77,5 @@ def folder_of(name: str) -> str:
     >>> folder_of("UCF\\Walk\\ann.avi"), folder_of("ann.avi"), folder_of("../ann.avi")
     ('Walk', '', '')
     """
-    return Path(slashed(name)).parent.name.removeprefix("..")
+    folders = [part for part in slashed(name).split("/")[:-1] if part not in ("", ".")]
+    return "" if not folders or folders[-1] == ".." else folders[-1]

@@ -22,18 +22,20 @@ class _Folders:
     def __init__(self) -> None:
         self._read: dict[str, tuple[set[str], dict[str, str]] | None] = {}
 
-    def clip(self, path: Path) -> Path | None:
+    def clip(self, path: str) -> str | None:
         """Find a clip: the path itself, a video with another suffix, or the folder of that name without suffix."""
-        folder = str(path.parent)
+        folder, slash, name = path.rstrip("/").rpartition("/")
         if folder not in self._read:
-            self._read[folder] = _names(folder)
+            self._read[folder] = _names(folder + slash or ".")
         there = self._read[folder]
         if there is None:
-            return path if path.exists() else None
+            return path if Path(path).exists() else None
         names, videos = there
-        stem = bare(path.name)
-        name = next((name for name in (path.name, videos.get(stem), stem) if name in names), None)
-        return None if name is None else path.with_name(name)
+        if name in names:
+            return path
+        stem = bare(name)
+        found = videos.get(stem) or (stem if stem in names else None)
+        return None if found is None else folder + slash + found
 
 
 def _names(folder: str) -> tuple[set[str], dict[str, str]] | None:
@@ -70,10 +72,12 @@ class Way:
         if self.images is not None:
             path = self.images.place(self.root, bare(tail))
             return path if path.exists() else None
-        as_frames = TWO_STREAM_TREE.place(self.root, Path(bare(tail)).name)
-        written = self.root / name if "\\" in name and not self.skip else self.root / tail
-        ways = (written, self.root / tail, as_frames)
-        return next((found for found in map(self.folders.clip, ways) if found is not None), None)
+        found = self.folders.clip(tail if tail.startswith("/") else f"{self.root}/{tail}")
+        if found is None and "\\" in name and not self.skip:
+            found = self.folders.clip(f"{self.root}/{name}")
+        if found is None:
+            found = self.folders.clip(str(TWO_STREAM_TREE.place(self.root, bare(tail.rpartition("/")[2]))))
+        return None if found is None else Path(found)
 
     def tail(self, name: str) -> str:
         """Return a path as below the root."""

@@ -95,7 +95,10 @@ def _columns(path: str, separator: str, rest: str) -> tuple[str, ...]:
         return (rest[1:-1] if quoted else rest,)
     if separator == "," and '"' not in rest and not re.search(r",\S", rest):
         return (rest,)
-    cells = [cell.strip() for cell in next(csv.reader([rest], delimiter=mark, skipinitialspace=True))]
+    try:
+        cells = [cell.strip() for cell in next(csv.reader([rest], delimiter=mark, skipinitialspace=True, strict=True))]
+    except csv.Error:
+        return (rest,)
     return tuple(cells[:-1] if not cells[-1] else cells)
 
 
@@ -217,5 +220,5 @@ def _meant(possible: Sequence[Sequence[Line]], way: Way) -> list[Line]:
 def _there(lines: Sequence[Line], way: Way) -> Line | None:
     if len(lines) == 1:
         return lines[0]
-    found = [line for line in lines if way.find(line.path) is not None]
-    return max(found, key=lambda line: len(line.path), default=None)
+    longest = sorted(lines, key=lambda line: -len(line.path))
+    return next((line for line in longest if way.find(line.path) is not None), None)

@@ -1,15 +1,16 @@
 """`marey layers`: what can be looked at."""
 
-from fnmatch import fnmatch
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from marey.cli.arguments import NetArgument
 from marey.cli.tables import screen, table
 from marey.errors import NetworkError, did_you_mean
-from marey.network.layer import Layer
 from marey.network.network import Network
 
 
@@ -18,27 +19,73 @@ def layers(
     match: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PATTERN", help="Only layers that match, as in 'fusion.*' (quote it).", show_default=False
+            metavar="PATTERN", help="Only layers that match, as in '*conv*' (quote it).", show_default=False
         ),
     ] = None,
 ) -> None:
-    """List the layers of a network: units, positions, stride and receptive field."""
+    """List the layers of a network: units, positions, stride and receptive field.
+
+    Layers that pass on the output of another share its line: `also called` has their names.
+    """
     from marey.families.loading import load
 
     network = load(net)
-    every = network.layers.values()
-    found = [layer for layer in every if not match or any(fnmatch(layer.name, pattern) for pattern in match)]
+    names = own_outputs(network)
+    found = {name: others for name, others in names.items() if not match or _matches([name, *others], match)}
     if not found:
-        near = did_you_mean(match[0] if match else "", network.layers)
-        raise NetworkError(f"no layer of {network.name} matches {' '.join(match or [])}.{near}")
-    screen().print(layer_table(network, found))
+        raise NetworkError(f"no layer of {network.name} matches {' '.join(match or [])}.{_near(network, match or [])}")
+    shown = screen()
+    shown.print(layer_table(network, found))
+    shown.print(_total(network, list(found)), highlight=False, markup=False, soft_wrap=True)
 
 
-def layer_table(network: Network, found: list[Layer]) -> Table:
-    """The layers with, per stream that they see, stride and receptive field."""
+def own_outputs(network: Network) -> dict[str, list[str]]:
+    """{layer: the layers that pass on its output}, of each layer with an output of its own, in order.
+
+    What flattening gives counts as an output of its own where it has other units.
+    """
+    from marey.network.aliases import aliases
+
+    first = aliases(network)
+    found: dict[str, list[str]] = {}
+    for name, layer in network.layers.items():
+        same = first.get(name)
+        if same in found and network.layers[same].shape == layer.shape:
+            found[same].append(name)
+        else:
+            found[name] = []
+    return found
+
+
+def _matches(names: Iterable[str], patterns: list[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+
+def _near(network: Network, patterns: list[str]) -> str:
+    """Say which pattern would match, where the layers lie in a wrapper, or which layer is near."""
+    for pattern in patterns:
+        if _matches(network.layers, [f"*{pattern}"]):
+            return f" A pattern is for the whole name: did you mean '*{pattern}'?"
+    return f"{did_you_mean(patterns[0], network.layers)} It has {', '.join(list(network.layers)[-8:])}."
+
+
+def _total(network: Network, found: list[str]) -> str:
+    """Say how many layers and units are listed, and how one of these units is written."""
+    count = "1 layer" if len(found) == 1 else f"{len(found)} layers"
+    units = sum(network.layers[name].units for name in found)
+    unit = f"{found[-1]}:{network.layers[found[-1]].units - 1}"
+    label = f", a class by its name, as '{network.classes[0]}'" if network.classes else ""
+    return f"{count}, {units} units. A unit is written layer:channel, as '{unit}'{label}."
+
+
+def layer_table(network: Network, found: dict[str, list[str]]) -> Table:
+    """The layers with, per stream that they see, stride and receptive field, and the layers that pass them on."""
     shown = table("layer", "kind", right=("units", "t × y × x"))
+    shown.columns[0].no_wrap = True
     shown.add_column("sees: frames × px (stride)")
-    for layer in found:
+    if any(found.values()):
+        shown.add_column("also called", overflow="fold")
+    for layer, others in ((network.layers[name], others) for name, others in found.items()):
         sees = []
         for name, (time, *space) in layer.receptive_field.streams.items():
             stream = network.stream(name)
@@ -46,11 +93,7 @@ def layer_table(network: Network, found: list[Layer]) -> Table:
             size = f"{down.length}" if down.length == right.length else f"{down.length}×{right.length}"
             pixels = f"{size} px ({down.stride})" if down.stride else f"whole frame ({size} px)"
             sees.append(f"{name} {min(time.length, stream.frames)} × {pixels}")
-        shown.add_row(
-            layer.name,
-            layer.kind,
-            str(layer.units),
-            " × ".join(str(size) for size in layer.positions),
-            ", ".join(sees) if sees else "nothing",
-        )
+        row = (layer.name, layer.kind, str(layer.units), " × ".join(str(size) for size in layer.positions))
+        words = (*row, ", ".join(sees) or "nothing", ", ".join(others))
+        shown.add_row(*(escape(word) for word in words[: len(shown.columns)]))
     return shown

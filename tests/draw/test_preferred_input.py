@@ -93,8 +93,21 @@ def test_an_overview_shows_all_results_of_the_sweep_of_the_first(tmp_path: Path,
         replace(_result(RGB), label="b:2"),
         replace(_result(RGB, slowness=(0.0,)), label="c:3"),
     ]
-    with Image.open(draw_overview(results, tmp_path / "overview.png", title="Units of net")) as image:
+    (path,) = draw_overview(results, tmp_path / "overview.png", title="Units of net")
+    with Image.open(path) as image:
         page = np.asarray(image)
     assert says(page, "Units of net", 22)
     assert [says(page, text, 15) for text in ("a:1", "b:2", "c:3")] == [True, True, False]
     assert says(page, "net: 0 is an ordinary response, 1 the largest on 8 generated clips.", 12, QUIET)
+
+
+def test_further_pages_stand_beside_the_first_and_replace_those_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marey.draw.overview.LONGEST_SIDE", 600)
+    results = [replace(_result(RGB), label=f"a:{k}") for k in range(3)]
+    names = ["overview.png", "overview-2.png", "overview-3.png"]
+    (tmp_path / "overview-mine.png").touch()
+    assert draw_overview(results, tmp_path / "overview.png") == [tmp_path / name for name in names]
+    assert draw_overview(results[:2], tmp_path / "overview.png") == [tmp_path / name for name in names[:2]]
+    assert {path.name for path in tmp_path.iterdir()} == {*names[:2], "overview-mine.png"}

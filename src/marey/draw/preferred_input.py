@@ -4,12 +4,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
 from marey.draw.contact_sheet import contact_sheet
 from marey.draw.overview import overview
 from marey.draw.picture_row import PictureRow
 from marey.draw.preferred_loop import preferred_loop
+from marey.draw.typeset import Block
 from marey.maximization.diagnostics import SEES_NO_MOTION
 from marey.maximization.result import PreferredInput
 from marey.video.encode import write_mp4, write_png
@@ -37,6 +39,11 @@ def picture_row(result: PreferredInput, *, fields: int | None = None, alone: boo
         chis=result.slowness[:count],
         captions=tuple(_caption(result, place) for place in range(count)),
     )
+
+
+def sheet(result: PreferredInput) -> Block:
+    """Draw the contact sheet of a result as an image."""
+    return Image.fromarray(contact_sheet(picture_row(result, fields=STRIP)))
 
 
 def draw(result: PreferredInput, folder: str | Path) -> list[Path]:

@@ -68,7 +68,8 @@ def evaluate(
     shown = screen()
     tested = sorted({group_of(clip) for clip in chosen})
     words = "all" if len(chosen) == len(test) else ", ".join(tested[:12]) + (", ..." if len(tested) > 12 else "")
-    shown.print(f"groups: {words}", highlight=False, markup=False)
+    people = "1 person or source video" if len(tested) == 1 else f"{len(tested)} people or source videos"
+    shown.print(f"groups: {words} ({people})", highlight=False, markup=False)
     count = f"{len(found.labels)}" + (f" of {found.total}" if found.skipped else "")
     shown.print(results_table({network.name: found}, heading=f"on {count} clips"))
     shown.print(class_table(found))

@@ -66,7 +66,7 @@ def test_layers_lists_units_and_what_they_see(marey: Marey, net: Path) -> None:
 
 def test_layers_may_be_chosen_by_pattern(marey: Marey, net: Path) -> None:
     said = marey("layers", net, "fusion.*", "scores")
-    assert [line.split()[0] for line in said.out.splitlines()[1:]] == [
+    assert [line.split()[0] for line in said.out.splitlines()[1:-1]] == [
         "fusion.conv5", "fusion.relu5", "fusion.pool5", "scores",
     ]  # fmt: skip
 
@@ -102,16 +102,16 @@ def test_maximize_measures_maxima_on_clips_once_and_keeps_them(
     before = load(net).weights_hash
     assert "no clip says how far scores of net respond" in " ".join(marey(*line).err.split())
     said = marey(*line, "--clips", shapes)
-    assert said.status == 0 and "(1 is the largest on 48 clips of clips)" in " ".join(said.err.split()), said.err
+    assert said.status == 0 and "(1 is the largest on 48 clips of 'clips')" in " ".join(said.err.split()), said.err
     found = load(net)
     assert found.weights_hash == before and found.maxima is not None
-    assert found.maxima.layers == ("scores",) and found.maxima.source == "48 clips of clips"
+    assert found.maxima.layers == ("scores",) and found.maxima.source == "48 clips of 'clips'"
     again = " ".join(marey(*line).err.split())
-    assert "48 clips of clips" in again and "no clip says" not in again
+    assert "48 clips of 'clips'" in again and "no clip says" not in again
 
 
 def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: Path) -> None:
-    assert marey("layers", own).out.count("\n") == 4
+    assert "\n3 layers, 12 units." in marey("layers", own).out
     out = tmp_path / "out"
     said = marey("maximize", own, "0:2", "--everywhere", "--parametrization", "pixels", "--steps", 3, "--out", out)
     assert said.status == 0, said.err

@@ -202,7 +202,7 @@ def summary(result: PreferredInput) -> str:
         words = [f"{result.scores[place]:.2f}"]
         recognized = result.recognized[place]
         if recognized is not None:
-            words.append(f"is {recognized}")
+            words.append(f"recognized as {recognized}")
         words += [note.split(":")[0] for note in result.notes[place]]
         parts.append(", ".join(words) if result.still else f"slowness {chi:g}: {', '.join(words)}")
     return f"[bold]{escape(result.label)}[/bold]  {escape(' | '.join(parts))}  (1 is the largest on {result.source})"

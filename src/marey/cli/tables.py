@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence, Sized
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from marey.datasets.skipped_clip import SkippedClip
@@ -41,13 +42,19 @@ def results_table(results: Mapping[str, Evaluation], *, heading: str = "on clips
 
 
 def class_table(found: Evaluation) -> Table:
-    """Per class: clips, right ones, skipped ones if there are any, and what it is taken for."""
+    """Per class that has clips: these, right ones, skipped ones if there are any, and what it is taken for."""
     further = ("skipped",) if found.skipped else ()
     shown = table("class", right=("clips", "right", *further, "else mostly"))
+    without = 0
     for name, clips, right, wrong in found.per_class():
+        if not clips and not found.skipped_of(name):
+            without += 1
+            continue
         share = f"{right} ({right / clips:.0%})" if clips else "-"
         lost = [str(found.skipped_of(name))] if found.skipped else []
         shown.add_row(escape(name), str(clips), share, *lost, escape(wrong))
+    if without:
+        shown.add_row(f"({without} {'class' if without == 1 else 'classes'} without a clip)", "0")
     return shown
 
 
@@ -58,6 +65,22 @@ def confusion_table(found: Evaluation) -> Table:
         counts = [("." if count == 0 else str(count)) for count in found.confusion[index].tolist()]
         shown.add_row(f"{index} {escape(name)}", *counts)
     return shown
+
+
+def mistakes_table(found: Evaluation, count: int) -> Table:
+    """The pairs of classes that are confused most, at most so many."""
+    pairs = found.mistakes()
+    heading = f"most confused of {len(pairs)} pairs" if len(pairs) > count else "confused pairs"
+    shown = table(heading, "taken for", right=("clips", "of"))
+    clips = {name: str(number) for name, number, _, _ in found.per_class()}
+    for right, taken, wrong in pairs[:count]:
+        shown.add_row(escape(right), escape(taken), str(wrong), clips[right])
+    return shown
+
+
+def fits(console: Console, shown: Table) -> bool:
+    """Whether a table is no wider than the console."""
+    return Measurement.get(console, console.options.update(max_width=10**6), shown).maximum <= console.width
 
 
 def remarks(skipped: Iterable[SkippedClip], damaged: Iterable[tuple[str, str]], padded: Sized) -> list[str]:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,9 +14,14 @@ from marey.errors import MareyError
 from marey.files import replacing
 from marey.network.stream import Stream
 
+if TYPE_CHECKING:
+    from marey.draw.typeset import Block
+
 FORMAT = 2
 FILE = "preferred_input.safetensors"
 _OLD = "preferred_input.json"
+_LONGEST_LABEL = 80
+"""Letters of a label that `repr` shows: sums of many units have long ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +81,18 @@ class PreferredInput:
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{chi:g}: {score:.2f}" for chi, score in zip(self.slowness, self.scores, strict=True))
-        return f"PreferredInput({self.label!r}, scores by slowness {{{scores}}} relative to {self.source})"
+        label = self.label if len(self.label) <= _LONGEST_LABEL else f"{self.label[:_LONGEST_LABEL]}..."
+        return f"PreferredInput({label!r}, scores by slowness {{{scores}}} relative to {self.source})"
+
+    def picture(self) -> "Block":
+        """The contact sheet as an image of Pillow, as `marey maximize` writes it; notebooks show it for the result."""
+        from marey.draw.preferred_input import sheet
+
+        return sheet(self)
+
+    def _repr_png_(self) -> bytes | None:
+        """What IPython shows."""
+        return self.picture()._repr_png_()
 
     @property
     def interrupted(self) -> bool:

@@ -116,7 +116,7 @@ def maximize(
     recipe = recipe if recipe is not None else Recipe()
     named = [target] if isinstance(target, str | Unit | Objective) else list(target)
     if not named:
-        raise NetworkError("no unit was given to maximize; name at least one, as in 'fusion.conv5:21', or a class.")
+        raise NetworkError("no unit was given to maximize; name at least one, as layer:channel or as a class.")
     for stream in recipe.bounds:
         network.stream(stream)
     parts = Parts(tuple(priors), parametrization_of(parametrization), None if transforms is None else tuple(transforms))

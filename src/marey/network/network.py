@@ -284,10 +284,16 @@ class Network:
             address = Unit(self.scores, self.classes.index(label))
         if isinstance(address, str):
             if ":" not in address:
+                if address in self.layers:
+                    raise NetworkError(
+                        f"'{address}' is a layer; name a unit of it, as in '{address}:0', or some, as in "
+                        f"'{address}:0-{self.layers[address].units - 1}'."
+                    )
                 known = [*self.classes, *self.layers]
+                example = f", as in '{known[-1]}:0'" if self.layers else ""
                 raise NetworkError(
                     f"'{address}' is neither a class of {self.name} nor a unit.{did_you_mean(address, known)} "
-                    "A unit is written layer:channel, as in 'fusion.conv5:21'."
+                    f"A unit is written layer:channel{example}."
                 )
             address = Unit.parse(address)
         layer = self.layer(address.layer)

@@ -6,14 +6,14 @@ from marey.network.axes import Axes
 from marey.network.visit import Visit
 
 
-def passed_on(visits: Mapping[str, Sequence[Visit]]) -> set[str]:
-    """The layers that give the values of an earlier one again, in whatever shape: the same memory, unchanged since."""
-    seen: set[int] = set()
-    again = set()
+def passed_on(visits: Mapping[str, Sequence[Visit]]) -> dict[str, str]:
+    """{layer: the first one that gave its values}, in whatever shape: the same memory, unchanged since."""
+    first: dict[int, str] = {}
+    again = {}
     for name, calls in visits.items():
-        if calls[0].memory in seen:
-            again.add(name)
-        seen.add(calls[0].memory)
+        if calls[0].memory in first:
+            again[name] = first[calls[0].memory]
+        first.setdefault(calls[0].memory, name)
     return again
 
 

@@ -13,7 +13,7 @@ import marey
 from marey.datasets import Split, StudySet, class_folders, group_of, grouped_split
 from marey.errors import DatasetError, MareyError, OutputError, VideoError, WeightsError
 from marey.evaluation.classify import evaluated
-from marey.families.network_file import NetworkFile, open_network
+from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.two_stream import TwoStream
 from marey.families.weights import weights_hash
 from marey.training import stage, training_data
@@ -274,6 +274,9 @@ def test_a_finished_network_of_other_clips_or_another_start_is_not_overwritten_u
             train(other, whole[0], settings=short, on_load=_no_clips)
     with pytest.raises(OutputError, match=r"finished network with start = None, not [0-9a-f]{64}"):
         train(split, whole[0], settings=short, start=whole[1].file, on_load=_no_clips)
+    save(replace(whole[1].file, provenance={}), path)
+    with pytest.raises(OutputError, match="finished network with no settings; give another --out"):
+        train(split, path, settings=short, on_load=_no_clips)
     path.write_bytes(b"something else of the user's")
     with pytest.raises(OutputError, match=r"not a whole safetensors file.* It is not overwritten: give another --out"):
         train(split, path, settings=short, on_load=_no_clips)

@@ -85,3 +85,5 @@ def test_a_disk_that_ends_within_a_state_says_why_and_leaves_the_last_one(tmp_pa
 def test_auto_goes_on_with_whatever_was_chosen(tmp_path: Path) -> None:
     save_state(_state(), tmp_path / "state")
     assert open_state(tmp_path / "state", SETTINGS | {"steps": "auto"}) is not None
+    with pytest.raises(DatasetError, match="arithmetic = None, not auto"):  # a state of an earlier version
+        open_state(tmp_path / "state", SETTINGS | {"arithmetic": "auto"})

@@ -196,7 +196,7 @@ def _finished(out: Path, key: Mapping[str, Any], clips: str) -> NetworkFile:
     made = file.provenance
     starts = {name: made.get(name) for name in ("start", "imagenet")}
     before = {**made.get("settings", {}), **starts, "classes": list(file.classes)}
-    what = first_difference(before, {**dict.fromkeys(starts), **key})
+    what = first_difference(before, {**dict.fromkeys(starts), **key}) if "settings" in made else "no settings"
     if what is None and made.get("clips_hash") != clips:
         what = "other clips"
     if what is not None:

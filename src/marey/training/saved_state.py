@@ -45,7 +45,7 @@ def first_difference(before: Mapping[str, Any], settings: Mapping[str, Any]) -> 
     """The first of `settings` that was another `before`, in words; None where all are the same."""
     for name, now in settings.items():
         then = before.get(name)
-        if now in ("auto", then):
+        if now == then or (now == "auto" and then is not None):
             continue
         if not isinstance(now, list):
             return f"{name} = {then}, not {now}"

@@ -50,6 +50,15 @@ def test_a_damaged_state_is_refused(tmp_path: Path, content: bytes) -> None:
         open_state(tmp_path / "state", SETTINGS)
 
 
+def test_a_state_with_a_changed_bit_is_refused(tmp_path: Path) -> None:
+    save_state({**_state(), "weights": torch.zeros(2**12)}, tmp_path / "state")
+    content = bytearray((tmp_path / "state").read_bytes())
+    content[len(content) // 2] ^= 4
+    (tmp_path / "state").write_bytes(content)
+    with pytest.raises(DatasetError, match="is damaged; remove it to start anew"):
+        open_state(tmp_path / "state", SETTINGS)
+
+
 def test_a_full_disk_leaves_the_last_state_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_state(_state(), tmp_path / "state")
 

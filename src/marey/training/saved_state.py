@@ -1,5 +1,6 @@
 """The state of an unfinished training run on disk, so that the same line goes on where it was stopped."""
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ def open_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        with zipfile.ZipFile(path) as parts:
+            if parts.testzip() is not None:  # torch does not compare the checksums that it writes
+                raise ValueError("its values have changed")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         before = dict(state["settings"])
     except Exception:  # noqa: BLE001  # a damaged pickle may fail in any way

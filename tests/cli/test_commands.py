@@ -283,17 +283,16 @@ def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_train_starts_both_towers_from_imagenet_weights(
-    marey: Marey, vgg: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("marey.training.runner.faster_in_bf16", lambda *_: False)
+def test_train_starts_both_towers_from_imagenet_weights(marey: Marey, vgg: Path, shapes: Path, tmp_path: Path) -> None:
     path = tmp_path / "new.safetensors"
     data = tmp_path / "data"
     for label in ("disc_left", "disc_right"):
         (data / label).mkdir(parents=True)
         shutil.copy(shapes / label / "person0_0.mp4", data / label)
     line = ("train", data, "--out", path, "--hold-out", "0", *TRAIN, "--imagenet", vgg)
-    said = marey(*line, "--width", 1, "--steps", 0, "--fusion-steps", 1, "--batch", 1, "--keep", 5)
+    said = marey(
+        *line, "--width", 1, "--steps", 0, "--fusion-steps", 1, "--batch", 1, "--keep", 5, "--arithmetic", "float32"
+    )
     assert said.status == 0, said.err
     opened = open_network(path)
     weights, published = opened.module.state_dict(), torch.load(vgg, weights_only=True)
@@ -341,6 +340,15 @@ def test_train_stopped_goes_on_with_the_same_line(
     assert said.status == 130 and "the same line goes on" in said.err.replace("\n", " ") and not path.exists()
     assert marey("train", shapes, "--out", path, "--hold-out", "1/4", *TRAIN).status == 0
     assert path.exists() and not path.with_name("new.safetensors.training").exists()
+    content = path.read_bytes()
+    said = marey("train", shapes, "--out", path, "--hold-out", "1/4", *TRAIN)
+    assert said.status == 0 and said.out == f"{path}\n" and "clips " not in said.err.splitlines()[-1]
+    assert "this network is finished, with the same settings and clips; nothing was done" in said.err.replace("\n", " ")
+    said = marey("train", shapes, "--out", path, "--hold-out", "1/4", *TRAIN, "--seed", 1)
+    assert said.status == 1 and "finished network with seed = 0, not 1; give another --out" in said.err.replace(
+        "\n", " "
+    )
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from marey.errors import MareyError
 from marey.maximization.result import PreferredInput
 from marey.recording import Recording
 from marey.video.read.decode import read_video
@@ -121,6 +122,46 @@ def test_record_writes_a_recording_and_says_what_was_skipped(
     assert _recorded(marey, net, few, out).status == 0
     refused = _recorded(marey, net, few, out, "--windows", 2)
     assert refused.status == 1 and "settings.windows was 3, is 2" in refused.err
+
+
+JUDGED = """
+import torch, marey
+
+def network(*more):
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv3d(3, 4, (1, 3, 3)), torch.nn.ReLU(), *more]
+    streams = [marey.rgb_frames(1, size=16)]
+    return marey.Network(torch.nn.Sequential(*layers), streams, classes=("disc_left", "run"), name="own")
+
+def scored():
+    return network(torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten(), torch.nn.Linear(4, 2))
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "judged", "said"),
+    [
+        ("scored", "4", "of 8 clips have no class that the network knows: square_down; they are recorded, and neither"),
+        (
+            "network",
+            "-",
+            "the network names classes but has no layer of class scores: nothing is said of right and wrong",
+        ),
+    ],
+)
+def test_clips_that_are_neither_right_nor_wrong_are_told(
+    marey: Marey, few: Path, tmp_path: Path, function: str, judged: str, said: str
+) -> None:
+    (tmp_path / "judged.py").write_text(JUDGED)
+    out = tmp_path / "recording"
+    shown = marey("record", f"{tmp_path / 'judged.py'}:{function}", few, "--out", out, "--windows", 1)
+    assert shown.status == 0, shown.err
+    assert said in shown.out.replace("\n", " ") and shown.out.splitlines()[1].split()[-1] == judged
+    found = Recording.open(out)
+    assert found.summary["clips"]["of_known_class"] == (4 if function == "scored" else 0)
+    if function == "network":
+        with pytest.raises(MareyError, match="is of a network without class scores; nothing is right or wrong"):
+            found.evaluation()
 
 
 def test_a_recording_of_nothing_is_a_failure_that_says_why(marey: Marey, net: Path, tmp_path: Path) -> None:

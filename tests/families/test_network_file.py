@@ -21,7 +21,8 @@ from torch import nn
 from marey.errors import NetworkError, OutputError, WeightsError
 from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.two_stream import TwoStream
-from marey.families.weights import read_tensors, take_weights, weights_hash
+from marey.families.weight_files import read_tensors
+from marey.families.weights import take_weights, weights_hash
 from marey.network.maxima import Maxima
 from marey.network.weights_hash import tensors_hash
 

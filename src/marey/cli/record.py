@@ -102,8 +102,27 @@ def _show(found: "Recording", out: Path) -> None:
         more = f" and {len(partly) - 8} more" if len(partly) > 8 else ""
         text = f"called in several places of a pass, and read in the first: {listed}{more}"
         shown.print(text, highlight=False, markup=False, soft_wrap=True)
+    for line in _unjudged(found):
+        shown.print(line, highlight=False, markup=False, soft_wrap=True)
     for line in remarks(found.skipped, found.damaged, found.padded):
         shown.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _unjudged(found: "Recording") -> list[str]:
+    """Lines that say why recorded clips are neither right nor wrong, for a network that names classes."""
+    counts = found.summary["clips"]
+    known = sum(count for label, count in counts["labels"].items() if label in found.classes)
+    lines = []
+    if known > counts["of_known_class"]:
+        lines.append("the network names classes but has no layer of class scores: nothing is said of right and wrong")
+    if found.classes and known < found.recorded:
+        strange = [label for label in counts["labels"] if label not in found.classes]
+        words = (": " + ", ".join(strange[:6]) + (", ..." if len(strange) > 6 else "")) if strange else ""
+        lines.append(
+            f"{found.recorded - known} of {found.recorded} clips have no class that the network knows{words}; they are "
+            "recorded, and neither right nor wrong"
+        )
+    return lines
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, SeedOption
 from marey.cli.output import writable
@@ -107,12 +107,20 @@ def train(
         ),
     ] = None,
     seed: SeedOption = 0,
+    arithmetic: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option("--arithmetic", help="Of the network; auto: bfloat16 where the device has instructions for it."),
+    ] = "auto",
+    again: Annotated[
+        bool, typer.Option("--again", help="Train anew where NET is a finished network, and replace it.")
+    ] = False,
     device: DeviceOption = None,
 ) -> int:
     """Train a two-stream network: appearance tower, motion tower, then both with a convolutional fusion.
 
     DATA is a folder with a folder of clips per class, a split file, or a list of motion studies. Groups (people, source
-    videos) are never on both sides. Stopped, it goes on where it was when the same line is given again.
+    videos) are never on both sides. Stopped, it goes on where it was when the same line is given again. The same line
+    gives the same weights with as many threads of the same machine, unless --minutes ends it.
     """
     from marey.cli.device import device_of
     from marey.errors import MareyError
@@ -137,6 +145,7 @@ def train(
         validation=validation,
         minutes=minutes,
         seed=seed,
+        arithmetic=arithmetic,
         flow=flow,
         adversary=_adversary(adversary),
         kept_blocks=keep,
@@ -163,8 +172,20 @@ def train(
     split, words = chosen_split(data, hold_out, group=group, seed=seed)
     console.print(words, highlight=False, markup=False)
     trained = _trained(
-        split, out, console, settings=settings, name=data.name, start=begin, imagenet=imagenet, device=place
+        split,
+        out,
+        console,
+        settings=settings,
+        name=data.name,
+        start=begin,
+        imagenet=imagenet,
+        again=again,
+        device=place,
     )
+    if trained.before:
+        console.print(
+            "this network is finished, with the same settings and clips; nothing was done. --again trains it anew."
+        )
     for one in trained.skipped:
         console.print(str(one), highlight=False, markup=False)
     if trained.interrupted:
@@ -189,10 +210,12 @@ def _trained(split: "Split", out: Path, console: Console, **options: Any) -> "Tr
         TextColumn("{task.fields[note]}"),
         console=console,
     ) as bar:
-        bars = {"clips": bar.add_task("clips", total=None, note="decoding, optical flow")}
+        bars: dict[str, TaskID] = {}
 
         def loaded(done: int, count: int) -> None:
-            bar.update(bars["clips"], completed=done, total=count)
+            if not done:
+                bars["clips"] = bar.add_task("clips", total=count, note="decoding, optical flow")
+            bar.update(bars["clips"], completed=done)
 
         def stepped(progress: TrainingProgress) -> None:
             if progress.stage not in bars:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from marey.errors import NetworkError, OutputError, WeightsError
 from marey.families.two_stream import TwoStream
-from marey.families.weights import MAXIMA, fitting_tensors, module_weights, read_safetensors, weights_hash
+from marey.families.weight_files import MAXIMA, read_safetensors
+from marey.families.weights import fitting_tensors, module_weights, weights_hash
 from marey.files import replacing
 from marey.network.maxima import Maxima
 from marey.network.network import Network
@@ -150,8 +151,7 @@ def open_network(path: str | Path, *, base: nn.Module | None = None) -> NetworkF
         raise WeightsError(f"'{path}' describes a network that this version cannot build: {error}") from None
     if "base" in about:
         tensors = _with_base(tensors, about["base"], base, module, path)
-    fitting_tensors(module, tensors, path, strict=True)
-    module.load_state_dict(tensors, assign=True)
+    module.load_state_dict(fitting_tensors(module, tensors, path, strict=True), assign=True)
     return NetworkFile(module.eval(), streams, tuple(about["classes"]), about["provenance"], known)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from marey.errors import NetworkError, WeightsError
 from marey.families.two_stream import TwoStream
-from marey.families.weights import read_tensors
+from marey.families.weight_files import read_tensors
 
 PUBLISHED = {"none": "vgg16-397923af.pth", "batch": "vgg16_bn-6c64b313.pth"}
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
@@ -31,7 +31,7 @@ def load_vgg(network: TwoStream, path: str | Path, *, sha256: str | None = None)
     path = Path(path)
     check_width(network.config["width"])
     checked_digest(path, sha256)
-    tensors = read_tensors(path)
+    tensors = _vgg_tensors(path)
     sources = _convolution_sources(network, _published_layers(tensors, path, norm=network.config["norm"]))
     for name, values in sources.items():
         wanted = network.get_submodule(name).state_dict()
@@ -58,9 +58,16 @@ def check_width(width: float) -> None:
 
 def published_norm(path: str | Path) -> Literal["none", "batch"]:
     """The `norm` of the `TwoStream` that a VGG-16 file fits: "batch" where it holds batch normalizations."""
-    tensors = read_tensors(path)
+    tensors = _vgg_tensors(path)
     flat = (name for name, values in tensors.items() if name.startswith("features.") and values.ndim == 1)
     return "batch" if any(name.endswith("running_mean") for name in flat) else "none"
+
+
+def _vgg_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a file, without what programs put in front of "features." and "classifier."."""
+    tensors = read_tensors(path)
+    prefix = next((name.partition("features.")[0] for name in tensors if "features." in name), "")
+    return {name.removeprefix(prefix): values for name, values in tensors.items()}
 
 
 def motion_filters(filters: Tensor, channels: int) -> Tensor:

@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import torch
+
 from marey.errors import MareyError, did_you_mean, first_line
 from marey.training.adversary import Adversary
+from marey.training.arithmetic import Arithmetic, arithmetic_of
 from marey.training.augmentation import Augmentation
 from marey.video.flow.methods import Method, check_method
 
@@ -65,7 +68,10 @@ class Settings(Architecture):
         after as many looks without a better loss. Neither happens before the learning rate has come down to a tenth.
     minutes
         limit of the whole training: each stage gets its share, and ends with the weights that it has by then. None: no
-        limit.
+        limit, and the same seed, threads and arithmetic give the same weights on the same machine.
+    arithmetic
+        of convolutions and products; "auto": bfloat16 where the device has instructions for it, else float32. A stage
+        checks its layers at the start, and goes over to float32 where bfloat16 is wrong in one of them.
     augmentation, adversary
         how training windows are varied, and how they are made harder.
     """
@@ -87,6 +93,7 @@ class Settings(Architecture):
     patience: int = 4
     minutes: float | None = None
     seed: int = 0
+    arithmetic: Literal["auto"] | Arithmetic = "auto"
     flow: Method = "tvl1-fast"
     augmentation: Augmentation = field(default_factory=Augmentation)
     adversary: Adversary = field(default_factory=Adversary)
@@ -110,12 +117,20 @@ class Settings(Architecture):
                 f"weight_decay is {self.weight_decay} and tower_rate {self.tower_rate}; expected at least 0."
             )
         check_method(self.flow)
+        if self.arithmetic not in ("auto", *get_args(Arithmetic)):
+            raise MareyError(
+                f"arithmetic is '{self.arithmetic}'; expected one of auto, {', '.join(get_args(Arithmetic))}."
+            )
         if not self.learning_rate > 0 or (self.minutes is not None and not self.minutes > 0):
             raise MareyError(f"learning_rate is {self.learning_rate} and minutes {self.minutes}; expected above 0.")
 
     def built_as(self, config: Mapping[str, Any]) -> "Settings":
         """These settings with the architecture and the fusion in the `config` of a `TwoStream`."""
         return replace(self, fusion=config["fusion"], **{name: config[name] for name in self.architecture()})
+
+    def arithmetic_on(self, device: torch.device) -> Arithmetic:
+        """The arithmetic on a device."""
+        return arithmetic_of(device) if self.arithmetic == "auto" else self.arithmetic
 
     def without_flip(self) -> "Settings":
         """These settings without mirror images, for classes such as left and right that a mirror image exchanges."""

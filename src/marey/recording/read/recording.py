@@ -291,9 +291,14 @@ class Recording:
     def evaluation(self) -> Evaluation:
         """How often the network is right on the recorded clips of its classes.
 
-        Clips of other classes, or without a class, do not count. Raises MareyError when no clip counts.
+        Clips of other classes, or without a class, do not count. Raises MareyError when no clip counts, and for a
+        network without class scores.
         """
         rows = self.recorded_clips
+        if rows["scores"].null_count:
+            raise MareyError(
+                f"the recording '{self.folder}' is of a network without class scores; nothing is right or wrong."
+            )
         known = compute.is_in(rows["label"], value_set=pyarrow.array(self.classes, pyarrow.string()))
         rows = rows.filter(known)
         if rows.num_rows == 0:

@@ -133,7 +133,7 @@ class _Counts:
         if row["label"] is not None:
             self.columns[row["label"]].append(len(self.numbers))
         self.numbers.append(row["clip"])
-        if row["label"] in self.classes:
+        if row["label"] in self.classes and row["prediction"] is not None:  # which networks without scores do not make
             self.known += 1
             self.right += row["prediction"] == row["label"]
 

@@ -76,7 +76,7 @@ def visited_calls(
     followed: dict[tuple[int, ...], frozenset[int]] = {}
 
     def note(name: str, before: str | None, given: Tensor | None, output: Tensor) -> None:
-        if output.dim() == 0 or output.is_nested or output.layout != torch.strided:
+        if output.dim() == 0 or output.is_nested or output.is_sparse or output.is_mkldnn:
             return
         footprint = tracking.of(output)
         moves = [_moves(footprint, axis) for axis in range(output.dim())]

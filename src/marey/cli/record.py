@@ -54,7 +54,7 @@ def record(
     """
     from marey.cli.device import placed
     from marey.cli.output import writable
-    from marey.datasets.clips_in import clips_in
+    from marey.datasets.clips_in import clip_set_in
     from marey.errors import VideoError
     from marey.families.loading import load
     from marey.recording.write.record import record as recorded
@@ -62,7 +62,7 @@ def record(
 
     settings = RecordingSettings(windows=windows, flow=flow, batch=batch)
     network = placed(load(net), device)
-    clips = clips_in(data.resolve(), group=group)
+    clips = clip_set_in(data.resolve(), group=group)
     writable(out)
     try:
         with reporting() as report:
@@ -81,6 +81,8 @@ def record(
         print(f"marey: interrupted; what is recorded stays in '{out}', the same line goes on.", file=sys.stderr)
         return 130
     _show(found, out)
+    for line in (f"groups: {clips.grouping}", *clips.notes):
+        screen().print(line, highlight=False, markup=False, soft_wrap=True)
     if not found.recorded:
         raise VideoError(
             f"none of the {len(found.skipped)} clips can be read, for the reasons above; nothing is recorded."

@@ -14,6 +14,7 @@ _PUBLISHED = (
     (r"_(g\d\d)_c\d\d", "guessed: source video, from 'gXX' in the file names (UCF101)"),
     (r"^([\w-]{11})_\d{6}_\d{6}(?:\.\w+)?$", "guessed: YouTube video, from the file names ID_SSSSSS_EEEEEE (Kinetics)"),
 )
+_PREFIX = "^([^_]+)_"
 _ONE_EACH = "every clip is its own group"
 
 
@@ -128,19 +129,25 @@ def _guess(clips: Sequence[Clip]) -> Grouping | None:
     two prefixes and several clips share one.
     """
     for pattern, words in _PUBLISHED:
-        if len(_groups(pattern, clips)) > 1:
+        if len(_all(_groups(pattern, clips))) > 1:
             return Grouping(pattern, words)
-    prefix = "^([^_]+)_"
-    prefixes: dict[str | None, set[str]] = defaultdict(set)
-    different = _groups(prefix, clips)
-    for clip in clips:
-        prefixes[clip.label].add(clip.path.name.split("_")[0])
-    if not different or len(different) == len(clips) or min(len(found) for found in prefixes.values()) < 2:
+    groups = _groups(_PREFIX, clips)
+    different = _all(groups)
+    if not different or len(different) == len(clips) or min(map(len, groups.values())) < 2:
         return None
-    return Grouping(prefix, f"guessed: {len(different)} groups, from the file names before the first '_'")
+    return Grouping(_PREFIX, f"guessed: {len(different)} groups, from the file names before the first '_'")
 
 
-def _groups(pattern: str, clips: Sequence[Clip]) -> set[str]:
-    """The groups that a pattern finds; none where it does not fit every name."""
-    found = {Grouping(pattern, "").group(clip.path.name) for clip in clips}
-    return set() if None in found else {name for name in found if name is not None}
+def _groups(pattern: str, clips: Sequence[Clip]) -> dict[str | None, set[str]]:
+    """The groups that a pattern finds in each class; none where it does not fit every name."""
+    found: dict[str | None, set[str]] = defaultdict(set)
+    for clip in clips:
+        group = Grouping(pattern, "").group(clip.path.name)
+        if group is None:
+            return {}
+        found[clip.label].add(group)
+    return found
+
+
+def _all(groups: Mapping[str | None, set[str]]) -> set[str]:
+    return set().union(*groups.values())

@@ -87,7 +87,7 @@ def grouped_split(clips: Sequence[Clip], *, held_out: Collection[str] | float | 
     if missing:
         raise DatasetError(
             f"holding out {', '.join(sorted(chosen)[:5])} leaves class '{missing[0]}' without training clips; "
-            "hold out other groups."
+            "hold out other groups, or none."
         )
     return split
 

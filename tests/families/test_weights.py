@@ -114,9 +114,9 @@ def test_a_file_that_does_not_fit_is_refused_with_the_first_reasons_and_changes_
         load_weights(module, tmp_path / "other.safetensors")
     assert str(caught.value) == (
         f"'{tmp_path / 'other.safetensors'}' does not fit this TwoStream: "
-        "55 matched; 1 wrongly shaped: flow.conv1_1.weight (8 x 20 x 3 x 3) instead of (8 x 6 x 3 x 3); "
+        "1 wrongly shaped: flow.conv1_1.weight (8 x 20 x 3 x 3) instead of (8 x 6 x 3 x 3); "
         "4 missing: fc6.weight (256 x 32), fc6.bias (256), fc7.weight (256 x 256), ...; "
-        "1 unexpected: classifier.weight (2 x 3). "
+        "1 unexpected: classifier.weight (2 x 3); 55 matched. "
         "Build the network with the options that these weights were made with."
     )
     assert weights_hash(module) == before

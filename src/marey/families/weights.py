@@ -199,7 +199,7 @@ def _misfit(
     if not shared:
         parts = [f"none of its {len(given)} tensors is in the network ({_counted('unexpected', unexpected)})"]
     else:
-        parts = [f"{len(shared) - len(wrong)} matched{f' ({said})' if said else ''}", *parts]
+        parts.append(f"{len(shared) - len(wrong)} matched{f' ({said})' if said else ''}")
         todo += "" if wrong or not strict else ", or take those that match by strict=False"
     return f"'{path}' does not fit this {type(module).__name__}: {'; '.join(parts)}. {todo}."
 

@@ -111,7 +111,7 @@ def test_maximize_measures_maxima_on_clips_once_and_keeps_them(
 
 
 def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: Path) -> None:
-    assert marey("layers", own).out.count("\n") == 4
+    assert marey("layers", own).out.count("\n") == 5
     out = tmp_path / "out"
     said = marey("maximize", own, "0:2", "--everywhere", "--parametrization", "pixels", "--steps", 3, "--out", out)
     assert said.status == 0, said.err

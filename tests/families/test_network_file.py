@@ -23,7 +23,7 @@ from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.two_stream import TwoStream
 from marey.families.weights import read_tensors, take_weights, weights_hash
 from marey.network.maxima import Maxima
-from marey.network.network import tensors_hash
+from marey.network.weights_hash import tensors_hash
 
 
 def small(seed: int = 0, **options: Any) -> TwoStream:

@@ -336,7 +336,7 @@ def test_units_may_lie_along_the_last_axis() -> None:
     assert shapes == {
         **dict.fromkeys(("conv", "norm", "mlp.2", "mlp", "act", "back"), (6, 2, 4, 4)),
         **dict.fromkeys(("mlp.0", "mlp.1"), (7, 2, 4, 4)),
-        "top": (5, 2, 4, 4),
+        **dict.fromkeys(("top", "output"), (5, 2, 4, 4)),
     }
     assert network.units_last == {"norm", "mlp.0", "mlp.1", "mlp.2", "mlp", "act"}
     assert network.layer("act").receptive_field == network.layer("conv").receptive_field

@@ -24,10 +24,13 @@ def layers(
 ) -> None:
     """List the layers of a network: units, positions, stride and receptive field."""
     from marey.families.loading import load
+    from marey.network.parts import plain_name
 
     network = load(net)
     every = network.layers.values()
-    found = [layer for layer in every if not match or any(fnmatch(layer.name, pattern) for pattern in match)]
+    found = [
+        layer for layer in every if not match or any(fnmatch(layer.name, plain_name(pattern)) for pattern in match)
+    ]
     if not found:
         near = did_you_mean(match[0] if match else "", network.layers)
         raise NetworkError(f"no layer of {network.name} matches {' '.join(match or [])}.{near}")

@@ -16,8 +16,9 @@ from marey.families.two_stream import TwoStream
 from marey.families.weights import MAXIMA, fitting_tensors, module_weights, read_safetensors, weights_hash
 from marey.files import replacing
 from marey.network.maxima import Maxima
-from marey.network.network import Network, tensors_hash
+from marey.network.network import Network
 from marey.network.stream import Stream
+from marey.network.weights_hash import tensors_hash
 
 FORMAT = 2
 OPENED = (1, FORMAT)

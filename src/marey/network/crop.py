@@ -98,12 +98,6 @@ class Crop:
         return self.network.activations(inputs, self.layers, module=module)
 
 
-def noise(stream: Stream, generator: torch.Generator) -> Tensor:
-    """One clip within the stream's range."""
-    grain = torch.randn((1, *stream.shape), generator=generator)
-    return (stream.rest + 0.3 * (stream.high - stream.rest) * grain).clamp(stream.low, stream.high)
-
-
 def _seen(network: Network, field: ReceptiveField) -> list[str]:
     return [stream.name for stream in network.streams if stream.name in field.streams]
 
@@ -199,7 +193,7 @@ def _agrees(network: Network, crop: Crop, position: tuple[int, int, int]) -> boo
     generator = torch.Generator().manual_seed(0)
     inputs = network.rest(1, seen=crop.corners)
     for name in crop.corners:
-        inputs[name] = noise(network.stream(name), generator).to(network.device)
+        inputs[name] = network.stream(name).noise(generator).to(network.device)
     t, y, x = position
     assert crop.position is not None
     with torch.no_grad(), frozen(network.module):

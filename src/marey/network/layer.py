@@ -1,11 +1,12 @@
 """One layer of a network, and its outputs in the one order of axes that everything else reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from marey.errors import NetworkError
 from marey.network.receptive_field import ReceptiveField
+from marey.network.unit import Unit
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,27 @@ class Layer:
         """The middle position (t, y, x)."""
         t, y, x = self.positions
         return (t // 2, y // 2, x // 2)
+
+
+def within(layer: Layer, unit: Unit) -> Unit:
+    """`unit` of the layer, its position counted from the start; NetworkError where the layer has no such unit."""
+    if not 0 <= unit.channel < layer.units:
+        raise NetworkError(
+            f"unit {unit} is out of range: layer '{layer.name}' has {layer.units} units, 0 to {layer.units - 1}."
+        )
+    unit = replace(unit, layer=layer.name)
+    if unit.position is None:
+        return unit
+    position = tuple(
+        size + index if index < 0 else index for index, size in zip(unit.position, layer.positions, strict=True)
+    )
+    if not all(0 <= index < size for index, size in zip(position, layer.positions, strict=True)):
+        raise NetworkError(
+            f"position {unit.position} of unit {unit} is outside layer '{layer.name}', "
+            f"which has {layer.positions} positions (t, y, x)."
+        )
+    t, y, x = position
+    return replace(unit, position=(t, y, x))
 
 
 def volume(output: Tensor, clips: int) -> Tensor:

@@ -1,21 +1,25 @@
 """A trained module together with what marey must know of it: its streams, classes and layers."""
 
-import hashlib
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from marey.errors import NetworkError, did_you_mean, first_line, out_of_memory
+from marey.errors import MareyWarning, NetworkError, did_you_mean, first_line, out_of_memory
+from marey.network.as_written import as_written
+from marey.network.class_scores import ClassScores, class_scores
 from marey.network.hooks import frozen, outputs_of, units_last
-from marey.network.layer import Layer, volume
+from marey.network.layer import Layer, volume, within
 from marey.network.maxima import Maxima
+from marey.network.original import original
+from marey.network.parts import has_part, hooked_parts, output_name, part_of, plain_name
 from marey.network.receptive_field import receptive_fields
 from marey.network.stream import Stream
 from marey.network.unit import Unit, expand
+from marey.network.weights_hash import weights_hash
 
 Call = Literal["arguments", "list", "dict", "keywords"]
 
@@ -23,30 +27,19 @@ _FAILS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 """What modules raise for tensors that they were not made for."""
 
 
-def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values, the same for any order and device."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f"{name}|{values.dtype}|{tuple(values.shape)}|".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 class Network:
     """Any `nn.Module` with its streams: nothing in it is copied or changed.
 
     module
         takes the streams' tensors in order as arguments, as one list, as one dict by stream name, or as keywords
-        (`call`). A module with `skips_absent_streams = True` may be given None for a stream that the layers asked for
-        do not see.
+        (`call`). Of a compiled module the one it was made from is used. A module with `skips_absent_streams = True` may
+        be given None for a stream that the layers asked for do not see.
     streams
         what the network is shown, see `Stream`; RGB-only, flow-only, two-stream and two-rate networks are one case.
     classes
         names of the class scores, in order.
     scores
-        path of the layer that gives the class scores before softmax; None: the last layer whose output has one
-        channel per class.
+        path of the layer that gives the class scores before softmax; None: found in one pass, see `class_scores`.
     maxima
         what its units respond to clips, as its file says, see `Maxima`; None: not known.
 
@@ -73,11 +66,11 @@ class Network:
             raise NetworkError(f"stream names must differ, got {names}.")
         if call not in get_args(Call):
             raise NetworkError(f"call is '{call}'; expected one of {', '.join(get_args(Call))}.")
-        self.module = module
+        self.module = original(module)
         self.streams = tuple(streams)
         self.classes = tuple(classes)
         self.call: Call = call
-        self.name = name if name is not None else type(module).__name__
+        self.name = name if name is not None else type(self.module).__name__
         self.maxima = maxima
         self._scores = scores
         self._deepest: str | None = None
@@ -93,16 +86,14 @@ class Network:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        for parameter in self.module.parameters():
-            return parameter.device
-        return torch.device("cpu")
+        weight = next(self.module.parameters(), None)
+        return torch.device("cpu") if weight is None else weight.device
 
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type of the weights."""
-        for parameter in self.module.parameters():
-            return parameter.dtype
-        return torch.float32
+        weight = next(self.module.parameters(), None)
+        return torch.float32 if weight is None else weight.dtype
 
     def rest(
         self, clips: int = 1, *, seen: Collection[str] | None = None, besides: Collection[str] = ()
@@ -137,42 +128,51 @@ class Network:
         for stream in self.streams:
             given = inputs[stream.name]
             values.append(None if given is None else stream.to_network(given, dtype=dtype))
-        if self.call == "list":
-            return run(values)
         named = {stream.name: value for stream, value in zip(self.streams, values, strict=True)}
-        if self.call == "dict":
-            return run(named)
-        if self.call == "keywords":
-            return run(**named)
-        return run(*values)
+        with as_written():
+            if self.call == "list":
+                return run(values)
+            if self.call == "dict":
+                return run(named)
+            if self.call == "keywords":
+                return run(**named)
+            return run(*values)
 
     def activations(
         self, inputs: Mapping[str, Tensor | None], layers: Iterable[str], *, module: nn.Module | None = None
     ) -> dict[str, Tensor]:
         """The outputs of `layers` as (clip, channel, time, height, width); nothing deeper than the last runs."""
-        root = self.module if module is None else module
-        wanted = {self.layer_name(layer): root.get_submodule(layer) for layer in layers}
+        names = {layer: self.layer_name(layer) for layer in layers}
+        wanted = {layer: self.part(name, module=module) for layer, name in names.items()}
         clips = next(value.shape[0] for value in inputs.values() if value is not None)
         outputs = outputs_of(lambda: self.forward(inputs, module=module), wanted)
-        return {name: volume(self.units_second(name, outputs[name]), clips) for name in wanted}
+        return {layer: volume(self.units_second(name, outputs[layer]), clips) for layer, name in names.items()}
 
     def units_second(self, layer: str, output: Tensor) -> Tensor:
         """What a layer returned, with its units along the second axis; tokens (clip token channel) stay as they are."""
         return output.movedim(-1, 1) if layer in self.units_last else output
 
+    @cached_property
+    def output(self) -> str:
+        """The name under which what the network returns is a layer, see `output_name`."""
+        return output_name(self.module)
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """All modules that hooks can see, by the names of their layers, the whole network last."""
+        return hooked_parts(self.module) | {self.output: self.module}
+
+    def part(self, layer: str, *, module: nn.Module | None = None) -> nn.Module:
+        """The module that gives a layer; of `module` that stands in for the network's own."""
+        root = self.module if module is None else module
+        return root if layer == self.output else part_of(root, layer)
+
     def layer_name(self, layer: str) -> str:
         """`layer`, when the network has it; NetworkError with near matches otherwise."""
-        try:
-            if layer:
-                self.module.get_submodule(layer)
-                return layer
-        except AttributeError:
-            pass
-        names = [name for name, _ in self.module.named_modules() if name]
-        if layer not in names:
-            raise NetworkError(
-                f"no layer '{layer}' in {self.name}.{did_you_mean(layer, names)} `marey layers` lists them."
-            )
+        layer = plain_name(layer)
+        if layer != self.output and not has_part(self.module, layer):
+            near = did_you_mean(layer, self.parts)
+            raise NetworkError(f"no layer '{layer}' in {self.name}.{near} `marey layers` lists them.")
         return layer
 
     @cached_property
@@ -181,7 +181,7 @@ class Network:
 
         Takes one forward pass of one clip. Raises NetworkError where the network cannot take its streams.
         """
-        named = {name: part for name, part in self.module.named_modules() if name}
+        named = self.parts
         try:
             with frozen(self.module):
                 found = receptive_fields(self.run, self.rest(), named, units_last=self.units_last)
@@ -204,6 +204,8 @@ class Network:
                 continue
             units, t, h, w = sizes
             layers[name] = Layer(name, type(named[name]).__name__, (units, t, h, w), field)
+        if not layers:
+            raise NetworkError(f"hooks see no layer of {self.name}; give the Python module that calls its parts.")
         return layers
 
     @cached_property
@@ -212,7 +214,7 @@ class Network:
 
         Asked of networks that normalize over the last axis, in one pass.
         """
-        named = {name: part for name, part in self.module.named_modules() if name}
+        named = self.parts
         if not any(isinstance(part, nn.LayerNorm | nn.RMSNorm) for part in named.values()):
             return frozenset()
         with torch.no_grad(), frozen(self.module):
@@ -224,7 +226,7 @@ class Network:
 
     def layer(self, name: str) -> Layer:
         """The layer at a dotted module path."""
-        self.layer_name(name)
+        name = self.layer_name(name)
         if name not in self.layers:
             raise NetworkError(
                 f"layer '{name}' of {self.name} is never called or gives no tensor. `marey layers` lists those that do."
@@ -233,30 +235,54 @@ class Network:
 
     @cached_property
     def scores(self) -> str:
-        """Path of the layer that gives the class scores before softmax."""
+        """Path of the layer that gives the class scores before softmax; several positions of it are averaged.
+
+        Warns where another head of the network fits as well.
+        """
         if self._scores is not None:
-            return self.layer_name(self._scores)
-        if self._scores_found is None:
+            layer = self.layer(self._scores)
+            if self.classes and layer.units != len(self.classes):
+                raise NetworkError(
+                    f"{self.name} names {len(self.classes)} classes, but layer '{layer.name}' gives {layer.units} "
+                    "scores; name as many, or the right layer with scores='...'."
+                )
+            return layer.name
+        found = self.class_scores
+        if found.layer is None:
             raise NetworkError(
                 f"{self.name} has no layer with one score for each of its {len(self.classes)} classes; "
                 "name the one before softmax with scores='...'."
             )
-        return self._scores_found
+        if found.others:
+            warnings.warn(f"{self.name}: {found.doubt}", MareyWarning, stacklevel=2)
+        return found.layer
 
     @cached_property
-    def _scores_found(self) -> str | None:
-        fitting = [
-            layer.name
-            for layer in self.layers.values()
-            if layer.positions == (1, 1, 1)
-            and (not self.classes or layer.units == len(self.classes))
-            and layer.kind not in ("Softmax", "LogSoftmax", "Sigmoid")
-        ]
-        return fitting[-1] if fitting else None
+    def class_scores(self) -> ClassScores:
+        """What gives the class scores and probabilities, as one pass of noise shows it."""
+        generator = torch.Generator().manual_seed(0)
+        inputs = {stream.name: stream.noise(generator).to(self.device) for stream in self.streams}
+        with frozen(self.module):
+            return class_scores(
+                self.run,
+                inputs,
+                self.layers,
+                self.parts,
+                classes=len(self.classes),
+                output=self.output,
+                laid=self.units_second,
+            )
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether there are class names, and a layer for them that was named or found."""
+        return bool(self.classes) and (self._scores is not None or self.class_scores.layer is not None)
 
     def gives_scores(self, layer: str) -> bool:
         """Whether `layer` gives the class scores, of a network that has classes."""
-        return bool(self.classes) and layer == (self._scores if self._scores is not None else self._scores_found)
+        if not self.classes or (layer in self.layers and self.layers[layer].units != len(self.classes)):
+            return False
+        return layer == (self.class_scores.layer if self._scores is None else self.layer_name(self._scores))
 
     def unit(self, address: str | Unit) -> Unit:
         """The unit at an address `layer:channel[@t,y,x]`, or of a class by its name; checked against the network."""
@@ -278,23 +304,7 @@ class Network:
                     "A unit is written layer:channel, as in 'fusion.conv5:21'."
                 )
             address = Unit.parse(address)
-        layer = self.layer(address.layer)
-        if not 0 <= address.channel < layer.units:
-            raise NetworkError(
-                f"unit {address} is out of range: layer '{layer.name}' has {layer.units} units, 0 to {layer.units - 1}."
-            )
-        if address.position is None:
-            return address
-        position = tuple(
-            size + index if index < 0 else index for index, size in zip(address.position, layer.positions, strict=True)
-        )
-        if not all(0 <= index < size for index, size in zip(position, layer.positions, strict=True)):
-            raise NetworkError(
-                f"position {address.position} of unit {address} is outside layer '{layer.name}', "
-                f"which has {layer.positions} positions (t, y, x)."
-            )
-        t, y, x = position
-        return replace(address, position=(t, y, x))
+        return within(self.layer(address.layer), address)
 
     def units(self, addresses: Iterable[str | Unit]) -> list[Unit]:
         """The units at `addresses`; a range `layer:0-15` stands for all in it."""
@@ -335,4 +345,4 @@ class Network:
     @property
     def weights_hash(self) -> str:
         """SHA-256 over names, types, shapes and values of all weights."""
-        return tensors_hash(self.module.state_dict())
+        return weights_hash(self.module)

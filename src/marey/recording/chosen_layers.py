@@ -10,6 +10,7 @@ from marey.errors import NetworkError, did_you_mean
 from marey.network.hooks import frozen, observed
 from marey.network.layer import Layer
 from marey.network.network import Network
+from marey.network.parts import plain_name
 
 
 def chosen_layers(network: Network, patterns: Sequence[str] | None) -> tuple[Layer, ...]:
@@ -23,6 +24,7 @@ def chosen_layers(network: Network, patterns: Sequence[str] | None) -> tuple[Lay
         return tuple(layer for name, layer in network.layers.items() if name not in repeated)
     if isinstance(patterns, str):
         raise NetworkError(f"layers are a list of names or patterns, as in ['{patterns}'], got the text '{patterns}'.")
+    patterns = [plain_name(pattern) for pattern in patterns]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in network.layers):
             raise NetworkError(
@@ -52,7 +54,7 @@ def _repeated(network: Network) -> set[str]:
             repeated.add(name)
         seen.add(values)
 
-    modules = {name: network.module.get_submodule(name) for name in network.layers}
+    modules = {name: network.part(name) for name in network.layers}
     with torch.no_grad(), frozen(network.module), observed(modules, note):
         network.forward(network.rest())
     return repeated

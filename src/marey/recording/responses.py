@@ -44,7 +44,7 @@ def clip_responses(
 
     Layers that the forward pass does not call are missing. Raises VideoError for a clip that cannot be read.
     """
-    modules = {network.layer_name(name): network.module.get_submodule(name) for name in layers}
+    modules = {name: network.part(name) for name in map(network.layer_name, layers)}
     made = clip_windows(clip, network.streams, count=windows, flow=flow, cache=cache)
     inputs = {name: values.to(network.device) for name, values in made.inputs(network.streams).items()}
     found: dict[str, Tensor] = {}

@@ -32,7 +32,7 @@ class WindowPass:
         """`layers` in the order in which their units are to lie, `scores` the layer of class scores, if any."""
         self._network, self._layers, self._scores, self._batch = network, tuple(layers), scores, batch
         names = self._layers if scores is None else dict.fromkeys((*self._layers, scores))
-        self._modules = {name: network.module.get_submodule(name) for name in names}
+        self._modules = {name: network.part(name) for name in names}
         self._inputs = {s.name: torch.empty(batch, *s.shape, device=network.device) for s in network.streams}
 
     def responses(self, cuts: Sequence[Cut]) -> PassResponses:
@@ -51,7 +51,8 @@ class WindowPass:
 
         def read(name: str, output: Tensor) -> None:
             if name == self._scores and not scores:
-                scores.append(volume(output, self._batch).flatten(1).float())
+                laid = volume(self._network.units_second(name, output), self._batch)
+                scores.append(laid.float().mean((2, 3, 4)))
             if name in self._layers and name not in found:
                 found[name] = output_maxima(self._network.units_second(name, output), self._batch)
 

@@ -1,6 +1,6 @@
 """Visits to a network leave it as it was found, whatever happens inside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 import pytest
@@ -8,18 +8,28 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
+from marey.network.axes import Axes
 from marey.network.hooks import (
     arithmetic_copy,
     called,
+    calls_of,
     channels_last,
     frozen,
     observed,
-    outputs_of,
     revived,
     unpadded,
 )
 
+
+def outputs_of(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The first call of every module."""
+    return {name: first for name, (first,) in calls_of(run, modules, dict.fromkeys(modules, (0,))).items()}
+
+
 LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
+
+
+_MAPS = {"relu": Axes(4, 0, 1)}
 
 
 class _Net(nn.Module):
@@ -54,7 +64,12 @@ def test_nothing_is_left_behind_by_any_of_them(
 ) -> None:
     def visit() -> None:
         everything = dict(net.named_modules())
-        with frozen(net), unpadded(net), revived(net, torch.tensor([True])), observed(everything, lambda *_: None):
+        with (
+            frozen(net),
+            unpadded(net),
+            revived(net, torch.tensor([True]), _MAPS),
+            observed(everything, lambda *_: None),
+        ):
             with channels_last(net):
                 net(torch.randn(1, 3, 12, 12)).sum()
             if error is not None:
@@ -158,7 +173,7 @@ def test_a_dead_clip_gets_a_gradient_and_a_live_one_keeps_its_own() -> None:
 
     def gradient(dead: list[bool]) -> tuple[Tensor, Tensor]:
         given = x.clone().requires_grad_()
-        with revived(module, torch.tensor(dead)):
+        with revived(module, torch.tensor(dead), dict.fromkeys("0123", Axes(2, 0, 1))):
             output = module(given)
         output.sum().backward()
         assert given.grad is not None

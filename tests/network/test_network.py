@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
-from marey.network.layer import volume
 from marey.network.network import Network
 from marey.network.stream import Stream, flow_stacks, rgb_frames
 from marey.network.unit import Unit
@@ -251,6 +250,7 @@ def deep() -> Network:
 
 
 def test_nothing_deeper_than_the_layer_asked_for_runs(deep: Network) -> None:
+    _ = deep.layers
     deep.module.armed = True
     assert set(deep.activations({"rgb": torch.rand(1, 3, 2, 4, 4)}, ["conv5"])) == {"conv5"}
 
@@ -338,7 +338,8 @@ def test_units_may_lie_along_the_last_axis() -> None:
         **dict.fromkeys(("mlp.0", "mlp.1"), (7, 2, 4, 4)),
         **dict.fromkeys(("top", "output"), (5, 2, 4, 4)),
     }
-    assert network.units_last == {"norm", "mlp.0", "mlp.1", "mlp.2", "mlp", "act"}
+    last = {name for name, axes in network.axes.items() if axes.units == 4}
+    assert last == {"norm", "mlp.0", "mlp.1", "mlp.2", "mlp", "act"}
     assert network.layer("act").receptive_field == network.layer("conv").receptive_field
     clips = torch.rand(3, 3, 2, 8, 8)
     found = network.activations({"rgb": clips}, ["act", "back"])
@@ -373,18 +374,6 @@ def test_a_lack_of_memory_is_no_network_that_does_not_fit(error: Exception) -> N
         NetworkError, match=r"^memory ran out when Huge ran on a single clip of rgb \(3, 2, 4, 4\); use"
     ):
         _ = Network(Huge(), [rgb_frames(2, size=4)]).layers
-
-
-def test_outputs_of_windows_in_the_batch_follow_one_another_in_time() -> None:
-    output = torch.arange(2 * 3 * 4.0).view(6, 1, 4, 1, 1)  # 2 clips of 3 windows of 4 times
-    assert volume(output, 2)[:, 0, :, 0, 0].tolist() == [list(range(12)), list(range(12, 24))]
-
-
-def test_outputs_that_are_no_activations_are_refused() -> None:
-    with pytest.raises(NetworkError, match=r"of shape \(7, 3\) for 2 clips; expected 2 to 5 axes"):
-        volume(torch.zeros(7, 3), 2)
-    with pytest.raises(NetworkError, match="Choose another layer"):
-        volume(torch.zeros(2), 2)
 
 
 def test_the_hash_changes_with_any_weight_and_with_nothing_else(deep: Network) -> None:

@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from marey.errors import NetworkError
-from marey.network.receptive_field import Field, ReceptiveField, gradient_extent, receptive_fields
+from marey.network.axes import Axes
+from marey.network.probe import axes_of
+from marey.network.receptive_field import Field, ReceptiveField, gradient_extent, receptive_field
 from marey.network.stream import flow_stacks, rgb_frames
+from marey.network.visit import visited_calls
 
 Inputs = dict[str, Tensor]
 
@@ -29,6 +32,25 @@ def image(run: Callable[[Tensor], Any]) -> Callable[[Mapping[str, Tensor]], Any]
 
 def video(run: Callable[[Tensor], Any]) -> Callable[[Mapping[str, Tensor]], Any]:
     return lambda inputs: run(inputs["rgb"])
+
+
+def one_clip_axes(run: Any, inputs: Mapping[str, Any], module: nn.Module) -> Axes:
+    """How a layer lies in a pass of one clip."""
+    axes = axes_of(visited_calls(run, inputs, {"it": module})["it"], module)
+    assert isinstance(axes, Axes)
+    return axes
+
+
+def receptive_fields(
+    run: Any, inputs: Mapping[str, Any], modules: Mapping[str, nn.Module]
+) -> dict[str, tuple[ReceptiveField, tuple[int, ...]]]:
+    """The receptive field of every module that is called, and the shape of its first output."""
+    found = {}
+    for name, calls in visited_calls(run, inputs, modules).items():
+        axes = axes_of(calls, modules[name])
+        assert isinstance(axes, Axes)
+        found[name] = (receptive_field(axes, [calls[number] for number in axes.read]), calls[0].shape)
+    return found
 
 
 def positive(module: nn.Module) -> nn.Module:
@@ -60,7 +82,7 @@ def check(
     part = module.get_submodule(layer)
     field, _ = receptive_fields(run, inputs, {layer: part})[layer]
     computed = clipped(field, inputs, position)
-    measured = gradient_extent(run, inputs, part, position, 0)
+    measured = gradient_extent(run, inputs, part, position, 0, axes=one_clip_axes(run, inputs, part))
     if equal:
         assert computed == measured
         assert field.exact
@@ -361,7 +383,9 @@ def test_attention_inside_windows_sees_its_window_only() -> None:
     t, y, x = field.streams["rgb"]
     assert t == Field(0, 1, 1)
     assert y.stride == x.stride == 8
-    assert gradient_extent(image(network), rgb(2, 24), network.merge, (1, 2, 1), 0)["rgb"] == (
+    assert gradient_extent(image(network), rgb(2, 24), network.merge, (1, 2, 1), 0, axes=Axes(4, 0, 1, inner=2))[
+        "rgb"
+    ] == (
         (1, 2),
         (16, 24),
         (8, 16),
@@ -376,7 +400,7 @@ def test_recurrent_layers_see_no_less_than_the_gradient_says(kind: type[nn.RNNBa
         features = network["frame"](inputs["rgb"].transpose(1, 2).flatten(0, 1)).flatten(1)
         return network["over_time"](features.unflatten(0, (1, -1)))
 
-    check(run, rgb(4, 8), network, (0, 0, 2), layer="over_time", equal=False)
+    check(run, rgb(4, 8), network, (2, 0, 0), layer="over_time", equal=False)
 
 
 @pytest.mark.parametrize("way", ["assigned", "concatenated", "padded"])
@@ -547,7 +571,9 @@ def test_random_stacks_agree_with_the_gradient(stages: list[tuple[str, tuple[int
     inputs = {"rgb": torch.zeros(1, 1, 12, 40, 40, dtype=torch.float64)}
     field, shape = receptive_fields(video(network), inputs, {last: network.get_submodule(last)})[last]
     middle = (shape[2] // 2, shape[3] // 2, shape[4] // 2)
-    measured = gradient_extent(video(network), inputs, network.get_submodule(last), middle, 0, samples=1)["rgb"]
+    measured = gradient_extent(
+        video(network), inputs, network.get_submodule(last), middle, 0, axes=Axes(5, 0, 1, 2), samples=1
+    )["rgb"]
     assert field.exact
     for (low, high), (first, end), size, axis in zip(
         field.interval("rgb", middle), measured, (12, 40, 40), field.streams["rgb"], strict=True
@@ -597,6 +623,6 @@ def test_bad_inputs_and_positions_are_said_in_one_line() -> None:
     with pytest.raises(NetworkError, match=re.escape("stream 'rgb' has shape (3, 8, 8); expected (clip, channel")):
         receptive_fields(image(network), {"rgb": torch.zeros(3, 8, 8)}, {"conv": network})
     with pytest.raises(
-        NetworkError, match=re.escape("position (0, 9, 0) of channel 1 is outside the layer's output (1, 2, 6, 6).")
+        NetworkError, match=re.escape("position (0, 9, 0) of channel 1 is outside the layer's output (1, 2, 1, 6, 6).")
     ):
-        gradient_extent(image(network), {"rgb": torch.zeros(1, 3, 1, 8, 8)}, network, (0, 9, 0), 1)
+        gradient_extent(image(network), {"rgb": torch.zeros(1, 3, 1, 8, 8)}, network, (0, 9, 0), 1, axes=Axes(4, 0, 1))

@@ -27,19 +27,25 @@ def layers(
     from marey.network.parts import plain_name
 
     network = load(net)
-    every = network.layers.values()
-    found = [
-        layer for layer in every if not match or any(fnmatch(layer.name, plain_name(pattern)) for pattern in match)
-    ]
-    if not found:
+
+    def matches(name: str) -> bool:
+        return not match or any(fnmatch(name, plain_name(pattern)) for pattern in match)
+
+    found = [layer for name, layer in network.layers.items() if matches(name)]
+    unusable = {name: reason for name, reason in network.unusable.items() if matches(name)}
+    if not found and not unusable:
         near = did_you_mean(match[0] if match else "", network.layers)
         raise NetworkError(f"no layer of {network.name} matches {' '.join(match or [])}.{near}")
-    screen().print(layer_table(network, found))
+    if found:
+        screen().print(layer_table(network, found))
+    for name, reason in unusable.items():
+        screen().print(f"{name} cannot be used: {reason}.", highlight=False, markup=False, soft_wrap=True)
 
 
 def layer_table(network: Network, found: list[Layer]) -> Table:
-    """The layers with, per stream that they see, stride and receptive field."""
-    shown = table("layer", "kind", right=("units", "t × y × x"))
+    """The layers with, per stream that they see, stride and receptive field; calls where any is called again."""
+    again = any(layer.calls > 1 for layer in found)
+    shown = table("layer", "kind", right=("units", "t × y × x", *(("calls (read)",) if again else ())))
     shown.add_column("sees: frames × px (stride)")
     for layer in found:
         sees = []
@@ -54,6 +60,7 @@ def layer_table(network: Network, found: list[Layer]) -> Table:
             layer.kind,
             str(layer.units),
             " × ".join(str(size) for size in layer.positions),
+            *((f"{layer.calls} ({layer.read})",) if again else ()),
             ", ".join(sees) if sees else "nothing",
         )
     return shown

@@ -96,6 +96,12 @@ def _show(found: "Recording", out: Path) -> None:
     right = f"{counts['right']} of {counts['of_known_class']}" if counts["of_known_class"] else "-"
     about.add_row(str(out), str(len(found.layers)), str(units), str(found.recorded), str(len(found.skipped)), right)
     shown.print(about)
+    partly = [layer for layer in found.layers.values() if layer.note is not None]
+    if partly:
+        listed = ", ".join(f"{layer.name} ({layer.read} of {layer.calls} calls)" for layer in partly[:8])
+        more = f" and {len(partly) - 8} more" if len(partly) > 8 else ""
+        text = f"called in several places of a pass, and read in the first: {listed}{more}"
+        shown.print(text, highlight=False, markup=False, soft_wrap=True)
     for line in remarks(found.skipped, found.damaged, found.padded):
         shown.print(line, highlight=False, markup=False, soft_wrap=True)
 

@@ -69,6 +69,8 @@ def diagnosed(network: Network, batch: Batch, optimized: Optimized) -> tuple[Dia
         if not finite:
             notes.append("unstable: the network gives it no finite score, so 0 stands for it")
         notes += _course_notes(batch, place, optimized)
+        layers = [network.layer(name) for name in sorted(batch.jobs[place].target.objective.layers)]
+        notes += [layer.note for layer in layers if layer.note is not None]
         shares = {name: size / total for name, size in sizes.items()}
         diagnoses.append(Diagnosis(score, shares, tuple(notes), recognized[place]))
     return tuple(diagnoses)

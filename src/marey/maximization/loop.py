@@ -237,7 +237,7 @@ class _Loop:
         lost = self.dead | self.silent if step < self.recipe.steps // 2 else self.dead
         if self.device.type == "cpu" or step % _EVERY == 1:  # from the second step on it is known who is dead
             self.reviving = bool(lost.any())
-        with revived(self.forward.module, lost) if self.reviving else nullcontext():
+        with revived(self.forward.module, lost, self.batch.crop.network.axes) if self.reviving else nullcontext():
             return self.batch.scores(self.forward(windows))
 
     def _differentiate(self, loss: Tensor) -> None:

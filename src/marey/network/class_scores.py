@@ -4,7 +4,7 @@ Probabilities saturate, and a unit that is maximized behind a softmax lowers the
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from marey.network.axes import Axes
 from marey.network.footprints.call import tensors_in
 from marey.network.hooks import observed
-from marey.network.layer import Layer, volume
-from marey.network.receptive_field import Run
+from marey.network.layer import Layer
+from marey.network.visit import Run
 
 _OVER_AN_AXIS = {"_softmax", "softmax", "_log_softmax", "log_softmax", "_safe_softmax"}
 _OF_EACH = {"sigmoid", "special_expit", "log_sigmoid_forward", "log_sigmoid", "hardsigmoid", "exp"}
@@ -146,14 +147,14 @@ def class_scores(
     *,
     classes: int,
     output: str,
-    laid: Callable[[str, Tensor], Tensor],
+    axes: Mapping[str, Axes],
 ) -> ClassScores:
     """The class scores of a network, found in one pass over `inputs`, one clip of noise in every stream.
 
     Of `layers` with a unit for each class the network's `output` decides, under the name of a layer that gives the same
     values; where it comes after a softmax, log-softmax or sigmoid, the last layer before that of which it is a function
     alone; otherwise the last layer with a single position. `classes` 0: as many as the output has units. `parts` are
-    the modules of the layers, and `laid` puts the units of what they return second.
+    the modules of the layers, and `axes` say how what they return lies.
     """
     count = classes or (layers[output].units if output in layers else None)
     fitting = {
@@ -163,16 +164,19 @@ def class_scores(
     }
     following = _Following(inputs.values(), count)
     traces: dict[str, _Trace] = {}
-    values: dict[str, Tensor] = {}
+    outputs: dict[str, list[Tensor]] = {}
 
     def note(name: str, tensor: Tensor) -> None:
-        if name not in traces:
-            traces[name] = following.of(tensor)
-            following.mark(tensor, name)
-            values[name] = volume(laid(name, tensor), 1).detach().float().clone()
+        traces.setdefault(name, following.of(tensor))
+        following.mark(tensor, name)
+        outputs.setdefault(name, []).append(tensor.detach().clone())
 
     with torch.no_grad(), observed({name: parts[name] for name in fitting}, note), following:
         run(inputs)
+    values = {
+        name: axes[name].volume([calls[number] for number in axes[name].read], 1).float()
+        for name, calls in outputs.items()
+    }
     return _chosen(fitting, traces, values, following.multiplied, output)
 
 

@@ -2,13 +2,14 @@
 
 import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
+from marey.network.axes import Axes
 
 _PADDED = (
     nn.Conv1d,
@@ -21,9 +22,6 @@ _PADDED = (
     nn.AvgPool2d,
     nn.AvgPool3d,
 )
-
-_UNITS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm)
-_UNITS_SECOND = (*_PADDED, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 """How maps with so many axes lie in memory with the channel of a place beside each other."""
@@ -69,46 +67,95 @@ def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor],
             handle.remove()
 
 
-def outputs_of(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """The outputs of `modules` in one call of `run`, which stops once the last of them was called.
+@contextmanager
+def visited(
+    modules: Mapping[str, nn.Module], callback: Callable[[str, str | None, Tensor | None, Tensor], None]
+) -> Iterator[None]:
+    """While inside, `callback(name, before, given, output)` is told every call of `modules`, as it ends.
 
-    Of a module that is called several times the first call counts. Outputs that the code around a module changes in
-    place, as residual sums do, are taken in a second call, as they were when the module returned them.
+    `before` is the module that was entered just before the call, `given` the first tensor that it was given.
+    """
+    handles = []
+    latest: list[str | None] = [None]
+    entered: dict[str, list[str | None]] = {name: [] for name in modules}
+    try:
+        for name, module in modules.items():
+
+            def enter(_module: nn.Module, _inputs: Any, name: str = name) -> None:
+                entered[name].append(latest[0])
+                latest[0] = name
+
+            def leave(_module: nn.Module, inputs: Any, named: Any, output: Any, name: str = name) -> None:
+                before = entered[name].pop()
+                tensor = _first_tensor(output)
+                if tensor is not None:
+                    given = _first_tensor(inputs)
+                    callback(name, before, _first_tensor(named) if given is None else given, tensor)
+
+            handles.append(module.register_forward_pre_hook(enter))
+            handles.append(module.register_forward_hook(leave, with_kwargs=True))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def calls_of(
+    run: Callable[[], object], modules: Mapping[str, nn.Module], read: Mapping[str, Collection[int]]
+) -> dict[str, list[Tensor]]:
+    """The outputs of the calls that are `read` of `modules` in one call of `run`, which stops after the last of them.
+
+    `read` says for every module the numbers of its calls. A pass with fewer calls, as of fewer frames, gives those that
+    there are. Outputs that the code around a module changes in place, as residual sums do, are taken in a second call,
+    as they were when the module returned them.
 
     Raises NetworkError when a module is never called, or returns nothing with a tensor in it.
     """
-    outputs, changed = _outputs_of(run, modules, copied=frozenset())
+    outputs, changed = _calls_of(run, modules, read, copied=frozenset())
     if changed:
-        outputs, _ = _outputs_of(run, modules, copied=changed)
+        outputs, _ = _calls_of(run, modules, read, copied=changed)
     return outputs
 
 
-def _outputs_of(
-    run: Callable[[], object], modules: Mapping[str, nn.Module], *, copied: Collection[str]
-) -> tuple[dict[str, Tensor], frozenset[str]]:
+def _calls_of(
+    run: Callable[[], object],
+    modules: Mapping[str, nn.Module],
+    read: Mapping[str, Collection[int]],
+    *,
+    copied: Collection[str],
+) -> tuple[dict[str, list[Tensor]], frozenset[str]]:
     """The outputs, of `copied` modules as copies, and the names of those that were changed after the answer."""
-    outputs: dict[str, Tensor] = {}
-    versions: dict[str, int] = {}
+    outputs: dict[str, list[Tensor]] = {}
+    versions: dict[str, list[int]] = {}
+    counts = dict.fromkeys(modules, 0)
+    left = sum(len(read[name]) for name in modules)
 
     def keep(name: str, output: Tensor) -> None:
-        if name in outputs:
+        nonlocal left
+        counts[name] += 1
+        if counts[name] - 1 not in read[name]:
             return
-        outputs[name] = output.clone() if name in copied or output.is_inference() else output
-        versions[name] = 0 if output.is_inference() else outputs[name]._version
-        if len(outputs) == len(modules):
+        kept = output.clone() if name in copied or output.is_inference() else output
+        outputs.setdefault(name, []).append(kept)
+        versions.setdefault(name, []).append(0 if output.is_inference() else kept._version)
+        left -= 1
+        if left == 0:
             raise _Reached
 
-    try:
-        with observed(modules, keep):
-            run()
-    except _Reached:
-        altered = (name for name, output in outputs.items() if not output.is_inference())
-        return outputs, frozenset(name for name in altered if outputs[name]._version != versions[name])
-    silent = ", ".join(f"'{name}'" for name in modules if name not in outputs)
-    raise NetworkError(
-        f"the forward pass gets no tensor from layer {silent}: it is never called, or bypassed by the code around it. "
-        "Choose a layer that `marey layers` lists."
-    )
+    with suppress(_Reached), observed(modules, keep):
+        run()
+    if silent := ", ".join(f"'{name}'" for name in modules if name not in outputs):
+        raise NetworkError(
+            f"the forward pass gets no tensor from layer {silent}: it is never called, or bypassed by the code around "
+            "it. Choose a layer that `marey layers` lists."
+        )
+    changed = {
+        name
+        for name, kept in outputs.items()
+        for one, version in zip(kept, versions[name], strict=True)
+        if not one.is_inference() and one._version != version
+    }
+    return outputs, frozenset(changed)
 
 
 @contextmanager
@@ -156,25 +203,27 @@ def channels_last(module: nn.Module) -> Iterator[nn.Module]:
 
 
 @contextmanager
-def revived(module: nn.Module, dead: Tensor) -> Iterator[None]:
+def revived(module: nn.Module, dead: Tensor, axes: Mapping[str, Axes]) -> Iterator[None]:
     """While inside, ReLU modules that are off pass REVIVAL_SLOPE of the gradient on, for the clips marked in `dead`.
 
     No output changes. A unit that does not fire at the start has no gradient at all, and would stay dead for ever.
+    `axes` says of each module by name where its clips lie; others pass on what they do.
     """
     handles = []
-
-    def hook(_module: nn.Module, inputs: Any, output: Any) -> Any:
-        (given,) = inputs
-        if not isinstance(output, Tensor) or given.shape[0] % len(dead):
-            return output
-        mask = dead.repeat_interleave(given.shape[0] // len(dead)).view(-1, *[1] * (given.dim() - 1))
-        leak = REVIVAL_SLOPE * given * (mask & (given.detach() <= 0))
-        return output + (leak - leak.detach())
-
     try:
-        for part in module.modules():
-            if isinstance(part, nn.ReLU | nn.ReLU6):
-                handles.append(part.register_forward_hook(hook))
+        for name, part in module.named_modules():
+            if name not in axes or not isinstance(part, nn.ReLU | nn.ReLU6):
+                continue
+
+            def hook(_module: nn.Module, inputs: Any, output: Any, where: Axes = axes[name]) -> Any:
+                (given,) = inputs
+                mask = where.per_clip(dead, given)
+                if not isinstance(output, Tensor) or mask is None:
+                    return output
+                leak = REVIVAL_SLOPE * given * (mask & (given.detach() <= 0))
+                return output + (leak - leak.detach())
+
+            handles.append(part.register_forward_hook(hook))
         yield
     finally:
         for handle in handles:
@@ -195,29 +244,6 @@ def unpadded(module: nn.Module) -> Iterator[nn.Module]:
     finally:
         for part, padding in changed:
             part.padding = padding
-
-
-def units_last(run: Callable[[], object], modules: Mapping[str, nn.Module]) -> frozenset[str]:
-    """The names of modules that return their units along the last of four or five axes, seen in one call of `run`.
-
-    Linear layers and normalizations over the last axis do, convolutions and their like have units second; of any other
-    module, a block or an activation, the units lie as in the latest such output of the same shape.
-    """
-    lies_last: dict[torch.Size, bool] = {}
-    found: dict[str, bool] = {}
-
-    def note(name: str, output: Tensor) -> None:
-        if output.dim() not in FORMATS:
-            return
-        if isinstance(modules[name], _UNITS_LAST):
-            lies_last[output.shape] = True
-        elif isinstance(modules[name], _UNITS_SECOND):
-            lies_last[output.shape] = False
-        found.setdefault(name, lies_last.get(output.shape, False))
-
-    with observed(modules, note):
-        run()
-    return frozenset(name for name, last in found.items() if last)
 
 
 def called(run: Callable[[], object], module: nn.Module) -> frozenset[str]:

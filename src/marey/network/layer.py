@@ -1,25 +1,32 @@
-"""One layer of a network, and its outputs in the one order of axes that everything else reads."""
+"""One layer of a network."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from torch import Tensor
+import torch
+from torch import nn
 
 from marey.errors import NetworkError
-from marey.network.receptive_field import ReceptiveField
+from marey.network.axes import Axes
+from marey.network.receptive_field import ReceptiveField, receptive_field
 from marey.network.unit import Unit
+from marey.network.visit import Visit
 
 
 @dataclass(frozen=True)
 class Layer:
     """One layer as the network runs it.
 
-    shape is (units, time, height, width) of its output; receptive_field is in stream frames and pixels.
+    shape is (units, time, height, width) of its output; receptive_field is in stream frames and pixels. Of `calls` in
+    a pass of one clip, `read` are read and lie one after the other in time.
     """
 
     name: str
     kind: str
     shape: tuple[int, int, int, int]
     receptive_field: ReceptiveField
+    calls: int = 1
+    read: int = 1
 
     @property
     def units(self) -> int:
@@ -36,6 +43,14 @@ class Layer:
         """The middle position (t, y, x)."""
         t, y, x = self.positions
         return (t // 2, y // 2, x // 2)
+
+    @property
+    def note(self) -> str | None:
+        """What must be said where not all of its calls are read; words before the colon stand alone."""
+        if self.read == self.calls:
+            return None
+        which = f"the first of {self.calls} calls is" if self.read == 1 else f"{self.read} of {self.calls} calls are"
+        return f"only {which} read: a pass calls '{self.name}' in several places, or with other sizes"
 
 
 def within(layer: Layer, unit: Unit) -> Unit:
@@ -59,31 +74,10 @@ def within(layer: Layer, unit: Unit) -> Unit:
     return replace(unit, position=(t, y, x))
 
 
-def volume(output: Tensor, clips: int) -> Tensor:
-    """A layer's output as (clip, channel, time, height, width), axes that it lacks being 1.
-
-    Frames or windows folded into the batch are unfolded, windows one after the other in time; the tokens of a
-    transformer (clip, token, channel) lie along width.
-    """
-    if output.shape[0] != clips and output.shape[0] % clips == 0 and 2 <= output.dim() <= 5:
-        folded = output.reshape(clips, output.shape[0] // clips, *output.shape[1:])
-        if output.dim() == 5:
-            return folded.transpose(1, 2).flatten(2, 3)
-        if output.dim() == 4:
-            return folded.transpose(1, 2)
-        if output.dim() == 3:
-            return folded.permute(0, 3, 1, 2).unsqueeze(3)
-        return folded.transpose(1, 2)[..., None, None]
-    if output.shape[0] == clips:
-        if output.dim() == 5:
-            return output
-        if output.dim() == 4:
-            return output.unsqueeze(2)
-        if output.dim() == 3:
-            return output.transpose(1, 2)[:, :, None, None]
-        if output.dim() == 2:
-            return output[..., None, None, None]
-    raise NetworkError(
-        f"a layer returned a tensor of shape {tuple(output.shape)} for {clips} clips; expected 2 to 5 axes with "
-        "the clips (or clips x frames) first. Choose another layer."
-    )
+def layer_of(name: str, module: nn.Module, axes: Axes, calls: Sequence[Visit]) -> Layer:
+    """The layer that a module is, from all its calls in a pass of one clip."""
+    read = [calls[number] for number in axes.read if number < len(calls)]
+    outputs = [torch.empty(call.shape, device="meta") for call in read]
+    units, t, height, width = axes.volume(outputs, 1).shape[1:]
+    field = receptive_field(axes, read)
+    return Layer(name, type(module).__name__, (units, t, height, width), field, len(calls), len(read))

@@ -8,17 +8,19 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from marey.errors import MareyWarning, NetworkError, did_you_mean, first_line, out_of_memory
+from marey.errors import MareyWarning, NetworkError, did_you_mean
 from marey.network.as_written import as_written
+from marey.network.axes import Axes, one_by_one
 from marey.network.class_scores import ClassScores, class_scores
-from marey.network.hooks import frozen, outputs_of, units_last
-from marey.network.layer import Layer, volume, within
+from marey.network.hooks import calls_of, frozen
+from marey.network.layer import Layer, layer_of, within
 from marey.network.maxima import Maxima
 from marey.network.original import original
-from marey.network.parts import has_part, hooked_parts, output_name, part_of, plain_name
-from marey.network.receptive_field import receptive_fields
+from marey.network.parts import hooked_parts, listed_name, output_name, part_of
+from marey.network.probe import Probe, probed
 from marey.network.stream import Stream
 from marey.network.unit import Unit, expand
+from marey.network.visit import Visit, does_not_run, visited_calls
 from marey.network.weights_hash import weights_hash
 
 Call = Literal["arguments", "list", "dict", "keywords"]
@@ -142,15 +144,16 @@ class Network:
         self, inputs: Mapping[str, Tensor | None], layers: Iterable[str], *, module: nn.Module | None = None
     ) -> dict[str, Tensor]:
         """The outputs of `layers` as (clip, channel, time, height, width); nothing deeper than the last runs."""
-        names = {layer: self.layer_name(layer) for layer in layers}
-        wanted = {layer: self.part(name, module=module) for layer, name in names.items()}
+        asked = {layer: self.usable(layer) for layer in layers}
+        axes = {name: self.axes[name] for name in asked.values()}
         clips = next(value.shape[0] for value in inputs.values() if value is not None)
-        outputs = outputs_of(lambda: self.forward(inputs, module=module), wanted)
-        return {layer: volume(self.units_second(name, outputs[layer]), clips) for layer, name in names.items()}
-
-    def units_second(self, layer: str, output: Tensor) -> Tensor:
-        """What a layer returned, with its units along the second axis; tokens (clip token channel) stay as they are."""
-        return output.movedim(-1, 1) if layer in self.units_last else output
+        if clips > 1 and any(one.alone for one in axes.values()):
+            parts = [self.activations(part, asked, module=module) for part in one_by_one(inputs, clips)]
+            return {layer: torch.cat([part[layer] for part in parts]) for layer in asked}
+        modules = {name: self.part(name, module=module) for name in axes}
+        read = {name: one.read for name, one in axes.items()}
+        outputs = calls_of(lambda: self.forward(inputs, module=module), modules, read)
+        return {layer: axes[name].volume(outputs[name], clips) for layer, name in asked.items()}
 
     @cached_property
     def output(self) -> str:
@@ -168,57 +171,51 @@ class Network:
         return root if layer == self.output else part_of(root, layer)
 
     def layer_name(self, layer: str) -> str:
-        """`layer`, when the network has it; NetworkError with near matches otherwise."""
-        layer = plain_name(layer)
-        if layer != self.output and not has_part(self.module, layer):
-            near = did_you_mean(layer, self.parts)
+        """The name under which the network lists `layer`; NetworkError with near matches where it has none."""
+        parts = self.parts
+        name = layer if layer in parts else listed_name(self.module, layer, parts)
+        if name is None:
+            near = did_you_mean(layer, parts)
             raise NetworkError(f"no layer '{layer}' in {self.name}.{near} `marey layers` lists them.")
-        return layer
+        return name
+
+    @cached_property
+    def visits(self) -> dict[str, list[Visit]]:
+        """Every call of every layer, in one forward pass of one clip."""
+        try:
+            with frozen(self.module):
+                return visited_calls(self.run, self.rest(), self.parts)
+        except (*_FAILS, MemoryError) as error:
+            raise does_not_run(error, self.name, self.streams, self.call) from error
+
+    @cached_property
+    def _probe(self) -> Probe:
+        """Where clips, units and positions lie in every layer's output, by a pass of two clips."""
+        with frozen(self.module):
+            return probed(self.forward, self.streams, self.visits, self.parts, self.device)
 
     @cached_property
     def layers(self) -> dict[str, Layer]:
         """Every layer that the forward pass calls, in order, with units, shape and receptive field.
 
-        Takes one forward pass of one clip. Raises NetworkError where the network cannot take its streams.
+        Takes a forward pass of one clip, one of two, and one more where frames lie in the batch. Raises NetworkError
+        where the network cannot take its streams.
         """
-        named = self.parts
-        try:
-            with frozen(self.module):
-                found = receptive_fields(self.run, self.rest(), named, units_last=self.units_last)
-        except (*_FAILS, MemoryError) as error:
-            shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in self.streams)
-            if out_of_memory(error):
-                raise NetworkError(
-                    f"memory ran out when {self.name} ran on a single clip of {shapes}; use smaller input."
-                ) from error
-            reason = first_line(error).rstrip(".")
-            raise NetworkError(
-                f"{self.name} does not run on a clip of {shapes}, passed on as {self.call}: {reason}. "
-                "Give it the streams, sizes and layouts that it was made for."
-            ) from error
-        layers = {}
-        for name, (field, shape) in found.items():
-            try:
-                sizes = volume(torch.empty(shape, device="meta"), 1).shape[1:]
-            except NetworkError:
-                continue
-            units, t, h, w = sizes
-            layers[name] = Layer(name, type(named[name]).__name__, (units, t, h, w), field)
-        if not layers:
+        parts, axes = self.parts, self.axes
+        layers = {n: layer_of(n, parts[n], axes[n], calls) for n, calls in self.visits.items() if n in axes}
+        if not layers and not self.unusable:
             raise NetworkError(f"hooks see no layer of {self.name}; give the Python module that calls its parts.")
         return layers
 
-    @cached_property
-    def units_last(self) -> frozenset[str]:
-        """The layers that return their units along the last of four or five axes, as the blocks of a Swin transformer.
+    @property
+    def axes(self) -> Mapping[str, Axes]:
+        """{layer: where clips, units and positions lie in what it returns}, of the layers that can be used."""
+        return self._probe.axes
 
-        Asked of networks that normalize over the last axis, in one pass.
-        """
-        named = self.parts
-        if not any(isinstance(part, nn.LayerNorm | nn.RMSNorm) for part in named.values()):
-            return frozenset()
-        with torch.no_grad(), frozen(self.module):
-            return units_last(lambda: self.run(self.rest()), named)
+    @property
+    def unusable(self) -> Mapping[str, str]:
+        """{layer: why it cannot be used}, of layers that are called, but how their outputs lie is not clear."""
+        return self._probe.unusable
 
     def run(self, inputs: Mapping[str, Tensor | None]) -> object:
         """The forward pass as far as it goes: of a `resized` network up to its deepest layer."""
@@ -226,19 +223,22 @@ class Network:
 
     def layer(self, name: str) -> Layer:
         """The layer at a dotted module path."""
-        name = self.layer_name(name)
-        if name not in self.layers:
+        return self.layers[self.usable(name)]
+
+    def usable(self, name: str) -> str:
+        """The name under which the network lists a layer; NetworkError where it cannot be used, with the reason."""
+        listed = self.layer_name(name)
+        if listed in self.unusable:
+            raise NetworkError(f"layer '{name}' of {self.name} cannot be used: {self.unusable[listed]}.")
+        if listed not in self.axes:
             raise NetworkError(
                 f"layer '{name}' of {self.name} is never called or gives no tensor. `marey layers` lists those that do."
             )
-        return self.layers[name]
+        return listed
 
     @cached_property
     def scores(self) -> str:
-        """Path of the layer that gives the class scores before softmax; several positions of it are averaged.
-
-        Warns where another head of the network fits as well.
-        """
+        """The layer of class scores before softmax, several positions averaged; warns where another head fits."""
         if self._scores is not None:
             layer = self.layer(self._scores)
             if self.classes and layer.units != len(self.classes):
@@ -270,7 +270,7 @@ class Network:
                 self.parts,
                 classes=len(self.classes),
                 output=self.output,
-                laid=self.units_second,
+                axes=self.axes,
             )
 
     @property
@@ -339,7 +339,7 @@ class Network:
             maxima=self.maxima,
         )
         other._deepest = deepest
-        other.units_last = self.units_last  # the same, and found out at the sizes that all layers take
+        other._probe = self._probe  # the same, and found out at the sizes that all layers take
         return other
 
     @property

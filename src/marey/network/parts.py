@@ -1,6 +1,6 @@
 """The modules in a network by the names of their layers, and the name of what the whole network returns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
@@ -42,20 +42,21 @@ def part_of(module: nn.Module, layer: str) -> nn.Module:
     return part
 
 
-def has_part(module: nn.Module, layer: str) -> bool:
-    """Whether hooks see a layer of this plain name; NetworkError where it lies in TorchScript."""
-    if not layer:
-        return False
+def listed_name(module: nn.Module, layer: str, parts: Mapping[str, nn.Module]) -> str | None:
+    """The name among `parts` of the layer with another name, as a module has that is there twice; None without one.
+
+    Raises NetworkError where the layer lies in TorchScript.
+    """
     try:
-        for part in _path(module, layer):
+        for part in _path(module, plain_name(layer)):
             if isinstance(part, torch.jit.ScriptModule):
                 raise NetworkError(
                     f"hooks see no layer inside a TorchScript module, as the one that '{layer}' names; "
                     "give the Python module it was made from."
                 )
     except AttributeError:
-        return False
-    return True
+        return None
+    return next((name for name, other in parts.items() if other is part), None)
 
 
 def _path(module: nn.Module, layer: str) -> Iterator[nn.Module]:

@@ -1,27 +1,20 @@
 """Which frames and pixels of every stream a position of a layer sees: from the operations, checked by gradients."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from marey.errors import NetworkError
-from marey.network.footprints.footprint import Footprint, project
+from marey.network.axes import Axes
+from marey.network.footprints.footprint import Footprint
 from marey.network.footprints.places import single
-from marey.network.footprints.tracking import Tracking
-from marey.network.hooks import observed, outputs_of
+from marey.network.hooks import calls_of
+from marey.network.visit import Run, Visit
 
-Run = Callable[[Mapping[str, Any]], object]
 Interval = tuple[int, int]
 Box = tuple[Interval, Interval, Interval]
-
-_POSITION_DIMS = {5: (2, 3, 4), 4: (0, 2, 3), 3: (0, None, 1), 2: (0, None, None)}
-"""Dimensions that hold time, height and width of a position, by their number; below 5, time is in the batch."""
-
-_UNITS_LAST_DIMS = {5: (1, 2, 3), 4: (0, 1, 2)}
-"""The same where units lie along the last axis."""
 
 _ASKEW = "positions that do not lie along one axis"
 
@@ -82,22 +75,25 @@ class ReceptiveField:
         return (t, y, x)
 
 
-def _receptive_field(footprint: Footprint, *, units_last: bool) -> ReceptiveField:
-    count = len(footprint.dims)
-    places = (_UNITS_LAST_DIMS if units_last else _POSITION_DIMS).get(count, (None, None, None))
-    union = project(footprint, [dim for dim in range(count) if dim not in places])
-    for place in places:
-        if place is not None:
-            union = single(union, place, cause=_ASKEW)
+def receptive_field(axes: Axes, calls: Sequence[Visit]) -> ReceptiveField:
+    """What the positions of a layer see, from its calls that are read in one pass of one clip.
+
+    Follows the operations: the union of what all inputs of each see, as an interval per axis. Gaps inside (dilation)
+    and padding count as seen, so fields may be larger than the inputs. Operations that are not known see everything,
+    and are named in `bounded_by`.
+    """
+    union = axes.footprint([call.footprint for call in calls])
+    for axis in range(3):
+        union = single(union, axis, cause=_ASKEW)
     causes: set[str] = set()
     streams: dict[str, tuple[Field, Field, Field]] = {}
     for stream in dict.fromkeys(name for name, _ in union.spans):
-        t, y, x = (_along(union, (stream, axis), places[axis], causes) for axis in range(3))
+        t, y, x = (_along(union, (stream, axis), axis, causes) for axis in range(3))
         streams[stream] = (t, y, x)
     return ReceptiveField(streams, not causes, tuple(sorted(causes)))
 
 
-def _along(footprint: Footprint, pair: tuple[str, int], place: int | None, causes: set[str]) -> Field:
+def _along(footprint: Footprint, pair: tuple[str, int], place: int, causes: set[str]) -> Field:
     """The field of one pair for positions along the dimension `place`; adds to `causes` what makes it a bound."""
     span = footprint.spans[pair]
     start, stop, stride = span.start, span.stop, 0
@@ -114,46 +110,6 @@ def _along(footprint: Footprint, pair: tuple[str, int], place: int | None, cause
     return Field(start, stride, stop - start)
 
 
-def receptive_fields(
-    run: Run,
-    inputs: Mapping[str, Tensor | None],
-    modules: Mapping[str, nn.Module],
-    *,
-    units_last: Collection[str] = (),
-) -> dict[str, tuple[ReceptiveField, tuple[int, ...]]]:
-    """Receptive field and output shape of every module that one forward pass calls, in the order of the calls.
-
-    `run` takes the physical `inputs` {stream: (clip channel time height width)} of one clip and runs the network, in
-    the mode that it is in; values do not matter, None is an absent stream. A module that is called several times
-    answers with its first call. Positions are (t, y, x) of outputs (clip channel t y x) and (clip x t, channel, y, x);
-    tokens (clip x t, token, channel) count along x. Of the modules named in `units_last`, the channel of four or five
-    axes is the last one; shapes are then given with the channel second, as for the others.
-
-    Follows the operations: the union of what all inputs of each see, as an interval per axis. Gaps inside (dilation)
-    and padding count as seen, so fields may be larger than the inputs. Operations that are not known see everything,
-    and are named in `bounded_by`.
-    """
-    for name, value in inputs.items():
-        if value is not None and value.dim() != 5:
-            raise NetworkError(
-                f"stream '{name}' has shape {tuple(value.shape)}; expected (clip, channel, time, height, width)."
-            )
-    # Detached, so that one tensor that is given twice is two streams.
-    views = {name: None if value is None else value.detach() for name, value in inputs.items()}
-    tracking = Tracking({name: view for name, view in views.items() if view is not None})
-    found: dict[str, tuple[ReceptiveField, tuple[int, ...]]] = {}
-
-    def note(name: str, output: Tensor) -> None:
-        if name not in found:
-            last = name in units_last and output.dim() in _UNITS_LAST_DIMS
-            shape = output.shape if not last else (output.shape[0], output.shape[-1], *output.shape[1:-1])
-            found[name] = (_receptive_field(tracking.of(output), units_last=last), tuple(shape))
-
-    with torch.no_grad(), observed(modules, note), tracking:
-        run(views)
-    return found
-
-
 def gradient_extent(
     run: Run,
     inputs: Mapping[str, Tensor],
@@ -161,12 +117,13 @@ def gradient_extent(
     position: tuple[int, int, int],
     channel: int,
     *,
+    axes: Axes,
     samples: int = 3,
     seed: int = 0,
 ) -> dict[str, Box]:
     """Where the gradient of one position (t, y, x) of a channel is nonzero: per stream the frames, rows and columns.
 
-    The slow, independent check of `receptive_fields`: always inside its interval, and equal to it where no unit is
+    The slow, independent check of `receptive_field`: always inside its interval, and equal to it where no unit is
     dead and weights are positive. The union over `samples` random inputs of the shapes and types of `inputs`; use
     float64, where far borders do not vanish. Streams without any gradient are left out.
     """
@@ -178,7 +135,8 @@ def gradient_extent(
             for name, value in inputs.items()
         }
         with torch.enable_grad():
-            output = outputs_of(lambda drawn=drawn: run(drawn), {"layer": module})["layer"]  # type: ignore[misc]
+            outputs = calls_of(lambda drawn=drawn: run(drawn), {"": module}, {"": axes.read})[""]  # type: ignore[misc]
+            output = axes.volume(outputs, 1)
         gradients = torch.autograd.grad(_one(output, position, channel), list(drawn.values()), allow_unused=True)
         for name, gradient in zip(drawn, gradients, strict=True):
             if gradient is not None:
@@ -193,9 +151,8 @@ def gradient_extent(
 
 
 def _one(output: Tensor, position: tuple[int, int, int], channel: int) -> Tensor:
-    t, y, x = position
-    index = {5: (0, channel, t, y, x), 4: (t, channel, y, x), 3: (t, x, channel), 2: (t, channel)}.get(output.dim())
-    if index is None or any(not 0 <= i < size for i, size in zip(index, output.shape, strict=True)):
+    index = (0, channel, *position)
+    if any(not 0 <= i < size for i, size in zip(index, output.shape, strict=True)):
         raise NetworkError(
             f"position {position} of channel {channel} is outside the layer's output {tuple(output.shape)}."
         )

@@ -154,9 +154,9 @@ class Stream:
         """The value that shows nothing: mid-gray, or no motion."""
         return 0.5 if self.kind == "rgb" else 0.0
 
-    def noise(self, generator: torch.Generator) -> Tensor:
-        """One clip (1 channel time height width) of noise within the range."""
-        grain = torch.randn((1, *self.shape), generator=generator)
+    def noise(self, generator: torch.Generator, clips: int = 1) -> Tensor:
+        """Clips (clip channel time height width) of noise within the range."""
+        grain = torch.randn((clips, *self.shape), generator=generator)
         return (self.rest + 0.3 * (self.high - self.rest) * grain).clamp(self.low, self.high)
 
     @cached_property

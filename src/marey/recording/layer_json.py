@@ -13,7 +13,8 @@ def layer_to_json(layer: Layer) -> dict[str, Any]:
         name: [[field.start, field.stride, field.length] for field in fields]
         for name, fields in layer.receptive_field.streams.items()
     }
-    return {"kind": layer.kind, "units": layer.units, "positions": list(layer.positions), "sees": sees}
+    calls = {"calls": layer.calls, "read": layer.read} if layer.calls > 1 else {}
+    return {"kind": layer.kind, "units": layer.units, "positions": list(layer.positions), "sees": sees, **calls}
 
 
 def layer_from_json(name: str, values: Mapping[str, Any]) -> Layer:
@@ -22,4 +23,7 @@ def layer_from_json(name: str, values: Mapping[str, Any]) -> Layer:
     fields: dict[str, tuple[Field, Field, Field]] = {}
     for stream, (time, y, x) in values["sees"].items():
         fields[stream] = (Field(*time), Field(*y), Field(*x))
-    return Layer(name, values["kind"], (values["units"], t, height, width), ReceptiveField(fields))
+    shape = (values["units"], t, height, width)
+    return Layer(
+        name, values["kind"], shape, ReceptiveField(fields), int(values.get("calls", 1)), int(values.get("read", 1))
+    )

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from marey.accelerate.passes import quick_passes
-from marey.network.hooks import observed
+from marey.network.axes import one_by_one
 from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.unit import Unit
+from marey.network.volumes import volumes
 from marey.recording.output_maxima import output_maxima
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method
@@ -44,19 +45,22 @@ def clip_responses(
 
     Layers that the forward pass does not call are missing. Raises VideoError for a clip that cannot be read.
     """
-    modules = {name: network.part(name) for name in map(network.layer_name, layers)}
     made = clip_windows(clip, network.streams, count=windows, flow=flow, cache=cache)
     inputs = {name: values.to(network.device) for name, values in made.inputs(network.streams).items()}
+    count = len(made.start_frames)
+    layers = [layer for layer in layers if network.layer_name(layer) in network.axes]
+    alone = any(network.axes[network.layer_name(layer)].alone for layer in layers)
     found: dict[str, Tensor] = {}
 
-    def keep(name: str, output: Tensor) -> None:
-        if name not in found:
-            laid = network.units_second(name, output)
-            found[name] = output_maxima(laid, len(made.start_frames)).maximum.amax(0).cpu()
+    def keep(name: str, volume: Tensor) -> None:
+        largest = output_maxima(volume).maximum.amax(0).cpu()
+        found[name] = torch.maximum(found[name], largest) if name in found else largest
 
-    with torch.no_grad(), quick_passes(network), observed(modules, keep):
-        network.forward(inputs)
-    return {name: found[name] for name in modules if name in found}
+    with torch.no_grad(), quick_passes(network):
+        for part in one_by_one(inputs, count) if alone else [inputs]:
+            with volumes(network, layers, 1 if alone else count, keep):
+                network.forward(part)
+    return {name: found[name] for name in layers if name in found}
 
 
 def strongest_responses(

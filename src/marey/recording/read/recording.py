@@ -1,6 +1,7 @@
 """A recording on disk: the responses of every unit to every clip, opened without network or clips."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class Recording:
         self.folder = Path(folder)
         self.summary = read_summary(self.folder)
         try:
-            self.layers, self.streams, self.recorded, self._skipped_count, self._responses  # noqa: B018 -- all there, or damaged
+            self.layers, self.twins, self.streams, self.recorded, self._skipped_count, self._responses  # noqa: B018 -- all there, or damaged
         except (KeyError, TypeError, ValueError, NetworkError) as error:
             raise damaged(self.folder / SUMMARY, error) from None
         self._files: dict[Path, parquet.ParquetFile] = {}
@@ -83,6 +84,11 @@ class Recording:
         """The recorded layers, in the order of the network."""
         return {name: layer_from_json(name, values) for name, values in self.summary["layers"].items()}
 
+    @property
+    def twins(self) -> dict[str, str]:
+        """{layer that is not recorded: a recorded one that gives the same values}, as a wrapper and its last layer."""
+        return {str(name): self.layers[same].name for name, same in self.summary.get("twins", {}).items()}
+
     @cached_property
     def clips(self) -> pyarrow.Table:
         """One row for every clip, skipped ones too; `marey.recording.layout.CLIP_SCHEMA` has the columns."""
@@ -111,7 +117,9 @@ class Recording:
         return self._clip_rows.clip(number)
 
     def layer(self, name: str) -> Layer:
-        """The layer with this name; NetworkError when it was not recorded."""
+        """The layer with this name, or recorded as one that gives the same values; NetworkError when it was not."""
+        if name in self.twins:
+            return replace(self.layers[self.twins[name]], name=name)
         if name not in self.layers:
             raise NetworkError(
                 f"layer '{name}' is not in the recording '{self.folder}'.{did_you_mean(name, self.layers)} "
@@ -126,7 +134,7 @@ class Recording:
             name = address.removeprefix("class:")
             if name in self.classes and scores is not None:
                 address = Unit(scores, self.classes.index(name))
-            elif address in self.layers:
+            elif address in self.layers or address in self.twins:
                 raise NetworkError(
                     f"'{address}' is a layer; name a unit of it, as in '{address}:0', or some, as in '{address}:0-8'."
                 )
@@ -147,7 +155,7 @@ class Recording:
     def units(self, layer: str, first: int, stop: int) -> pyarrow.Table:
         """The rows of units `first` up to, not with, `stop`: one for each clip, sorted by unit, then clip."""
         self.layer(layer)
-        path, before = self._responses[layer]
+        path, before = self._responses[self.twins.get(layer, layer)]
         file = self._file(path)
         begin, end = ((before + one) * self.recorded for one in (first, stop))
         return rows_between(file, path, begin, end, RESPONSE_SCHEMA.names[1:])
@@ -235,7 +243,7 @@ class Recording:
         ordinary: dict[str, Tensor] = {}
         at_once = max(1, ROWS_AT_ONCE // self.recorded)
         for name in names:
-            units = self.layers[name].units
+            units = self.layer(name).units
             parts = [self._means(name, first, min(units, first + at_once)) for first in range(0, units, at_once)]
             largest[name] = self.largest(name)
             largest_mean[name] = torch.cat([top for top, _, _ in parts])
@@ -264,6 +272,7 @@ class Recording:
         These are their count, mean, variance, maximum and quantiles, and the mean of the means.
         """
         self.layer(layer)
+        layer = self.twins.get(layer, layer)
         path = self.folder / STATISTICS
         file = self._file(path)
         names = list(self.layers)

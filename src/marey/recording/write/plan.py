@@ -15,6 +15,7 @@ from marey.datasets.clip_set import check_on_disk
 from marey.errors import DatasetError, MareyError
 from marey.network.layer import Layer
 from marey.network.network import Network
+from marey.network.twins import twins
 from marey.recording.clip_identity import clip_key, clips_hash, stored_flow_text
 from marey.recording.layer_json import layer_to_json
 from marey.recording.layout import FORMAT, PLANNED_FIELDS
@@ -36,6 +37,8 @@ class Plan:
     settings: RecordingSettings
     clips: tuple[Clip, ...]
     shard_clips: int
+    twins: Mapping[str, str]
+    """{layer that is not recorded: a recorded one that gives the same values}."""
 
     @property
     def shards(self) -> int:
@@ -69,6 +72,7 @@ class Plan:
             "format": FORMAT,
             "network": dict(self.network),
             "layers": {layer.name: layer_to_json(layer) for layer in self.layers},
+            "twins": dict(self.twins),
             "settings": asdict(self.settings),
             "clips": {"count": len(self.clips), "sha256": clips_hash(self.table)},
             "versions": _versions(),
@@ -101,7 +105,7 @@ def planned(
         shard_clips = min(256, max(16, -(-len(ordered) // 64)))
     if shard_clips < 1:
         raise MareyError(f"shard_clips is {shard_clips}; expected at least 1.")
-    return Plan(_network(network), layers, settings, ordered, shard_clips)
+    return Plan(_network(network), layers, settings, ordered, shard_clips, _twins(network, layers))
 
 
 def _network(network: Network) -> dict[str, Any]:
@@ -113,6 +117,16 @@ def _network(network: Network) -> dict[str, Any]:
         "streams": [stream.to_json() for stream in network.streams],
         "dtype": str(network.dtype).removeprefix("torch."),
         "device": network.device.type,
+    }
+
+
+def _twins(network: Network, layers: Sequence[Layer]) -> dict[str, str]:
+    recorded = {layer.name for layer in layers}
+    same = twins(network.visits, network.axes)
+    return {
+        name: min(recorded.intersection(group), key=group.index)
+        for name, group in same.items()
+        if name not in recorded and recorded.intersection(group)
     }
 
 

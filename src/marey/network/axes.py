@@ -1,0 +1,126 @@
+"""Where the clips, the units and the positions lie in what a layer returns."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from marey.errors import NetworkError
+from marey.network.footprints.footprint import Footprint, project
+from marey.network.footprints.places import concatenated
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The axes of one layer's outputs, found once for a network.
+
+    dims
+        how many axes an output has.
+    clips
+        the axis of clips; None where an output is one clip's and has no such axis.
+    units
+        the axis of units.
+    time
+        the axis of time, beside frames that lie along `clips`; None where there is none. Up to two more axes are
+        height and width, the last one width.
+    outer, inner
+        entries of a clip that lie along the axis of clips: `outer` times the clips in turn, `inner` entries of each.
+        (1, frames) is all of the first clip first, (frames, 1) the first frame of every clip first.
+    alone
+        whether the network has to be shown one clip at a time: it refuses two, or mixes them.
+    called, read
+        calls of the layer in a pass of one clip, and the numbers of those that are read, one after the other in time.
+    """
+
+    dims: int
+    clips: int | None
+    units: int
+    time: int | None = None
+    outer: int = 1
+    inner: int = 1
+    alone: bool = False
+    called: int = 1
+    read: tuple[int, ...] = (0,)
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The axes of height and width, as far as there are any."""
+        return tuple(axis for axis in range(self.dims) if axis not in (self.clips, self.units, self.time))
+
+    def volume(self, outputs: Sequence[Tensor], clips: int) -> Tensor:
+        """The calls that are read as one tensor (clip, unit, time, height, width), axes that they lack being 1."""
+        parts = [self._volume(output, clips) for output in outputs]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+
+    def _volume(self, output: Tensor, clips: int) -> Tensor:
+        if output.dim() != self.dims or (self.clips is None and clips != 1):
+            raise self._misfit(output, clips)
+        if self.clips is None:
+            return replace(self, dims=self.dims + 1, clips=0, units=self.units + 1, time=_next(self.time))._volume(
+                output[None], 1
+            )
+        outer, inner = self._entries(output, clips)
+        if (self.dims, self.clips, self.units, self.time, outer, inner) == (5, 0, 1, 2, 1, 1):
+            return output  # as it is
+
+        def at(axis: int) -> int:
+            return axis if self.clips is None or axis < self.clips else axis + 2
+
+        times = [self.clips, self.clips + 2] + ([] if self.time is None else [at(self.time)])
+        split: Tensor = output.unflatten(self.clips, (outer, clips, inner))  # type: ignore[no-untyped-call]
+        laid = split.permute(self.clips + 1, at(self.units), *times, *(at(axis) for axis in self.places))
+        sizes = [1, 1, *laid.shape[2 + len(times) :]][-2:]
+        volume: Tensor = laid.reshape(*laid.shape[:2], laid.shape[2 : 2 + len(times)].numel(), *sizes)
+        return volume
+
+    def _entries(self, output: Tensor, clips: int) -> tuple[int, int]:
+        """`outer` and `inner` of an output, which fewer frames than at first may have made less."""
+        entries, rest = divmod(output.shape[self.clips or 0], clips)
+        if rest or not entries:
+            raise self._misfit(output, clips)
+        if self.outer * self.inner == entries:
+            return self.outer, self.inner
+        if self.outer == 1:
+            return 1, entries
+        if self.inner == 1:
+            return entries, 1
+        raise self._misfit(output, clips)
+
+    def _misfit(self, output: Tensor, clips: int) -> NetworkError:
+        return NetworkError(
+            f"a layer returned a tensor of shape {tuple(output.shape)} for {clips} clips, which is not as it lay when "
+            "the network was first looked at. Choose another layer."
+        )
+
+    def per_clip(self, values: Tensor, output: Tensor) -> Tensor | None:
+        """One value for every clip, spread over an output (of any call) by broadcasting; None where it does not fit."""
+        if self.clips is None or output.dim() != self.dims or (self.alone and len(values) > 1):
+            return None
+        try:
+            outer, inner = self._entries(output, len(values))
+        except NetworkError:
+            return None
+        spread = values.repeat_interleave(inner).repeat(outer)
+        return spread.view(*(-1 if axis == self.clips else 1 for axis in range(self.dims)))
+
+    def footprint(self, calls: Sequence[Footprint]) -> Footprint:
+        """What positions (time, height, width) see, from what the calls that are read see in a pass of one clip."""
+        laid = []
+        for call in calls:
+            seen = project(call, [self.units])
+            times = [axis for axis in (self.clips, self.time) if axis is not None]
+            time = tuple(factor for axis in times for factor in seen.dims[axis])
+            places = [seen.dims[axis] for axis in self.places]
+            laid.append(Footprint((time, *[()] * (2 - len(places)), *places), seen.spans))
+        return laid[0] if len(laid) == 1 else concatenated(laid, 0, cause="calls one after the other")
+
+
+def _next(axis: int | None) -> int | None:
+    return None if axis is None else axis + 1
+
+
+def one_by_one(inputs: Mapping[str, Tensor | None], clips: int) -> Iterator[dict[str, Tensor | None]]:
+    """The inputs of one clip after the other."""
+    for clip in range(clips):
+        yield {name: None if value is None else value[clip : clip + 1] for name, value in inputs.items()}

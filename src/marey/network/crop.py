@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from marey.errors import MareyError
 from marey.network.hooks import frozen, unpadded
 from marey.network.network import Network
+from marey.network.probe import noise
 from marey.network.receptive_field import ReceptiveField
 from marey.network.stream import Stream
 from marey.network.unit import Unit
@@ -193,7 +194,7 @@ def _agrees(network: Network, crop: Crop, position: tuple[int, int, int]) -> boo
     generator = torch.Generator().manual_seed(0)
     inputs = network.rest(1, seen=crop.corners)
     for name in crop.corners:
-        inputs[name] = network.stream(name).noise(generator).to(network.device)
+        inputs[name] = noise(network.stream(name), generator).to(network.device)
     t, y, x = position
     assert crop.position is not None
     with torch.no_grad(), frozen(network.module):

@@ -17,7 +17,7 @@ from marey.network.layer import Layer, layer_of, within
 from marey.network.maxima import Maxima
 from marey.network.original import original
 from marey.network.parts import hooked_parts, listed_name, output_name, part_of
-from marey.network.probe import Probe, probed
+from marey.network.probe import Probe, probe_clips, probed
 from marey.network.stream import Stream
 from marey.network.unit import Unit, expand
 from marey.network.visit import Visit, does_not_run, visited_calls
@@ -184,7 +184,8 @@ class Network:
         """Every call of every layer, in one forward pass of one clip."""
         try:
             with frozen(self.module):
-                return visited_calls(self.run, self.rest(), self.parts)
+                first = {name: clip[:1] for name, clip in probe_clips(self.streams, self.device).items()}
+                return visited_calls(self.run, first, self.parts)
         except (*_FAILS, MemoryError) as error:
             raise does_not_run(error, self.name, self.streams, self.call) from error
 
@@ -192,14 +193,13 @@ class Network:
     def _probe(self) -> Probe:
         """Where clips, units and positions lie in every layer's output, by a pass of two clips."""
         with frozen(self.module):
-            return probed(self.forward, self.streams, self.visits, self.parts, self.device)
+            return probed(self.forward, probe_clips(self.streams, self.device), self.visits, self.parts)
 
     @cached_property
     def layers(self) -> dict[str, Layer]:
         """Every layer that the forward pass calls, in order, with units, shape and receptive field.
 
-        Takes a forward pass of one clip, one of two, and one more where frames lie in the batch. Raises NetworkError
-        where the network cannot take its streams.
+        Takes a forward pass of one clip and one of two. Raises NetworkError where the network cannot take its streams.
         """
         parts, axes = self.parts, self.axes
         layers = {n: layer_of(n, parts[n], axes[n], calls) for n, calls in self.visits.items() if n in axes}
@@ -260,8 +260,7 @@ class Network:
     @cached_property
     def class_scores(self) -> ClassScores:
         """What gives the class scores and probabilities, as one pass of noise shows it."""
-        generator = torch.Generator().manual_seed(0)
-        inputs = {stream.name: stream.noise(generator).to(self.device) for stream in self.streams}
+        inputs = {name: clip[:1] for name, clip in probe_clips(self.streams, self.device).items()}
         with frozen(self.module):
             return class_scores(
                 self.run,

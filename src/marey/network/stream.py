@@ -154,11 +154,6 @@ class Stream:
         """The value that shows nothing: mid-gray, or no motion."""
         return 0.5 if self.kind == "rgb" else 0.0
 
-    def noise(self, generator: torch.Generator, clips: int = 1) -> Tensor:
-        """Clips (clip channel time height width) of noise within the range."""
-        grain = torch.randn((clips, *self.shape), generator=generator)
-        return (self.rest + 0.3 * (self.high - self.rest) * grain).clamp(self.low, self.high)
-
     @cached_property
     def _pattern(self) -> str:
         if self.windows is not None:

@@ -1,6 +1,7 @@
 """One pass of a network with a single clip, of which every call of every module is kept: what it gives and sees."""
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ from marey.network.footprints.tracking import Tracking
 from marey.network.hooks import visited
 from marey.network.stream import Stream
 from marey.network.units_axis import UnitsAxes, owner
+
+_SAMPLED = 512
+"""Values of an output that tell which frame of which clip lies where."""
 
 Run = Callable[[Mapping[str, Any]], object]
 
@@ -35,6 +39,8 @@ class Visit:
         the module that was entered just before this one.
     memory, strides
         equal numbers for outputs that hold the same values in the same memory, and how they lie there.
+    sample
+        its values at the places that `sampled` gives for its shape.
     """
 
     shape: tuple[int, ...]
@@ -45,6 +51,7 @@ class Visit:
     before: str | None
     memory: int
     strides: tuple[int, ...]
+    sample: Tensor
 
 
 def visited_calls(
@@ -53,7 +60,7 @@ def visited_calls(
     """All calls of `modules` in one pass, by the name of the module, in the order in which the first of each ended.
 
     `run` takes the physical `inputs` {stream: (clip channel time height width)} of one clip and runs the network, in
-    the mode that it is in; values do not matter, None is an absent stream.
+    the mode that it is in; None is an absent stream.
     """
     for name, value in inputs.items():
         if value is not None and value.dim() != 5:
@@ -70,7 +77,7 @@ def visited_calls(
     followed: dict[tuple[int, ...], frozenset[int]] = {}
 
     def note(name: str, before: str | None, given: Tensor | None, output: Tensor) -> None:
-        if output.dim() == 0 or output.is_nested or output.layout != torch.strided:
+        if output.dim() == 0 or output.is_nested or output.is_sparse or output.is_mkldnn:
             return
         footprint = tracking.of(output)
         moves = [_moves(footprint, axis) for axis in range(output.dim())]
@@ -87,13 +94,33 @@ def visited_calls(
         version = 0 if output.is_inference() else output._version
         known = memories.setdefault(owner(output), {})
         memory = known.setdefault((version, output.data_ptr(), output.numel()), next(count))
-        floating, strides = output.is_floating_point(), output.stride()
-        visit = Visit(tuple(output.shape), floating, axis, followed[positions], footprint, before, memory, strides)
+        visit = Visit(
+            shape=tuple(output.shape),
+            floating=output.is_floating_point(),
+            units=axis,
+            frames=followed[positions],
+            footprint=footprint,
+            before=before,
+            memory=memory,
+            strides=output.stride(),
+            sample=output[sampled(output.shape, output.device)].float().nan_to_num(),
+        )
         found.setdefault(name, []).append(visit)
 
     with torch.no_grad(), visited(modules, note), tracking:
         run(views)
     return found
+
+
+def sampled(shape: Sequence[int], device: torch.device) -> tuple[Tensor, ...]:
+    """The index of some places of a tensor, spread over all of it."""
+    count = math.prod(shape)
+    left = torch.linspace(0, count - 1, min(count, _SAMPLED), dtype=torch.float64).long()
+    index = []
+    for size in reversed(shape):
+        index.append(left % size)
+        left = left // size
+    return tuple(one.to(device) for one in reversed(index))
 
 
 def _moves(footprint: Footprint, dim: int) -> set[int]:

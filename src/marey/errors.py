@@ -8,6 +8,10 @@ class MareyError(Exception):
     """Something the caller can put right; the message says in a line what was given, what was expected, what to do."""
 
 
+class MareyWarning(UserWarning):
+    """Something the caller should know though nothing failed; a line, as errors have."""
+
+
 class NetworkError(MareyError):
     """A layer, unit, stream or call that the network does not have or cannot do."""
 

@@ -284,7 +284,7 @@ class Beside(nn.Module):
 
 def test_a_layer_that_is_not_clear_is_refused_in_one_line() -> None:
     network = Network(Beside(), [rgb_frames(_FRAMES, size=8)], name="Beside")
-    assert list(network.layers) == ["conv"]
+    assert list(network.layers) == ["conv", "output"]
     assert set(network.unusable) == {"table", "mask", "deep"}
     for layer, reason in (
         ("table", r"gives the same shape \(1, 4, 5\) for one clip and for two, so nothing in it belongs to a clip"),

@@ -338,7 +338,7 @@ def test_units_may_lie_along_the_last_axis() -> None:
     assert shapes == {
         **dict.fromkeys(("conv", "norm", "mlp.2", "mlp", "act", "back"), (6, 2, 4, 4)),
         **dict.fromkeys(("mlp.0", "mlp.1"), (7, 2, 4, 4)),
-        "top": (5, 2, 4, 4),
+        **dict.fromkeys(("top", "output"), (5, 2, 4, 4)),
     }
     last = {name for name, axes in network.axes.items() if axes.units == 4}
     assert last == {"norm", "mlp.0", "mlp.1", "mlp.2", "mlp", "act"}

@@ -4,8 +4,10 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable
-from typing import Annotated
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 from marey.cli.waiting import wait_briefly
 
@@ -24,7 +26,7 @@ from marey.cli.record import record  # noqa: E402
 from marey.cli.studies import studies  # noqa: E402
 from marey.cli.top import top  # noqa: E402
 from marey.cli.train import train  # noqa: E402
-from marey.errors import MareyError  # noqa: E402
+from marey.errors import MareyError, MareyWarning  # noqa: E402
 from marey.threads import CLIP_THREADS  # noqa: E402
 
 
@@ -87,7 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """The exit status of one command line."""
     try:
-        status = app(arguments, prog_name="marey", standalone_mode=False)
+        with _warnings_said():
+            status = app(arguments, prog_name="marey", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except (typer.Abort, KeyboardInterrupt):
         return _said("interrupted.", 130)
@@ -109,6 +112,24 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         place = f" '{error.filename}'" if error.filename is not None else ""
         return _said(f"cannot use{place}: {error.strerror or error}.", 1)
+
+
+@contextmanager
+def _warnings_said() -> Iterator[None]:
+    """While inside, what marey warns of is one line, as errors are."""
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, MareyWarning):
+            _said(str(message), 0)
+        else:
+            before(message, category, *where, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _said(message: str, status: int) -> int:

@@ -40,7 +40,7 @@ def classify(
 ) -> None:
     """Classify clips: probability and score of the best classes, averaged over windows spread over the clip."""
     from marey.cli.device import placed
-    from marey.evaluation.classify import check_classifier, class_scores
+    from marey.evaluation.classify import check_classifier, scores_and_probabilities
     from marey.families.loading import load
     from marey.video.flow.cache import FlowCache
     from marey.video.read.clips import Clip, load_clip, span_frames
@@ -50,8 +50,7 @@ def classify(
     check_classifier(network, windows)
     for clip in clips:
         loaded = load_clip(Clip(clip), network.streams, flow=flow, cache=FlowCache())
-        scores = class_scores(network, loaded, windows=windows)
-        probabilities = scores.softmax(0)
+        scores, probabilities = scores_and_probabilities(network, loaded, windows=windows)
         shown = table(escape(str(clip)), right=("probability", "score"))
         for index in probabilities.argsort(descending=True)[:top].tolist():
             shown.add_row(escape(network.classes[index]), f"{probabilities[index]:.1%}", f"{scores[index]:.2f}")

@@ -62,7 +62,9 @@ def own_outputs(network: Network) -> dict[str, list[str]]:
 
 
 def _matches(names: Iterable[str], patterns: list[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+    from marey.network.parts import plain_name
+
+    return any(fnmatchcase(name, plain_name(pattern)) for name in names for pattern in patterns)
 
 
 def _near(network: Network, patterns: list[str]) -> str:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from marey.errors import NetworkError
+from marey.errors import NetworkError, first_line, out_of_memory
 from marey.network.footprints.footprint import Footprint
 from marey.network.footprints.tracking import Tracking
 from marey.network.hooks import visited
+from marey.network.stream import Stream
 from marey.network.units_axis import UnitsAxes, owner
 
 _SAMPLED = 512
@@ -128,3 +129,15 @@ def _moves(footprint: Footprint, dim: int) -> set[int]:
     return {axis for factor in factors if factor.size > 1 for (_, axis), step in factor.steps.items() if step} | {
         axis for factor in factors for _, axis in factor.loose
     }
+
+
+def does_not_run(error: Exception, name: str, streams: Sequence[Stream], call: str) -> NetworkError:
+    """What must be said of a network that fails on a single clip."""
+    shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in streams)
+    if out_of_memory(error):
+        return NetworkError(f"memory ran out when {name} ran on a single clip of {shapes}; use smaller input.")
+    reason = first_line(error).rstrip(".")
+    return NetworkError(
+        f"{name} does not run on a clip of {shapes}, passed on as {call}: {reason}. "
+        "Give it the streams, sizes and layouts that it was made for."
+    )

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from marey.errors import NetworkError, did_you_mean
 from marey.network.layer import Layer
 from marey.network.network import Network
+from marey.network.parts import plain_name
 from marey.network.twins import passed_on
 
 
@@ -20,6 +21,7 @@ def chosen_layers(network: Network, patterns: Sequence[str] | None) -> tuple[Lay
         return tuple(layer for name, layer in network.layers.items() if name not in again)
     if isinstance(patterns, str):
         raise NetworkError(f"layers are a list of names or patterns, as in ['{patterns}'], got the text '{patterns}'.")
+    patterns = [plain_name(pattern) for pattern in patterns]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in network.layers):
             raise NetworkError(

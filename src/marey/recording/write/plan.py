@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +12,7 @@ import pyarrow
 
 from marey._version import __version__
 from marey.datasets.clip_set import check_on_disk
-from marey.errors import DatasetError, MareyError, NetworkError
+from marey.errors import DatasetError, MareyError
 from marey.network.layer import Layer
 from marey.network.network import Network
 from marey.network.twins import twins
@@ -133,9 +132,7 @@ def _twins(network: Network, layers: Sequence[Layer]) -> dict[str, str]:
 
 def _scores(network: Network) -> str | None:
     """The layer of class scores; None for a network that has none, or no class names."""
-    with suppress(NetworkError):
-        return network.scores if network.classes else None
-    return None
+    return network.scores if network.has_scores else None
 
 
 def _key(clip: Clip) -> tuple[str, float, float]:

@@ -50,6 +50,7 @@ def test_one_column_is_the_class(tmp_path: Path, make: Make, text: str, expected
         ),
         ("walk/a.avi 40 0\nrun/c.avi 39 1 2\n", "line 2 of .* has several labels"),
         ("walk/a.avi 0 2\nrun/c.avi 1 2\n", "line 1 of .* has several labels"),
+        ("walk/a.avi 1 2\nrun/c.avi 2 3\n", "line 1 of .* has several labels"),
         ("walk/a.avi 0,2\nrun/c.avi 1\n", "line 1 of .* has several labels"),
         ("walk/a.avi [0|2]\nrun/c.avi 1\n", "line 1 of .* has several labels"),
         ("walk/a.avi walk,run\nwalk/b.avi walk\nrun/c.avi run\n", "line 1 of .* has several labels"),

@@ -63,3 +63,9 @@ def test_two_folders_of_one_split_are_refused(tmp_path: Path, make: Make) -> Non
     make(tmp_path, "train/walk/1.avi", "train_256/walk/1.avi")
     with pytest.raises(DatasetError, match=r"holds two folders of the split 'train', 'train' and 'train_256'"):
         data_set(tmp_path)
+
+
+def test_a_folder_whose_split_is_not_known_is_refused(tmp_path: Path, make: Make) -> None:
+    make(tmp_path, "train/walk/1.avi", "train/run/2.avi", "eval/walk/3.avi")
+    with pytest.raises(DatasetError, match=r"holds folders of splits and 'eval', which is none; call it train, val or"):
+        data_set(tmp_path)

@@ -53,9 +53,7 @@ def classes_of(clips: Sequence[Clip]) -> tuple[str, ...]:
     labels = set()
     for clip in clips:
         if clip.label is None:
-            raise DatasetError(
-                f"'{clip.path}' has no class; give each one a label, in a list of path,label or as its folder."
-            )
+            raise DatasetError(f"'{clip.path}' has no class; give every clip a label.")
         labels.add(clip.label)
     return tuple(sorted(labels))
 

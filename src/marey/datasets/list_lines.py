@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from marey.datasets.clip_files import VIDEO_SUFFIXES, folder_of
 from marey.datasets.found_files import FoundFiles, Way
@@ -19,6 +20,7 @@ _VIDEO = re.compile(
 )
 _QUOTED = re.compile(r'^"(?P<path>(?:[^"]|"")+)"(?:(?P<separator> *[,;|\t] *|\s+)(?P<rest>.*))?$')
 _NUMBERS = re.compile(r"\d+(?:[\s,;|]+\d+)*")
+_FEWEST_FRAMES = 4
 _PAIR = re.compile(r"(?P<before>\d+)\s+(?P<text>\D.*)|(?P<words>.*\D)\s+(?P<after>\d+)")
 _HEADING = re.compile(
     r"(video|clip|file|vid|label|class|frame)(s|es)?_?(id|name|path|index)?|path|name|id|category|action|target|index|url|"
@@ -153,8 +155,9 @@ def _texts_beside_numbers(lines: Sequence[Line]) -> list[str]:
 
 
 def _without_frames(lines: Sequence[Line]) -> bool:
-    """Tell whether the first of two numbers counts no frames: a video has at least one."""
-    return any(len(line.columns) == 2 and not line.folder and int(line.columns[0]) == 0 for line in lines)
+    """Tell whether the first of two numbers after videos counts no frames: most videos have more than a few."""
+    firsts = [int(line.columns[0]) for line in lines if len(line.columns) == 2 and not line.folder]
+    return bool(firsts) and median(firsts) < _FEWEST_FRAMES
 
 
 def _text_labels(path: Path, lines: Sequence[Line]) -> list[str]:

@@ -18,7 +18,16 @@ class SplitFolders:
         return place.is_dir() and bool(_folders(place)) and not any(map(_is_class, visible(place)))
 
     def clips(self, place: Path, hints: Hints) -> dict[str, ClipSet]:
-        """Read {split: clips}, the split to train on first; DatasetError when two folders are of one split."""
+        """Read {split: clips}, the split to train on first.
+
+        Raises DatasetError when two folders are of one split, or another folder with class folders is of none.
+        """
+        strange = [path for path in visible(place) if not split_of(path.name) and has_class_folders(path)]
+        if strange:
+            raise DatasetError(
+                f"'{place}' holds folders of splits and '{strange[0].name}', which is none; "
+                "call it train, val or test, or move it away."
+            )
         splits: dict[str, ClipSet] = {}
         folders: dict[str, Path] = {}
         for folder in sorted(_folders(place), key=lambda path: (split_of(path.name) != "train", path.name)):

@@ -1,6 +1,8 @@
 """Files written whole or not at all: every lasting file of marey is written through this module."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,6 +50,19 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the first error is the one to tell
             draft.unlink(missing_ok=True)
+
+
+def regular_file(path: str | Path) -> Path:
+    """Return `path`; OSError for what is neither file nor folder, because to open a FIFO or a device may wait for ever.
+
+    Links are followed. Every file of a user is opened through this function.
+    """
+    mode = Path(path).stat().st_mode
+    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    kind = kinds.get(stat.S_IFMT(mode))
+    if kind is not None:
+        raise OSError(errno.EINVAL, f"it is {kind}, and a regular file is expected")
+    return Path(path)
 
 
 def _make_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from marey.errors import OutputError, VideoError
 from marey.files import replacing
-from marey.video.limits import LIMITS
+from marey.video.images import read_image
 
 
 @dataclass(frozen=True)
@@ -96,20 +96,9 @@ def read_flow(
     gray: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
     for index in range(start_frame, start_frame + count):
         for path in _paths(folder, video, files, index):
-            try:
-                with Image.open(path) as file:
-                    LIMITS.check_size(path, file.height, file.width)
-                    gray.append(np.array(file.convert("L")))
-            except FileNotFoundError:
-                raise VideoError(f"no flow image at '{path}'; {index} fields come before it.") from None
-            except (
-                OSError,
-                ValueError,
-                SyntaxError,
-                Image.DecompressionBombError,
-                Image.DecompressionBombWarning,
-            ) as error:
-                raise VideoError(f"flow image '{path}' cannot be read: {error}.") from None
+            if not path.is_file():
+                raise VideoError(f"no flow image at '{path}'; {index} fields come before it.")
+            gray.append(read_image(path, "L", what="flow image"))
             if gray[-1].shape != gray[0].shape:
                 size, before = (" x ".join(map(str, image.shape)) for image in (gray[-1], gray[0]))
                 raise VideoError(f"flow image '{path}' is {size} px, those before it are {before}.")

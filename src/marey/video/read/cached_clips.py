@@ -26,7 +26,7 @@ from marey.video.read.image_folders import frame_images
 from marey.video.read.windows import Size, span_frames
 
 SUFFIX = ".marey-clip"
-_FORMAT = 1
+_FORMAT = 2
 _HEAD = 12  # bytes before the description: its length and its checksum, in hexadecimal
 
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from marey.errors import VideoError
+from marey.video.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES  # noqa: PLC0414
+from marey.video.images import read_image
 from marey.video.limits import LIMITS, Limits
 from marey.video.read.container import (
     Decoding,
@@ -20,13 +22,11 @@ from marey.video.read.container import (
     frame_rate,
     opened,
     shown_frames,
-    size_shown,
     video_stream,
 )
-from marey.video.read.image_folders import IMAGE_SUFFIXES as IMAGE_SUFFIXES  # noqa: PLC0414
-from marey.video.read.image_folders import frame_images, read_image, shown_images
+from marey.video.read.image_folders import frame_images, shown_images
 from marey.video.read.picture import Picture as Picture  # noqa: PLC0414
-from marey.video.read.picture import upright
+from marey.video.read.picture import Screen, upright
 
 _TICK_SECONDS = 1e-6
 
@@ -70,7 +70,7 @@ def probe(path: str | Path, *, folder_rate: float = 25.0, limits: Limits = LIMIT
             first = next(frames, None)
         if first is None:
             raise _nothing_decoded(path)
-        height, width = upright(first, size_shown(stream, first)).shape[:2]
+        height, width = upright(first, Screen.of(stream, first)).shape[:2]
         seconds = None
         if stream.duration is not None and stream.time_base is not None:
             seconds = float(stream.duration * stream.time_base)

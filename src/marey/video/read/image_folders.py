@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from marey.errors import VideoError
+from marey.video.images import IMAGE_SUFFIXES, read_image, white_of
 from marey.video.limits import LIMITS, Limits
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
 
 
 def frame_images(folder: str | Path) -> list[Path]:
@@ -39,24 +38,12 @@ def natural_order(name: str) -> list[tuple[bool, int, str]]:
     return [(not part[0].isdecimal(), int(part) if part[0].isdecimal() else 0, part) for part in parts]
 
 
-def read_image(path: Path, size: tuple[int, int] | None = None, *, limits: Limits = LIMITS) -> NDArray[np.uint8]:
-    """Read an RGB picture (uint8: height width channel), upright, resized to `size` (height, width) if given."""
-    try:
-        with Image.open(path) as image:
-            limits.check_size(path, image.height, image.width)
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise VideoError(f"frame image '{path}' cannot be read: {error}.") from None
-    if size is not None and upright.size != size[::-1]:
-        upright = upright.resize(size[::-1])
-    return np.array(upright)
-
-
 def shown_images(
     folder: Path, rate: float, limits: Limits = LIMITS
 ) -> Iterator[tuple[float, Callable[[], NDArray[np.uint8]]]]:
     """Yield for every image its second at `rate` images per second, and a call that reads its picture."""
     images = frame_images(folder)
-    height, width = read_image(images[0], limits=limits).shape[:2]
+    white = white_of(images, limits)
+    size = read_image(images[0], limits=limits, white=white).shape[:2]
     for index, path in enumerate(images):
-        yield index / rate, lambda path=path: read_image(path, (height, width), limits=limits)  # type: ignore[misc]
+        yield index / rate, partial(read_image, path, size=size, limits=limits, white=white)

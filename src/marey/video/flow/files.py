@@ -1,16 +1,23 @@
 """Flow as 8-bit images, the form in which other programs write it and data sets are handed round."""
 
+import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from marey.errors import OutputError, VideoError
 from marey.files import replacing
-from marey.video.images import read_image
+from marey.video.images import IMAGE_SUFFIXES, read_image
+
+Pair = tuple[Path, Path]
+"""The images of u and of v of one field."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,40 @@ I3D = FlowFiles("{video}-{frame:06d}x.jpg", "{video}-{frame:06d}y.jpg")
 """I3D networks: all videos in one folder."""
 
 
+def numbered_images(folder: str | Path, video: str = "", *, files: FlowFiles = DENSEFLOW) -> dict[int, Pair]:
+    """Find the images of u and v by their number, however it is padded; a lone u or v does not count.
+
+    Where the images of all videos lie in one folder, or those of each field in one of their own, they are looked for
+    one by one from `files.first_frame` on, and end at the first gap.
+    """
+    names = (Path(files.u).name, Path(files.v).name)
+    if any("{video" in name or "{frame" not in name for name in names):
+        count = flow_frames(folder, video, files=files)
+        return {files.first_frame + index: _paths(folder, video, files, index) for index in range(count)}
+    u, v = (_numbered(folder, template.format(video=video, frame=_AnyNumber())) for template in (files.u, files.v))
+    return {number: (u[number], v[number]) for number in sorted(u.keys() & v.keys())}
+
+
+class _AnyNumber:
+    def __format__(self, form: str) -> str:
+        return "\0"
+
+
+def _numbered(folder: str | Path, pattern: str) -> dict[int, Path]:
+    """Find images by their number, which stands for the one NUL in their name; of two with one number, the first."""
+    place = Path(folder, pattern.lstrip("/"))
+    before, _, after = place.stem.partition("\0")
+    found: dict[int, Path] = {}
+    with suppress(OSError), os.scandir(place.parent) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            name = Path(entry.name)
+            number = name.stem.removeprefix(before).removesuffix(after)
+            named = name.stem == before + number + after and name.suffix.lower() in IMAGE_SUFFIXES
+            if named and number.isascii() and number.isdecimal() and entry.is_file():
+                found.setdefault(int(number), Path(entry.path))
+    return found
+
+
 def flow_frames(folder: str | Path, video: str = "", *, files: FlowFiles = DENSEFLOW) -> int:
     """Count the fields of a video that are numbered without a gap; a lone u or v does not count."""
     count = 0
@@ -93,16 +134,22 @@ def read_flow(
     """
     if count is None:
         count = max(1, flow_frames(folder, video, files=files) - start_frame)
-    gray: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
-    for index in range(start_frame, start_frame + count):
-        for path in _paths(folder, video, files, index):
-            if not path.is_file():
-                raise VideoError(f"no flow image at '{path}'; {index} fields come before it.")
-            gray.append(read_image(path, "L", what="flow image"))
-            if gray[-1].shape != gray[0].shape:
-                size, before = (" x ".join(map(str, image.shape)) for image in (gray[-1], gray[0]))
-                raise VideoError(f"flow image '{path}' is {size} px, those before it are {before}.")
-    return files.flow(torch.from_numpy(np.stack(gray))).view(count, 2, *gray[0].shape)
+    pairs = [_paths(folder, video, files, index) for index in range(start_frame, start_frame + count)]
+    for index, path in ((index, path) for index, pair in enumerate(pairs, start_frame) for path in pair):
+        if not path.exists():
+            raise VideoError(f"no flow image at '{path}'; {index} fields come before it.")
+    return read_pairs(pairs, files)
+
+
+def read_pairs(pairs: Sequence[Pair], files: FlowFiles) -> Tensor:
+    """Read images of u and v as float32 (time, 2, height, width) in px/frame; errors are those of `read_flow`."""
+    gray: list[NDArray[np.uint8]] = []
+    for path in (path for pair in pairs for path in pair):
+        gray.append(read_image(path, "L", what="flow image"))
+        if gray[-1].shape != gray[0].shape:
+            size, before = (" x ".join(map(str, image.shape)) for image in (gray[-1], gray[0]))
+            raise VideoError(f"flow image '{path}' is {size} px, those before it are {before}.")
+    return files.flow(torch.from_numpy(np.stack(gray))).view(len(pairs), 2, *gray[0].shape)
 
 
 def write_flow(

@@ -24,7 +24,7 @@ from marey.video.read.container import (
     shown_frames,
     video_stream,
 )
-from marey.video.read.image_folders import frame_images, shown_images
+from marey.video.read.image_folders import FramePlaces, frame_images, shown_images
 from marey.video.read.picture import Picture as Picture  # noqa: PLC0414
 from marey.video.read.picture import Screen, upright
 
@@ -63,7 +63,8 @@ def probe(path: str | Path, *, folder_rate: float = 25.0, limits: Limits = LIMIT
         images = frame_images(path)
         height, width = read_image(images[0], limits=limits).shape[:2]
         codec = images[0].suffix[1:].lower()
-        return VideoInfo(path, width, height, folder_rate, len(images), len(images) / folder_rate, codec)
+        steps = FramePlaces.of(images).places[-1] + 1
+        return VideoInfo(path, width, height, folder_rate, len(images), steps / folder_rate, codec)
     with opened(path, limits) as container:
         stream = video_stream(container, path, limits)
         with closing(decoded(path, container, stream, limits, Decoding())) as frames:
@@ -124,7 +125,8 @@ def read_video(
     for seconds, picture in frames_between(path, start_seconds, stop_seconds, folder_rate=folder_rate, limits=limits):
         times.append(seconds)
         pictures.append(picture())
-    rate = mean_rate(times) if len(times) > 1 else probe(path, folder_rate=folder_rate, limits=limits).rate
+    known = len(times) > 1 and not Path(path).is_dir()
+    rate = mean_rate(times) if known else probe(path, folder_rate=folder_rate, limits=limits).rate
     return Video(torch.from_numpy(np.stack(pictures)), tuple(times), rate)
 
 
@@ -224,7 +226,10 @@ def frames_shown(
     """
     path = _existing(path)
     how = Decoding()
-    shown = shown_images(path, folder_rate, limits) if path.is_dir() else shown_frames(path, start_seconds, limits, how)
+    if path.is_dir():
+        shown = shown_images(path, folder_rate, limits, damaged if start_seconds == 0 else None)
+    else:
+        shown = shown_frames(path, start_seconds, limits, how)
     before: Shown | None = None
     begun = False
     for now in shown:

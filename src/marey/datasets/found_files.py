@@ -85,7 +85,7 @@ class FoundFiles:
         """Every clip under the first folder that has any, by its name without suffix."""
         for start in self._starts():
             found: dict[str, Path] = {}
-            _add_clips(start, found)
+            _add_clips(start, found, set())
             if found:
                 return {name: (path, None) for name, path in found.items()}
         return {}
@@ -99,20 +99,27 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(inside)[:_MOST_FOLDERS]
 
 
-def _add_clips(folder: Path, found: dict[str, Path]) -> None:
-    """Note every video under a folder, and every folder of images, by its name without suffix."""
+def _add_clips(folder: Path, found: dict[str, Path], seen: set[Path]) -> None:
+    """Note every video under a folder, and every folder of images, by its name without suffix.
+
+    A folder in `seen` is passed over: links may lead back to where they lie.
+    """
     try:
+        real = folder.resolve()
+        if real in seen:
+            return
+        seen.add(real)
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
+    except (OSError, RuntimeError):
         return
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry.path):  # noqa: PTH112 -- entry.is_dir() fails on a link to itself
             if _holds_images(entry.path):
                 found.setdefault(entry.name, Path(entry.path))
             else:
-                _add_clips(Path(entry.path), found)
+                _add_clips(Path(entry.path), found, seen)
         elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES:
             found[Path(entry.name).stem] = Path(entry.path)  # a folder of its name is its flow
 

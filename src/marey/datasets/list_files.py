@@ -9,6 +9,7 @@ from typing import Any
 
 from marey.datasets.clip_files import visible
 from marey.errors import DatasetError
+from marey.files import regular_file
 
 Row = dict[str, str]
 
@@ -19,7 +20,7 @@ _OTHER = {"train": ("val", "validate", "validation", "test"), "training": ("vali
 def text_of(path: Path) -> str:
     """Read the text of a list; DatasetError when it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return regular_file(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DatasetError(f"'{path}' cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -37,7 +38,7 @@ def json_of(path: Path) -> Any:
 def beginning_of(path: Path) -> str:
     """Read the first characters of a file, by which a format is known; "" where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             return file.read(4096).decode("utf-8-sig", errors="replace")
     except OSError:
         return ""

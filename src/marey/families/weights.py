@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from marey.errors import WeightsError, first_line
+from marey.files import regular_file
 from marey.network.network import tensors_hash
 
 MAXIMA = "maxima/"
@@ -77,7 +78,7 @@ def module_weights(module: nn.Module) -> dict[str, Tensor]:
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors {name: tensor} of a safetensors file and its metadata; WeightsError when it cannot be read."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(regular_file(path), framework="pt") as file:
             # copies, because the file's alignment in memory would change how sums are rounded
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
@@ -95,7 +96,7 @@ def _unpickled(path: Path) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(regular_file(path), map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"no file of weights at '{path}'.") from None
     except OSError as error:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from marey.errors import DatasetError
-from marey.files import replacing
+from marey.files import regular_file, replacing
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
@@ -23,7 +23,7 @@ def open_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(regular_file(path), map_location="cpu", weights_only=True)
         before: dict[str, Any] = state["settings"]
     except Exception:  # noqa: BLE001  # a damaged pickle may fail in any way
         raise DatasetError(f"the training state '{path}' is damaged; remove it to start anew.") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from marey.errors import MareyError, did_you_mean, first_line
+from marey.files import regular_file
 from marey.training.adversary import Adversary
 from marey.training.augmentation import Augmentation
 from marey.video.flow.methods import Method, check_method
@@ -149,7 +150,7 @@ class Settings(Architecture):
         Raises MareyError for a file that cannot be read and for unknown settings.
         """
         try:
-            given = json.loads(Path(path).read_text(encoding="utf-8"))
+            given = json.loads(regular_file(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or first_line(error)
             raise MareyError(

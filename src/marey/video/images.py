@@ -1,5 +1,6 @@
 """Image files of any mode as 8-bit pictures: upright, scaled where they hold more than 8 bits."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,21 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 
 _BITS, _KIND, _UNSIGNED = 258, 339, 1  # tags of TIFF
 _WHITES = (255.0, 65535.0, 2.0**31 - 1, 2.0**32 - 1)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """List the regular files of a folder that are named as images, in no order."""
+    with os.scandir(folder) as entries:
+        named = [(Path(entry.path), entry) for entry in entries]
+        return [path for path, entry in named if path.suffix.lower() in IMAGE_SUFFIXES and _is_file(entry)]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a regular file; links are followed, and a link to itself leads nowhere."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def read_image(

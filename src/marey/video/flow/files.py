@@ -1,6 +1,5 @@
 """Flow as 8-bit images, the form in which other programs write it and data sets are handed round."""
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from marey.errors import OutputError, VideoError
 from marey.files import replacing
-from marey.video.images import IMAGE_SUFFIXES, read_image
+from marey.video.images import image_files, read_image
 
 Pair = tuple[Path, Path]
 """The images of u and of v of one field."""
@@ -101,13 +100,11 @@ def _numbered(folder: str | Path, pattern: str) -> dict[int, Path]:
     place = Path(folder, pattern.lstrip("/"))
     before, _, after = place.stem.partition("\0")
     found: dict[int, Path] = {}
-    with suppress(OSError), os.scandir(place.parent) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            name = Path(entry.name)
-            number = name.stem.removeprefix(before).removesuffix(after)
-            named = name.stem == before + number + after and name.suffix.lower() in IMAGE_SUFFIXES
-            if named and number.isascii() and number.isdecimal() and entry.is_file():
-                found.setdefault(int(number), Path(entry.path))
+    with suppress(OSError):
+        for path in sorted(image_files(place.parent)):
+            number = path.stem.removeprefix(before).removesuffix(after)
+            if path.stem == before + number + after and number.isascii() and number.isdecimal():
+                found.setdefault(int(number), path)
     return found
 
 

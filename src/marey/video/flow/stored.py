@@ -21,7 +21,8 @@ Size = tuple[int, int]  # height, width
 class StoredFlow:
     """The flow images of one video: those of number k are the field from frame k to the next.
 
-    Frames of other numbers are paired by `marey.video.read.paired_flow`. Flow is in pixels of the images' own size, whatever the size of the frames.
+    Frames of other numbers are paired by `marey.video.read.paired_flow`. Flow is in pixels of the images' own size,
+    whatever the size of the frames.
     """
 
     folder: Path

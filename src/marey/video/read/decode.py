@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from marey.errors import VideoError
+from marey.files import regular_file
 from marey.video.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES  # noqa: PLC0414
 from marey.video.images import read_image
 from marey.video.limits import LIMITS, Limits
@@ -269,12 +270,11 @@ def mean_rate(times_seconds: Sequence[float]) -> float:
 def _existing(path: str | Path) -> Path:
     path = Path(path).absolute()
     try:
-        empty = path.is_file() and path.stat().st_size == 0
-        exists = path.exists()
+        empty = regular_file(path).is_file() and path.stat().st_size == 0
+    except (FileNotFoundError, ValueError):
+        raise VideoError(f"no video at '{path}'; give a video file or a folder of frame images.") from None
     except OSError as error:
         raise VideoError(f"'{path}' cannot be read: {error.strerror}.") from None
-    if not exists:
-        raise VideoError(f"no video at '{path}'; give a video file or a folder of frame images.")
     if empty:
         raise VideoError(f"'{path}' is an empty file; expected a video.")
     return path

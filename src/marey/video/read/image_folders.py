@@ -1,6 +1,5 @@
 """Folders of frame images, the form in which many data sets keep their videos."""
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marey.errors import VideoError
-from marey.video.images import IMAGE_SUFFIXES, read_image, white_of
+from marey.video.images import image_files, read_image, white_of
 from marey.video.limits import Limits
 from marey.video.numbering import numbers_in, places, spans
 
@@ -21,14 +20,7 @@ def frame_images(folder: str | Path) -> list[Path]:
 
     Raises VideoError for a folder without images.
     """
-    with os.scandir(folder) as entries:
-        found = [
-            Path(entry.path)
-            for entry in entries
-            if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES
-            and not entry.name.startswith((".", "flow_"))
-            and entry.is_file()
-        ]
+    found = [path for path in image_files(Path(folder)) if not path.name.startswith((".", "flow_"))]
     if not found:
         raise VideoError(f"folder '{folder}' holds no frame images; expected files such as img_00001.jpg.")
     return sorted(found, key=lambda path: natural_order(path.name))

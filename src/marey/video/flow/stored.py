@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from marey.errors import VideoError
-from marey.video.flow.files import DENSEFLOW, FlowFiles, Pair, numbered_images, read_pairs
+from marey.video.flow.files import DENSEFLOW, FlowFiles, Pair, numbered_images, read_pairs, unfinished
 
 Size = tuple[int, int]  # height, width
 
@@ -117,6 +117,8 @@ def flow_beside(clip: Path) -> StoredFlow | None:
 def _begun(root: Path, video: str, files: FlowFiles) -> StoredFlow | None:
     """Find flow whose images are numbered from 0, as `files` says, or from any other number on."""
     for numbered in (replace(files, first_frame=0), files):
+        if unfinished(root, video, numbered):
+            return None
         if (root / numbered.names(video, numbered.first_frame)[0].lstrip("/")).is_file():
             return StoredFlow(root, video, numbered)
     found = StoredFlow(root, video, files)

@@ -65,8 +65,8 @@ class Settings(Architecture):
         `patience` looks without an improvement, one look every `look` steps. 0: all groups train, and a stage ends
         after as many looks without a better loss. Neither happens before the learning rate has come down to a tenth.
     minutes
-        limit of the whole training: each stage gets its share, and ends with the weights that it has by then. None: no
-        limit.
+        limit of the whole training: each stage gets its share of what decoding leaves, and ends with the weights that
+        it has by then, after one step at least. None: no limit.
     augmentation, adversary
         how training windows are varied, and how they are made harder.
     """

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -333,6 +334,18 @@ def test_a_minutes_limit_ends_every_stage(split: Split, short: Settings, tmp_pat
     settings = replace(short, minutes=1e-4, tower_steps=500, fusion_steps=500)
     done = train(split, tmp_path / "net.safetensors", settings=settings, on_step=steps.append)
     assert len(steps) < 20 and set(done.file.provenance["steps"]) == {"appearance", "motion", "fusion"}
+
+
+def test_decoding_counts_toward_the_minutes(split: Split, short: Settings, tmp_path: Path) -> None:
+    steps: list[TrainingProgress] = []
+    settings = replace(short, minutes=0.02, tower_steps=500, fusion_steps=500)
+    begun = time.monotonic()
+
+    def slowly(done: int, count: int) -> None:
+        time.sleep(max(0.0, begun + 1.5 - time.monotonic()))
+
+    train(split, tmp_path / "net.safetensors", settings=settings, on_load=slowly, on_step=steps.append)
+    assert [one.stage for one in steps] == ["appearance", "motion", "fusion"]  # a step each
 
 
 def test_a_stage_ends_when_its_loss_gets_no_better(

@@ -86,7 +86,8 @@ def fits(console: Console, shown: Table) -> bool:
 def remarks(skipped: Iterable[SkippedClip], damaged: Iterable[tuple[str, str]], padded: Sized) -> list[str]:
     """A line for every clip that was skipped or is damaged, and one for those that are too short."""
     lines = [str(one) for one in skipped]
-    lines += [f"damaged: {path}: {what}; used as far as it can be read" for path, what in damaged]
+    lacking = [f"damaged: {path}: {what}; used as far as it can be read" for path, what in damaged]
+    lines += lacking + ([f"{len(lacking)} clips are damaged or lack frames"] if len(lacking) > 1 else [])
     if padded:
         count = "1 clip is" if len(padded) == 1 else f"{len(padded)} clips are"
         lines.append(f"{count} shorter than the network's window: padded with the last frame")

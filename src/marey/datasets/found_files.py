@@ -154,7 +154,7 @@ class FoundFiles:
         """Every clip under the first folder that has any, by its name without suffix."""
         for start in self._starts():
             found: dict[str, Path] = {}
-            _add_clips(start, found)
+            _add_clips(start, found, set())
             if found:
                 return {name: (path, None) for name, path in found.items()}
         return {}
@@ -192,9 +192,16 @@ def _folders(folder: Path, split: str = "") -> list[Path]:
     return sorted(inside, key=order)[:_MOST_FOLDERS]
 
 
-def _add_clips(folder: str | Path, found: dict[str, Path]) -> None:
-    """Note every video under a folder, and every folder of images, by its name without suffix."""
+def _add_clips(folder: str | Path, found: dict[str, Path], seen_folders: set[str]) -> None:
+    """Note every video under a folder, and every folder of images, by its name without suffix.
+
+    A folder that was seen is passed over: links may lead back to where they lie.
+    """
     try:
+        real = os.path.realpath(folder)
+        if real in seen_folders:
+            return
+        seen_folders.add(real)
         with os.scandir(folder) as entries:
             inside = sorted((entry.name, entry.path, entry.is_dir()) for entry in entries)
     except OSError:
@@ -205,5 +212,5 @@ def _add_clips(folder: str | Path, found: dict[str, Path]) -> None:
         found.setdefault(Path(folder).name, Path(folder))
     for _, path, is_folder in seen:
         if is_folder:
-            _add_clips(path, found)
+            _add_clips(path, found, seen_folders)
     found.update(videos)  # a folder of the name of a video is its flow

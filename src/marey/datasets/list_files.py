@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from marey.datasets.clip_files import visible
 from marey.errors import DatasetError
+from marey.files import regular_file
 
 Row = dict[str, str]
 Listed = TypeVar("Listed")
@@ -24,7 +25,7 @@ _DELIMITERS = ",;\t|"
 def text_of(path: Path) -> str:
     """Read the text of a list, in UTF-8, or in UTF-16 where its first bytes say so; DatasetError when it is none."""
     try:
-        text = _decoded(path.read_bytes())
+        text = _decoded(regular_file(path).read_bytes())
     except OSError as error:
         raise DatasetError(f"'{path}' cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -52,7 +53,7 @@ def json_of(path: Path) -> Any:
 def beginning_of(path: Path) -> str:
     """Read the first characters of a file, by which a format is known; "" where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             return _decoded(file.read(4096), "replace").lstrip()
     except OSError:
         return ""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from marey.errors import NetworkError, WeightsError
 from marey.families.two_stream import TwoStream
 from marey.families.weight_files import read_tensors
+from marey.files import regular_file
 
 PUBLISHED = {"none": "vgg16-397923af.pth", "batch": "vgg16_bn-6c64b313.pth"}
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
@@ -84,7 +85,7 @@ def checked_digest(path: Path, sha256: str | None = None) -> str:
     """
     in_name = re.fullmatch(r"vgg\d+(?:_bn)?-([0-9a-f]{8,64})", path.stem)
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise WeightsError(f"no file of weights at '{path}'.") from None

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from marey.errors import WeightsError, first_line
+from marey.files import regular_file
 
 MAXIMA = "maxima/"
 """Start of the names of tensors that are no weights, see marey.families.network_file."""
@@ -55,7 +56,7 @@ def read_tensors(path: str | Path, *, on_note: Note | None = None) -> Mapping[st
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors {name: tensor} of a safetensors file and its metadata; WeightsError when it cannot be read."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(regular_file(path), framework="pt") as file:
             # copies, because the file's alignment in memory would change how sums are rounded
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
@@ -72,9 +73,9 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _start(path: Path) -> bytes:
     """The first bytes of a file; WeightsError where there is none, or it is no regular file."""
     try:
-        if path.exists() and not path.is_file():
-            raise OSError("it is a folder; give a file in it" if path.is_dir() else "it is no regular file")
-        with path.open("rb") as file:
+        if path.is_dir():
+            raise OSError("it is a folder; give a file in it")
+        with regular_file(path).open("rb") as file:
             return file.read(16)
     except FileNotFoundError:
         raise WeightsError(f"no file of weights at '{path}'.") from None

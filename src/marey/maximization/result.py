@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from marey.errors import MareyError
-from marey.files import replacing
+from marey.files import regular_file, replacing
 from marey.network.stream import Stream
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class PreferredInput:
         """The result saved in a folder; MareyError when it is none or damaged."""
         folder = Path(folder)
         try:
-            with safe_open(folder / FILE, framework="pt") as file:
+            with safe_open(regular_file(folder / FILE), framework="pt") as file:
                 values = json.loads((file.metadata() or {})["marey"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except FileNotFoundError:

@@ -93,7 +93,7 @@ class Runner:
             return module.eval()
         stage = self._stage(name, module, steps, batch, rates)
         try:
-            stage.run(self._follower(), self._limit_seconds(name))
+            stage.run(self._follower(), self._limit_seconds(stage))
         except KeyboardInterrupt:
             self.interrupted = True
             self._save(stage)
@@ -149,13 +149,13 @@ class Runner:
 
         return after
 
-    def _limit_seconds(self, name: str) -> float | None:
-        """The time that the stage `name` may take; None: as long as it needs."""
+    def _limit_seconds(self, stage: Stage) -> float | None:
+        """The time that a stage may take, of what decoding and the stages before it left; None: as long as it needs."""
         if self.settings.minutes is None:
             return None
         done = self.state["done"]
-        left = 60 * self.settings.minutes - sum(stage["seconds"] for stage in done.values())
-        return float(left * _SHARES[name] / sum(_SHARES[stage] for stage in self.settings.stages if stage not in done))
+        left = max(0.0, 60 * self.settings.minutes - (self.seconds - stage.seconds))
+        return left * _SHARES[stage.name] / sum(_SHARES[name] for name in self.settings.stages if name not in done)
 
     def _save(self, stage: Stage | None) -> None:
         current = None if stage is None else stage.state

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from marey.errors import DatasetError
-from marey.files import replacing
+from marey.files import regular_file, replacing
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
@@ -29,7 +29,7 @@ def open_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        with zipfile.ZipFile(path) as parts:
+        with zipfile.ZipFile(regular_file(path)) as parts:
             if parts.testzip() is not None:  # torch does not compare the checksums that it writes
                 raise ValueError("its values have changed")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from marey.errors import MareyError, did_you_mean, first_line
+from marey.files import regular_file
 from marey.training.adversary import Adversary
 from marey.training.arithmetic import Arithmetic, arithmetic_of
 from marey.training.augmentation import Augmentation
@@ -67,8 +68,9 @@ class Settings(Architecture):
         `patience` looks without an improvement, one look every `look` steps. 0: all groups train, and a stage ends
         after as many looks without a better loss. Neither happens before the learning rate has come down to a tenth.
     minutes
-        limit of the whole training: each stage gets its share, and ends with the weights that it has by then. None: no
-        limit, and the same seed, threads and arithmetic give the same weights on the same machine.
+        limit of the whole training: each stage gets its share of what decoding leaves, and ends with the weights that
+        it has by then, after one step at least. None: no limit, and the same seed, threads and arithmetic give the same
+        weights on the same machine.
     arithmetic
         of convolutions and products; "auto": bfloat16 where the device has instructions for it, else float32. A stage
         checks its layers at the start, and goes over to float32 where bfloat16 is wrong in one of them.
@@ -164,7 +166,7 @@ class Settings(Architecture):
         Raises MareyError for a file that cannot be read and for unknown settings.
         """
         try:
-            given = json.loads(Path(path).read_text(encoding="utf-8"))
+            given = json.loads(regular_file(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or first_line(error)
             raise MareyError(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from marey.errors import MareyError
+from marey.files import regular_file
 from marey.recording.layout import FORMAT, SUMMARY, UNFINISHED
 
 
@@ -21,7 +22,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
             f"`marey record {folder} DATA --out DIR` makes one of it."
         )
     try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        summary = json.loads(regular_file(folder / SUMMARY).read_text(encoding="utf-8"))
     except FileNotFoundError:
         unfinished = (folder / UNFINISHED).is_dir()
         hint = "run the same `marey record` line again to finish it" if unfinished else "make one with `marey record`"
@@ -41,7 +42,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def read_table(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
     """The rows of a file, of some columns; MareyError when it is missing or damaged."""
     try:
-        return parquet.ParquetFile(path).read(columns)
+        return parquet.ParquetFile(regular_file(path)).read(columns)
     except (OSError, pyarrow.ArrowException) as error:
         raise damaged(path, error) from None
 
@@ -74,7 +75,7 @@ def numbers(column: pyarrow.ChunkedArray) -> NDArray[Any]:
 def parquet_file(path: Path) -> parquet.ParquetFile:
     """A file to read parts of; MareyError when it is missing or damaged."""
     try:
-        return parquet.ParquetFile(path)
+        return parquet.ParquetFile(regular_file(path))
     except (OSError, pyarrow.ArrowException) as error:
         raise damaged(path, error) from None
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from marey.errors import MareyError
-from marey.files import replacing
+from marey.files import regular_file, replacing
 
 FIELDS = ("maximum", "mean", "place", "window")
 
@@ -70,7 +70,7 @@ def shard_path(folder: Path, index: int) -> Path:
 def shard_rows(path: Path) -> tuple[ClipRow, ...]:
     """The clips of a shard on disk; MareyError when it is damaged."""
     try:
-        with safe_open(path, framework="np") as file:
+        with safe_open(regular_file(path), framework="np") as file:
             rows = json.loads(file.metadata()["rows"])
         return tuple(_row(row) for row in rows)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -84,7 +84,7 @@ def _row(row: dict[str, Any]) -> ClipRow:
 def shard_units(path: Path, units: slice) -> dict[str, NDArray[np.generic]]:
     """{field: (unit, clip)} of some of all units, without reading the others; MareyError when the shard is damaged."""
     try:
-        with safe_open(path, framework="np") as file:
+        with safe_open(regular_file(path), framework="np") as file:
             return {name: file.get_slice(name)[units] for name in FIELDS}
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise damaged(path, error) from None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from marey._version import __version__
+from marey.files import regular_file
 from marey.network.stream import Kind, Stream
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import SETTINGS, Method
@@ -26,7 +27,7 @@ from marey.video.read.image_folders import frame_images
 from marey.video.read.windows import Size, span_frames
 
 SUFFIX = ".marey-clip"
-_FORMAT = 1
+_FORMAT = 2
 _HEAD = 12  # bytes before the description: its length and its checksum, in hexadecimal
 
 
@@ -129,7 +130,7 @@ def _content(path: Path) -> str | None:
     digest = hashlib.sha256()
     try:
         if not path.is_dir():
-            with path.open("rb") as file:
+            with regular_file(path).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         for image in frame_images(path):
             content = image.read_bytes()

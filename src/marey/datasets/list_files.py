@@ -1,7 +1,6 @@
 """Lists of clips as text files: their lines and columns, and which of several lists belong together."""
 
 import csv
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from marey.datasets.clip_files import visible
 from marey.errors import DatasetError
+from marey.schema import SchemaError, parsed
 
 Row = dict[str, str]
 
@@ -29,9 +29,9 @@ def text_of(path: Path) -> str:
 def json_of(path: Path) -> Any:
     """Read the values in a JSON file; DatasetError when it cannot be read or is no JSON."""
     try:
-        return json.loads(text_of(path))
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"'{path}' is no JSON: {error.msg} in line {error.lineno}.") from None
+        return parsed(text_of(path), twice=True)
+    except SchemaError as error:
+        raise DatasetError(f"'{path}' cannot be read: {error}.") from None
 
 
 def beginning_of(path: Path) -> str:

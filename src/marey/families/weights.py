@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from marey.errors import WeightsError, first_line
-from marey.network.network import tensors_hash
+from marey.network.tensors_hash import tensors_hash
 
 MAXIMA = "maxima/"
 """Start of the names of tensors that are no weights, see marey.families.network_file."""

@@ -1,6 +1,5 @@
 """A trained module together with what marey must know of it: its streams, classes and layers."""
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -15,22 +14,13 @@ from marey.network.layer import Layer, volume
 from marey.network.maxima import Maxima
 from marey.network.receptive_field import receptive_fields
 from marey.network.stream import Stream
+from marey.network.tensors_hash import tensors_hash
 from marey.network.unit import Unit, expand
 
 Call = Literal["arguments", "list", "dict", "keywords"]
 
 _FAILS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 """What modules raise for tensors that they were not made for."""
-
-
-def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values, the same for any order and device."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f"{name}|{values.dtype}|{tuple(values.shape)}|".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 class Network:

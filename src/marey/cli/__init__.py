@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from marey.cli.flow import flow  # noqa: E402
 from marey.cli.layers import layers  # noqa: E402
 from marey.cli.maximize import maximize  # noqa: E402
 from marey.cli.record import record  # noqa: E402
+from marey.cli.screen import say  # noqa: E402
 from marey.cli.studies import studies  # noqa: E402
 from marey.cli.top import top  # noqa: E402
 from marey.cli.train import train  # noqa: E402
@@ -55,7 +57,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -75,6 +77,7 @@ for command in (layers, maximize, classify, record, top, train, evaluate, flow, 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit 0, 1 (one line on standard error), 2 (wrong usage) or 130 (Ctrl-C)."""
+    warnings.showwarning = _warned
     status = run(sys.argv[1:] if arguments is None else arguments)
     if any(thread.name == CLIP_THREADS for thread in threading.enumerate()):
         # a decoder that nobody waits for any more: Python would end its thread within C++, which aborts the process
@@ -111,6 +114,10 @@ def run(arguments: list[str]) -> int:
         return _said(f"cannot use{place}: {error.strerror or error}.", 1)
 
 
+def _warned(message: Warning | str, *_: object, **__: object) -> None:
+    say(f"marey: {message}", error=True)
+
+
 def _said(message: str, status: int) -> int:
-    print(f"marey: {message}", file=sys.stderr)
+    say(f"marey: {message}", error=True)
     return status

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 from torch import Tensor
 
 from marey.cli.arguments import FlowOption, FlowWord, OutOption
 from marey.cli.output import writable
-from marey.cli.tables import screen, table
+from marey.cli.screen import say, screen
+from marey.cli.tables import table
 from marey.errors import MareyError
 
 if TYPE_CHECKING:
@@ -67,14 +67,14 @@ def flow(
         speed = fields.square().sum(1).sqrt().flatten()
         place = _write(fields, name, out, form, bound)
         high = speed.kthvalue(max(1, int(0.99 * len(speed)))).values
-        shown.add_row(escape(str(place)), str(len(fields)), f"{float(speed.mean()):.2f}", f"{float(high):.2f}")
+        shown.add_row(str(place), str(len(fields)), f"{float(speed.mean()):.2f}", f"{float(high):.2f}")
     if len(skipped) == len(found):
         raise VideoError(f"none of the {len(found)} clips can be read; the first error: {skipped[0].reason}")
     screen().print(shown)
     for one in skipped:
-        print(one)
+        say(one)
     if skipped:
-        print(f"{len(skipped)} of {len(found)} clips are skipped")
+        say(f"{len(skipped)} of {len(found)} clips are skipped")
 
 
 def _names(clips: "list[Clip]") -> list[str]:

@@ -7,7 +7,8 @@ import typer
 from rich.table import Table
 
 from marey.cli.arguments import NetArgument
-from marey.cli.tables import screen, table
+from marey.cli.screen import screen
+from marey.cli.tables import table
 from marey.errors import NetworkError, did_you_mean
 from marey.network.layer import Layer
 from marey.network.network import Network

@@ -6,12 +6,13 @@ fields and numbers that are not finite, and says where they are in words.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
+from itertools import repeat
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from marey.errors import MareyError, did_you_mean
 
@@ -19,11 +20,30 @@ T = TypeVar("T")
 
 _DEEPEST = 64
 SIGNATURE = "sha256"
-_PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+
+
+Reader = Callable[[Any], Any]
 
 
 class SchemaError(ValueError):
     """What is wrong with JSON, in one line without a file's name: which value, what was given, what was expected."""
+
+    def __init__(self, said: str, place: str = "") -> None:
+        """`said` begins with a blank or a colon where it goes on after the name of the value at `place`."""
+        super().__init__(said, place)
+        self.said, self.place = said, place
+
+    def __str__(self) -> str:
+        if self.place:
+            return f"'{self.place}'{self.said}"
+        return f"it{self.said}" if self.said.startswith(" ") else self.said.removeprefix(": ")
+
+    def inside(self, outer: str | int) -> "SchemaError":
+        """The same, seen from the list or object that the value is in."""
+        begin = f"[{outer}]" if isinstance(outer, int) else json.dumps(outer)[1:-1][:60]
+        joint = "" if not self.place or self.place.startswith("[") else "."
+        return SchemaError(self.said, f"{begin}{joint}{self.place}")
 
 
 def parsed(text: str | bytes, *, twice: bool = False) -> Any:
@@ -53,7 +73,7 @@ def typed(values: Any, kind: type[T], **given: Any) -> T:
     Traceback (most recent call last):
     marey.schema.SchemaError: '[1]' is "2"; expected a whole number
     """
-    made: T = _record(values, kind, "", given) if given else _typed(values, kind, "")
+    made: T = _record(values, kind=kind, given=given) if given else _reader(cast(Any, kind))(values)
     return made
 
 
@@ -82,69 +102,110 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _typed(value: Any, kind: Any, place: str) -> Any:
-    if not _fits(value, kind):
-        named = f"'{place}' is" if place else "it holds"
-        raise SchemaError(f"{named} {_given(value)}; expected {_expected(kind)}")
-    if is_dataclass(kind):
-        return _record(value, kind, place)
+@cache
+def _reader(kind: Any) -> Reader:
+    """The function that reads values of a type."""
     origin, inner = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        return _typed(value, next(one for one in inner if _fits(value, one)), place)
+    if is_dataclass(kind):
+        return partial(_record, kind=kind)
     if origin is tuple:
-        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
-        return tuple(_typed(one, of, f"{place}[{k}]") for k, (one, of) in enumerate(zip(value, kinds, strict=True)))
+        return partial(_list, kind=kind, readers=tuple(_reader(one) for one in inner if one is not Ellipsis))
     if origin in (dict, Mapping):
-        return {name: _typed(one, inner[1], _inside(place, name)) for name, one in value.items()}
+        return partial(_mapping, kind=kind, reader=_reader(inner[1]))
+    if origin in (Union, UnionType):
+        return partial(_union, kind=kind, kinds=inner)
+    return partial(_plain, kind=kind)
+
+
+def _plain(value: Any, *, kind: Any) -> Any:
+    if not _fits(value, kind):
+        raise _wrong(value, kind)
     if kind is Any:
-        _check_depth(value, place)
+        _check_depth(value)
     return Path(value) if kind is Path else value
 
 
-def _record(value: dict[str, Any], kind: Any, place: str, given: Mapping[str, Any] = MappingProxyType({})) -> Any:
-    known = {name: of for name, of in _fields(kind).items() if name not in given}
-    for name in value:
-        if name not in known:
-            near = did_you_mean(name, known) or f" Expected {', '.join(known)}"
-            raise SchemaError(f"'{_inside(place, name)}' is not known.{near.rstrip('?')}")
-    for name, (_, needed) in known.items():
-        if needed and name not in value:
-            raise SchemaError(f"'{_inside(place, name)}' is missing")
-    made = {name: _typed(one, known[name][0], _inside(place, name)) for name, one in value.items()}
+def _union(value: Any, *, kind: Any, kinds: tuple[Any, ...]) -> Any:
+    for one in kinds:
+        if _fits(value, one):
+            return _reader(one)(value)
+    raise _wrong(value, kind)
+
+
+def _list(value: Any, *, kind: Any, readers: tuple[Reader, ...]) -> tuple[Any, ...]:
+    if not _fits(value, kind):
+        raise _wrong(value, kind)
+    made: list[Any] = []
+    try:
+        for one, reader in zip(value, readers if len(readers) > 1 else repeat(readers[0]), strict=False):
+            made.append(reader(one))
+    except SchemaError as error:
+        raise error.inside(len(made)) from None
+    return tuple(made)
+
+
+def _mapping(value: Any, *, kind: Any, reader: Reader) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(value, kind)
+    name = ""
+    try:
+        return {(name := key): reader(one) for key, one in value.items()}
+    except SchemaError as error:
+        raise error.inside(name) from None
+
+
+def _record(value: Any, *, kind: Any, given: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    if not isinstance(value, dict):
+        raise _wrong(value, kind)
+    known, needed = _fields(kind)
+    name = ""
+    try:
+        made = {(name := key): known[key](one) for key, one in value.items() if key not in given}
+    except SchemaError as error:
+        raise error.inside(name) from None
+    except KeyError:
+        near = did_you_mean(name, known).rstrip("?") or f" Expected {', '.join(known)}"
+        raise SchemaError(f" is not known.{near}").inside(name) from None
+    for name in needed:
+        if name not in made and name not in given:
+            raise SchemaError(" is missing").inside(name)
     try:
         return kind(**made, **given)
     except MareyError as error:
-        raise SchemaError((f"'{place}': " if place else "") + str(error).rstrip(".")) from None
+        raise SchemaError(": " + str(error).rstrip(".")) from None
 
 
 @cache
-def _fields(kind: Any) -> dict[str, tuple[Any, bool]]:
-    """{field: its type, and whether it must be given}."""
+def _fields(kind: Any) -> tuple[dict[str, Reader], tuple[str, ...]]:
+    """{field: how it is read}, and those that must be given."""
     hints = get_type_hints(kind)
-    return {
-        one.name: (hints[one.name], one.default is MISSING and one.default_factory is MISSING)
-        for one in fields(kind)
-        if one.init and one.compare
-    }
+    read = [one for one in fields(kind) if one.init and one.compare]
+    needed = (one.name for one in read if one.default is MISSING and one.default_factory is MISSING)
+    return {one.name: _reader(hints[one.name]) for one in read}, tuple(needed)
 
 
 def _fits(value: Any, kind: Any) -> bool:
     """Whether the value, but for what is inside it, is of this type."""
+    if kind is int:
+        return type(value) is int and abs(value) < 2**64
+    if kind is float:
+        return type(value) in (int, float) and abs(value) < (2**64 if type(value) is int else float("inf"))
+    if kind in (bool, str, NoneType):
+        return isinstance(value, kind)
     origin, inner = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return True
     if origin in (Union, UnionType):
         return any(_fits(value, one) for one in inner)
     if origin is Literal:
         return any(type(value) is type(one) and value == one for one in inner)
-    if kind in (int, float):
-        wanted = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-        return wanted and abs(value) < (2**64 if isinstance(value, int) else float("inf"))
     if origin is tuple:
         return isinstance(value, list | tuple) and (inner[-1] is Ellipsis or len(value) == len(inner))
-    if kind is Path:
-        return isinstance(value, str)
-    return isinstance(value, dict if is_dataclass(kind) or origin in (dict, Mapping) else kind)
+    if kind is Any:
+        return True
+    return isinstance(value, str if kind is Path else dict)
+
+
+def _wrong(value: Any, kind: Any) -> SchemaError:
+    return SchemaError(f" is {_given(value)}; expected {_expected(kind)}")
 
 
 def _expected(kind: Any) -> str:
@@ -155,7 +216,7 @@ def _expected(kind: Any) -> str:
         return " or ".join(json.dumps(one) for one in inner)
     if origin is tuple:
         return "a list" if inner[-1] is Ellipsis else f"a list of {len(inner)}"
-    return "null" if kind is NoneType else _PLAIN.get(kind, "an object")
+    return "null" if kind is NoneType else _WORDS.get(kind, "an object")
 
 
 def _given(value: Any) -> str:
@@ -169,12 +230,7 @@ def _given(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _inside(place: str, name: str) -> str:
-    shown = json.dumps(name)[1:-1][:60]
-    return f"{place}.{shown}" if place else shown
-
-
-def _check_depth(value: Any, place: str) -> None:
+def _check_depth(value: Any) -> None:
     level = [value]
     for _ in range(_DEEPEST):
         level = [
@@ -185,4 +241,4 @@ def _check_depth(value: Any, place: str) -> None:
         ]
         if not level:
             return
-    raise SchemaError(f"'{place}' is nested too deep")
+    raise SchemaError(" is nested too deep")

@@ -197,7 +197,7 @@ def _description(text: str, path: Path) -> _About:
     try:
         values = typed(parsed(text), dict[str, Any])
         found, architecture = values.get("format"), values.get("architecture")
-        if found not in OPENED or architecture not in ARCHITECTURES:
+        if found not in OPENED or architecture not in list(ARCHITECTURES):
             check_signature(values)
             raise WeightsError(
                 f"'{path}' holds {architecture} in format {found}; this version opens formats up to "

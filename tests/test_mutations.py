@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parents[1] / "benchmarks" / "mutations.py"
+PROGRAM = Path(__file__).parents[1] / "benchmarks" / "mutations"
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "marey"
 
 # A piece (file or folder directly under src/marey) may import from its own folder and from the rows above.
 ROWS = (
-    {"_version", "errors", "files", "threads"},
+    {"_version", "errors", "files", "schema", "threads"},
     {"network"},
     {"accelerate"},
     {"families", "video"},

@@ -171,7 +171,7 @@ def test_plain_tensors_are_not_a_network(tmp_path: Path) -> None:
         ({"config": {"classes": 3, "size": 100}}, "cannot build: size 100 does not divide by 32"),
         ({"config": {"classes": 3, "color": "red"}}, "cannot build: .*color"),
         ({"config": {"classes": 3, "size": 32}}, "does not fit this TwoStream"),
-        ({"streams": [{"name": "rgb"}]}, "cannot build"),
+        ({"streams": [{"name": "rgb"}]}, r"'streams\[0\]\.kind' is missing"),
     ],
 )
 def test_a_network_of_another_version_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

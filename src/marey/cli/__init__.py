@@ -23,6 +23,7 @@ from marey.cli.flow import flow  # noqa: E402
 from marey.cli.layers import layers  # noqa: E402
 from marey.cli.maximize import maximize  # noqa: E402
 from marey.cli.record import record  # noqa: E402
+from marey.cli.screen import say  # noqa: E402
 from marey.cli.studies import studies  # noqa: E402
 from marey.cli.top import top  # noqa: E402
 from marey.cli.train import train  # noqa: E402
@@ -57,7 +58,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -121,7 +122,7 @@ def _warnings_said() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if issubclass(category, MareyWarning):
-            _said(str(message), 0)
+            say(f"marey: {message}", error=True)
         else:
             before(message, category, *where, **more)
 
@@ -133,5 +134,5 @@ def _warnings_said() -> Iterator[None]:
 
 
 def _said(message: str, status: int) -> int:
-    print(f"marey: {message}", file=sys.stderr)
+    say(f"marey: {message}", error=True)
     return status

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import track
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument
 from marey.cli.output import writable
-from marey.cli.tables import class_table, confusion_table, fits, mistakes_table, remarks, results_table, screen
+from marey.cli.screen import screen
+from marey.cli.tables import class_table, confusion_table, fits, mistakes_table, remarks, results_table
 from marey.evaluation.accuracy import Evaluation
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def evaluate(
     parts = data_set(data, group=group)
     test = [clip for name, part in parts.items() if name not in TRAIN_SPLITS[1:] or len(parts) == 1 for clip in part]
     chosen = _chosen(test, groups, data, held_out=provenance(net).get("held_out_groups", []))
-    console = Console(stderr=True)
+    console = screen(error=True)
     loop = track(chosen, description="evaluating", console=console, transient=True, disable=not console.is_terminal)
     found = evaluated(network, loop, windows=windows, flow=flow)
     shown = screen()

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 
 from marey.cli.arguments import FlowOption, FlowWord, OutOption
 from marey.cli.output import writable
-from marey.cli.tables import remarks, screen, table
+from marey.cli.screen import say, screen
+from marey.cli.tables import remarks, table
 from marey.errors import MareyError
 from marey.files import DRAFT_SUFFIX, drafting
 
@@ -71,7 +71,7 @@ def flow(
                 raise
             skipped.append(SkippedClip.of(clip, error))
             continue
-        shown.add_row(*map(escape, row[:-1]))
+        shown.add_row(*row[:-1])
         if row[-1]:
             damaged.append((str(clip.path), row[-1]))
     finished.remove()
@@ -79,9 +79,9 @@ def flow(
         raise VideoError(f"none of the {len(found)} clips can be read; the first error: {skipped[0].reason}")
     screen().print(shown)
     for line in remarks(skipped, damaged, ()):
-        print(line)
+        say(line)
     if skipped:
-        print(f"{len(skipped)} of {len(found)} clips are skipped")
+        say(f"{len(skipped)} of {len(found)} clips are skipped")
 
 
 def _found(places: list[Path]) -> "list[Clip]":

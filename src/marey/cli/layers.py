@@ -5,11 +5,11 @@ from fnmatch import fnmatchcase
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from marey.cli.arguments import NetArgument
-from marey.cli.tables import screen, table
+from marey.cli.screen import screen
+from marey.cli.tables import table
 from marey.errors import NetworkError, did_you_mean
 from marey.network.network import Network
 
@@ -106,5 +106,5 @@ def layer_table(network: Network, found: dict[str, list[str]]) -> Table:
         row = [layer.name, layer.kind, str(layer.units), " × ".join(str(size) for size in layer.positions)]
         row += [f"{layer.calls} ({layer.read})"] if again else []
         words = [*row, ", ".join(sees) or "nothing", ", ".join(others)]
-        shown.add_row(*(escape(word) for word in words[: len(shown.columns)]))
+        shown.add_row(*words[: len(shown.columns)])
     return shown

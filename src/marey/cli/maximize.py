@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, GroupOption, NetArgument, OutOption, SeedOption
 from marey.cli.device import placed
 from marey.cli.output import writable
+from marey.cli.screen import Screen, plain, say, screen
+from marey.errors import printable
 from marey.maximization.recipe import Precision, Recipe
 from marey.maximization.result import PreferredInput, folder_name
 from marey.network.maxima import Maxima
@@ -112,7 +113,7 @@ def maximize(
     layers = {unit.layer for unit in targets}
     recorded = None if recording is None else _recorded(network, recording)
     writable(out)
-    console = Console(stderr=True)
+    console = screen(error=True)
     maxima = None if recorded is None else recorded.maxima(sorted(layers))
     if clips is not None:
         maxima = _measured(network, net, clips, layers, flow=flow, group=group, console=console)
@@ -129,7 +130,7 @@ def maximize(
             highlight=False,
             markup=False,
         )
-    print(out / ("overview.png" if len(results) > 1 else f"{folder_name(results[0].label)}/contact_sheet.png"))
+    say(out / ("overview.png" if len(results) > 1 else f"{folder_name(results[0].label)}/contact_sheet.png"))
     return 130 if any(result.interrupted for result in results) else 0
 
 
@@ -156,7 +157,7 @@ def _maximized(
     *,
     parametrization: str,
     mosaic: bool,
-    console: Console,
+    console: Screen,
 ) -> list[PreferredInput]:
     """The results, under a bar that tells steps, time left and the mean score."""
     from marey.maximization.mosaic import maximize_mosaic
@@ -180,7 +181,7 @@ def _maximized(
 
 
 def _write(
-    results: list[PreferredInput], out: Path, recorded: "Recording | None", units: list[Unit], console: Console
+    results: list[PreferredInput], out: Path, recorded: "Recording | None", units: list[Unit], console: Screen
 ) -> None:
     """Each result in a folder with its pictures, the overview of several, and a line about each."""
     from marey.draw.preferred_input import draw, draw_overview
@@ -195,7 +196,7 @@ def _write(
         draw_overview(results, out / "overview.png", title=results[0].provenance["network"])
 
 
-def summary(result: PreferredInput) -> str:
+def summary(result: PreferredInput) -> Text:
     """One line: the score at every slowness that makes a difference, and what must be said."""
     parts = []
     for place, chi in enumerate(result.slowness[:1] if result.still else result.slowness):
@@ -205,7 +206,8 @@ def summary(result: PreferredInput) -> str:
             words.append(f"recognized as {recognized}")
         words += [note.split(":")[0] for note in result.notes[place]]
         parts.append(", ".join(words) if result.still else f"slowness {chi:g}: {', '.join(words)}")
-    return f"[bold]{escape(result.label)}[/bold]  {escape(' | '.join(parts))}  (1 is the largest on {result.source})"
+    rest = f"  {' | '.join(parts)}  (1 is the largest on {result.source})"
+    return Text.assemble((printable(result.label), "bold"), printable(rest))
 
 
 def _recorded(network: Network, folder: Path) -> "Recording":
@@ -217,7 +219,7 @@ def _recorded(network: Network, folder: Path) -> "Recording":
     return found
 
 
-def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder: Path, console: Console) -> None:
+def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder: Path, console: Screen) -> None:
     """The clips that drive a unit most, in its folder and on its contact sheet; a note where they are gone."""
     from marey.draw.exemplars import draw_exemplars, sheet_with_exemplars
     from marey.draw.preferred_input import SHEET, STRIP, picture_row
@@ -236,7 +238,7 @@ def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder
 
 
 def _measured(
-    network: Network, source: str, clips: Path, layers: set[str], *, flow: FlowWord, group: str | None, console: Console
+    network: Network, source: str, clips: Path, layers: set[str], *, flow: FlowWord, group: str | None, console: Screen
 ) -> Maxima:
     """The maxima of `layers` on clips, kept in the network's file where it has one."""
     from marey.datasets.skipped_clip import SkippedClip
@@ -244,7 +246,7 @@ def _measured(
     from marey.recording import measure_maxima
 
     skipped: list[SkippedClip] = []
-    with console.status(escape(f"measuring {', '.join(sorted(layers))} on the clips of {clips}")):
+    with console.status(plain(f"measuring {', '.join(sorted(layers))} on the clips of {clips}")):
         maxima = measure_maxima(
             network,
             clips,

@@ -1,17 +1,16 @@
 """`marey record`: what every unit responds to every clip of a data set."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption, names
-from marey.cli.tables import remarks, screen, table
+from marey.cli.screen import say, screen
+from marey.cli.tables import remarks, table
 
 if TYPE_CHECKING:
     from marey.recording import Recording
@@ -78,7 +77,7 @@ def record(
                 report=report,
             )
     except KeyboardInterrupt:
-        print(f"marey: interrupted; what is recorded stays in '{out}', the same line goes on.", file=sys.stderr)
+        say(f"marey: interrupted; what is recorded stays in '{out}', the same line goes on.", error=True)
         return 130
     _show(found, out)
     for line in (f"groups: {clips.grouping}", *clips.notes):
@@ -130,7 +129,7 @@ def _unjudged(found: "Recording") -> list[str]:
 @contextmanager
 def reporting() -> Iterator[Callable[[int, int], None]]:
     """A bar that fills as clips are recorded, on a terminal; gives what is to be told how many of how many are done."""
-    console = Console(stderr=True)
+    console = screen(error=True)
     columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("recording", total=None)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from marey.cli.arguments import SeedOption
 from marey.cli.output import writable
+from marey.cli.screen import Screen, screen
 from marey.errors import MareyError
 
 
@@ -52,7 +52,7 @@ def studies(
     chosen = study_classes() if classes is None else [name.strip() for name in classes.split(",")]
     for name in chosen:
         study_class(name)
-    console = Console(stderr=True)
+    console = screen(error=True)
     if sheet is not None:
         write_study_sheet(sheet, seed=seed, size=size, frames=frames, setting=setting, difficulty=difficulty)
         console.print(f"all classes are in {sheet}")
@@ -77,7 +77,7 @@ def studies(
 
 
 @contextmanager
-def _progress(console: Console, clips: int) -> Iterator[Callable[[], None]]:
+def _progress(console: Screen, clips: int) -> Iterator[Callable[[], None]]:
     """Show a bar of clips, which the function in the `with` advances by one."""
     columns = TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as progress:

@@ -2,24 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence, Sized
 
-from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from marey.cli.screen import Screen, TextTable
 from marey.datasets.skipped_clip import SkippedClip
 from marey.evaluation.accuracy import Evaluation
 
 
-def screen() -> Console:
-    """Standard output, wide enough for whole tables where it is no terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=140)
-
-
 def table(*left: str, right: Sequence[str] = ()) -> Table:
     """A plain table with columns aligned left, then right."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown = TextTable(box=None, pad_edge=False, header_style="bold")
     for heading in left:
         shown.add_column(heading)
     for heading in right:
@@ -37,7 +30,7 @@ def results_table(results: Mapping[str, Evaluation], *, heading: str = "on clips
         row = [f"{found.right} of {len(found.labels)}", f"{found.accuracy:.1%}", f"{low:.0%} to {high:.0%}"]
         if lost:
             row += [f"{len(found.skipped)} of {found.total}", f"{found.accuracy_of_all:.1%}"]
-        shown.add_row(escape(name), *row)
+        shown.add_row(name, *row)
     return shown
 
 
@@ -52,7 +45,7 @@ def class_table(found: Evaluation) -> Table:
             continue
         share = f"{right} ({right / clips:.0%})" if clips else "-"
         lost = [str(found.skipped_of(name))] if found.skipped else []
-        shown.add_row(escape(name), str(clips), share, *lost, escape(wrong))
+        shown.add_row(name, str(clips), share, *lost, wrong)
     if without:
         shown.add_row(f"({without} {'class' if without == 1 else 'classes'} without a clip)", "0")
     return shown
@@ -63,7 +56,7 @@ def confusion_table(found: Evaluation) -> Table:
     shown = table("confusion: rows are right, columns predicted", right=[str(k) for k in range(len(found.classes))])
     for index, name in enumerate(found.classes):
         counts = [("." if count == 0 else str(count)) for count in found.confusion[index].tolist()]
-        shown.add_row(f"{index} {escape(name)}", *counts)
+        shown.add_row(f"{index} {name}", *counts)
     return shown
 
 
@@ -74,13 +67,14 @@ def mistakes_table(found: Evaluation, count: int) -> Table:
     shown = table(heading, "taken for", right=("clips", "of"))
     clips = {name: str(number) for name, number, _, _ in found.per_class()}
     for right, taken, wrong in pairs[:count]:
-        shown.add_row(escape(right), escape(taken), str(wrong), clips[right])
+        shown.add_row(right, taken, str(wrong), clips[right])
     return shown
 
 
-def fits(console: Console, shown: Table) -> bool:
+def fits(console: Screen, shown: Table) -> bool:
     """Whether a table is no wider than the console."""
-    return Measurement.get(console, console.options.update(max_width=10**6), shown).maximum <= console.width
+    widest = Measurement.get(console, console.options.update(max_width=10**6), shown).maximum
+    return int(widest) <= console.width
 
 
 def remarks(skipped: Iterable[SkippedClip], damaged: Iterable[tuple[str, str]], padded: Sized) -> list[str]:

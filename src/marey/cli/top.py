@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, GroupOption
-from marey.cli.tables import remarks, screen, table
+from marey.cli.screen import screen
+from marey.cli.tables import remarks, table
 
 if TYPE_CHECKING:
     from marey.network.network import Network
@@ -148,14 +148,14 @@ def _show(
 
     for address in (one for unit in units for one in (expand(unit) if ":" in unit else [unit])):
         unit = found.unit(address)
-        shown = table(escape(str(address)), "class", "predicted", right=("response", "of maximum", "second", "t, y, x"))
+        shown = table(str(address), "class", "predicted", right=("response", "of maximum", "second", "t, y, x"))
         largest = float(found.largest(unit.layer)[unit.channel])
         for one in found.top(unit, count, one_per_group=one_per_group):
             share = f"{one.value / largest:.0%}" if largest > 0 and one.value >= 0 else "-"
             shown.add_row(
-                escape(str(one.clip.path)),
-                escape(one.clip.label or "-"),
-                escape(one.prediction or "-"),
+                str(one.clip.path),
+                one.clip.label or "-",
+                one.prediction or "-",
                 f"{one.value:.4g}",
                 share,
                 f"{one.seconds:.2f}",

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, SeedOption
 from marey.cli.output import writable
-from marey.cli.tables import results_table, screen
+from marey.cli.screen import Screen, say, screen
+from marey.cli.tables import results_table
 
 if TYPE_CHECKING:
     from marey.datasets.clip_set import ClipSet
@@ -168,7 +168,7 @@ def train(
     if imagenet is not None:
         check_width(settings.width)
     place = device_of(device)
-    console = Console(stderr=True)
+    console = screen(error=True)
     split, words = chosen_split(data, hold_out, group=group, seed=seed)
     console.print(words, highlight=False, markup=False)
     trained = _trained(
@@ -193,11 +193,11 @@ def train(
         return 130
     if trained.results:
         screen().print(results_table(trained.results))
-    print(out)
+    say(out)
     return 0
 
 
-def _trained(split: "Split", out: Path, console: Console, **options: Any) -> "Trained":
+def _trained(split: "Split", out: Path, console: Screen, **options: Any) -> "Trained":
     """Train with `options` of `marey.training.fit.train`, with a bar for the clips and one for every stage."""
     from marey.training.fit import train as fit
     from marey.training.runner import TrainingProgress

@@ -1,7 +1,6 @@
 """Lists of clips as text files: their lines and columns, and which of several lists belong together."""
 
 import csv
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 from marey.datasets.clip_files import visible
 from marey.errors import DatasetError
 from marey.files import regular_file
+from marey.schema import SchemaError, parsed
 
 Row = dict[str, str]
 Listed = TypeVar("Listed")
@@ -45,9 +45,9 @@ def _decoded(data: bytes, errors: str = "strict") -> str:
 def json_of(path: Path) -> Any:
     """Read the values in a JSON file; DatasetError when it cannot be read or is no JSON."""
     try:
-        return json.loads(text_of(path))
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"'{path}' is no JSON: {error.msg} in line {error.lineno}.") from None
+        return parsed(text_of(path), twice=True)
+    except SchemaError as error:
+        raise DatasetError(f"'{path}' cannot be read: {error}.") from None
 
 
 def beginning_of(path: Path) -> str:

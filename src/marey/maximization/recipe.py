@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from marey.errors import MareyError
+from marey.schema import SchemaError, typed
 
 Precision = Literal["auto", "fp32", "bf16"]
 Where = Literal["center", "everywhere"]
@@ -83,6 +84,8 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Recipe":
-        """The recipe that `to_json` gave."""
-        plain: dict[str, Any] = {key: tuple(part) if isinstance(part, list) else part for key, part in values.items()}
-        return cls(**plain)
+        """The recipe that `to_json` gave; MareyError for values that are none."""
+        try:
+            return typed(dict(values), cls)
+        except SchemaError as error:
+            raise MareyError(f"a recipe cannot be described so: {error}.") from None

@@ -1,6 +1,5 @@
 """All settings of a training run in one place, kept in the network's file."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from marey.errors import MareyError, did_you_mean, first_line
+from marey.errors import MareyError
 from marey.files import regular_file
+from marey.schema import SchemaError, parsed, typed
 from marey.training.adversary import Adversary
 from marey.training.arithmetic import Arithmetic, arithmetic_of
 from marey.training.augmentation import Augmentation
@@ -166,42 +166,20 @@ class Settings(Architecture):
         Raises MareyError for a file that cannot be read and for unknown settings.
         """
         try:
-            given = json.loads(regular_file(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or first_line(error)
+            given = typed(parsed(regular_file(path).read_bytes()), dict[str, Any])
+            return typed(_changed(asdict(self), given), Settings)
+        except (OSError, SchemaError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise MareyError(
-                f"no settings can be read from '{path}': {reason}; expected JSON such as {{\"learning_rate\": 0.001}}."
+                f"no settings can be read from '{path}': {reason}; give JSON such as {{\"learning_rate\": 0.001}}."
             ) from None
-        if not isinstance(given, dict):
-            raise MareyError(f"'{path}' holds no settings; expected as {{\"learning_rate\": 0.001}}.")
-        changed: Settings = _with(self, given)
-        return changed
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain values for JSON."""
         return asdict(self)
 
 
-def _with(held: Any, given: Mapping[str, Any]) -> Any:
-    """`held` with the given values by name, which may be nested as `held` is."""
-    known = {one.name: one.type for one in fields(held)}
-    values = {}
-    for name, value in given.items():
-        if name not in known:
-            near = did_you_mean(name, known)
-            raise MareyError(f"there is no setting '{name}'.{near} There are {', '.join(known)}.")
-        before = getattr(held, name)
-        inner = isinstance(before, Augmentation | Adversary)
-        if not (isinstance(value, dict) if inner else _alike(value, before, known[name])):
-            raise MareyError(f"{name} is {value!r} in a file of settings; expected a value like {before!r}.")
-        values[name] = _with(before, value) if inner else value
-    return replace(held, **values)
-
-
-def _alike(value: object, before: object, kind: Any) -> bool:
-    """Whether `value` can replace `before` in a setting whose type is `kind`."""
-    if value is None:
-        return type(None) in get_args(kind)
-    if isinstance(value, bool | str) or isinstance(before, bool | str):
-        return type(value) is type(before)
-    return isinstance(value, int) or (isinstance(value, float) and not isinstance(before, int))
+def _changed(held: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with those given by name, which may be nested."""
+    nested = [name for name, one in given.items() if isinstance(one, dict) and isinstance(held.get(name), dict)]
+    return {**held, **given, **{name: _changed(held[name], given[name]) for name in nested}}

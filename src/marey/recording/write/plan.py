@@ -17,8 +17,8 @@ from marey.network.layer import Layer
 from marey.network.network import Network
 from marey.network.twins import twins
 from marey.recording.clip_identity import clip_key, clips_hash, stored_flow_text
-from marey.recording.layer_json import layer_to_json
 from marey.recording.layout import FORMAT, PLANNED_FIELDS
+from marey.recording.summary import RecordedLayer
 from marey.recording.write.settings import RecordingSettings
 from marey.video.read.clips import Clip
 
@@ -71,7 +71,7 @@ class Plan:
         values = {
             "format": FORMAT,
             "network": dict(self.network),
-            "layers": {layer.name: layer_to_json(layer) for layer in self.layers},
+            "layers": {layer.name: asdict(RecordedLayer.of(layer)) for layer in self.layers},
             "twins": dict(self.twins),
             "settings": asdict(self.settings),
             "clips": {"count": len(self.clips), "sha256": clips_hash(self.table)},

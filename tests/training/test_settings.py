@@ -65,7 +65,7 @@ def test_settings_come_from_a_file_by_name(tmp_path: Path) -> None:
     [
         (None, "no settings can be read from .*settings.json.*: .*No such file"),
         ("{", "no settings can be read from .*settings.json"),
-        ("[1]", "it holds a list of 1; expected an object"),
+        ("[1]", "it is a list of 1; expected an object"),
         ('{"learning_rat": 1}', "'learning_rat' is not known. Did you mean 'learning_rate'"),
         ('{"adversary": {"rbg": 1}}', "'adversary.rbg' is not known. Did you mean 'rgb'"),
         ('{"adversary": 0.1}', "'adversary' is 0.1; expected an object"),

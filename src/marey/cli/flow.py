@@ -10,6 +10,7 @@ from torch import Tensor
 
 from marey.cli.arguments import FlowOption, FlowWord, OutOption
 from marey.cli.output import writable
+from marey.cli.progress import progress
 from marey.cli.tables import screen, table
 from marey.errors import MareyError
 
@@ -56,18 +57,20 @@ def flow(
     check_on_disk(found)
     shown = table("written to", right=("fields", "mean px/frame", "99th percentile"))
     skipped: list[SkippedClip] = []
-    for clip, name in zip(found, _names(found), strict=True):
-        try:
-            fields = _fields(clip, short_side, method, bound)
-        except VideoError as error:
-            if len(found) == 1:
-                raise
-            skipped.append(SkippedClip.of(clip, error))
-            continue
-        speed = fields.square().sum(1).sqrt().flatten()
-        place = _write(fields, name, out, form, bound)
-        high = speed.kthvalue(max(1, int(0.99 * len(speed)))).values
-        shown.add_row(escape(str(place)), str(len(fields)), f"{float(speed.mean()):.2f}", f"{float(high):.2f}")
+    with progress() as report:
+        for done, (clip, name) in enumerate(zip(found, _names(found), strict=True)):
+            report.at("optical flow of clips", done, len(found))
+            try:
+                fields = _fields(clip, short_side, method, bound)
+            except VideoError as error:
+                if len(found) == 1:
+                    raise
+                skipped.append(SkippedClip.of(clip, error))
+                continue
+            speed = fields.square().sum(1).sqrt().flatten()
+            place = _write(fields, name, out, form, bound)
+            high = speed.kthvalue(max(1, int(0.99 * len(speed)))).values
+            shown.add_row(escape(str(place)), str(len(fields)), f"{float(speed.mean()):.2f}", f"{float(high):.2f}")
     if len(skipped) == len(found):
         raise VideoError(f"none of the {len(found)} clips can be read; the first error: {skipped[0].reason}")
     screen().print(shown)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption, names
+from marey.cli.progress import progress
 from marey.cli.tables import remarks, screen, table
 
 if TYPE_CHECKING:
@@ -102,9 +101,7 @@ def _show(found: "Recording", out: Path) -> None:
 
 @contextmanager
 def reporting() -> Iterator[Callable[[int, int], None]]:
-    """A bar that fills as clips are recorded, on a terminal; gives what is to be told how many of how many are done."""
-    console = Console(stderr=True)
-    columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("recording", total=None)
-        yield lambda done, count: progress.update(bar, completed=done, total=count)
+    """Gives what is to be told how many of how many clips are recorded, and shows it."""
+    with progress() as shown:
+        shown.at("recording: the first clips")
+        yield lambda done, count: shown.at("recording", done, count)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, SeedOption
 from marey.cli.output import writable
+from marey.cli.progress import progress
 from marey.cli.tables import results_table, screen
 
 if TYPE_CHECKING:
@@ -162,9 +162,7 @@ def train(
     console = Console(stderr=True)
     split, words = chosen_split(data, hold_out, group=group, seed=seed)
     console.print(words, highlight=False, markup=False)
-    trained = _trained(
-        split, out, console, settings=settings, name=data.name, start=begin, imagenet=imagenet, device=place
-    )
+    trained = _trained(split, out, settings=settings, name=data.name, start=begin, imagenet=imagenet, device=place)
     for one in trained.skipped:
         console.print(str(one), highlight=False, markup=False)
     if trained.interrupted:
@@ -176,32 +174,23 @@ def train(
     return 0
 
 
-def _trained(split: "Split", out: Path, console: Console, **options: Any) -> "Trained":
+def _trained(split: "Split", out: Path, **options: Any) -> "Trained":
     """Train with `options` of `marey.training.fit.train`, with a bar for the clips and one for every stage."""
     from marey.training.fit import train as fit
     from marey.training.runner import TrainingProgress
 
-    with Progress(
-        TextColumn("{task.description:>10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-    ) as bar:
-        bars = {"clips": bar.add_task("clips", total=None, note="decoding, optical flow")}
+    with progress(transient=False) as report:
 
         def loaded(done: int, count: int) -> None:
-            bar.update(bars["clips"], completed=done, total=count)
+            report.at("clips", done, count, note="decoding, optical flow")
 
         def stepped(progress: TrainingProgress) -> None:
-            if progress.stage not in bars:
-                bars[progress.stage] = bar.add_task(progress.stage, total=progress.steps, note="")
-            bar.update(bars[progress.stage], completed=progress.step, note=f"loss {progress.loss:.2f}")
+            report.at(progress.stage, progress.step, progress.steps, note=f"loss {progress.loss:.2f}")
 
         def noted(note: str) -> None:
-            bar.console.print(note, highlight=False, markup=False)
+            report.say(note)
 
+        report.at("looking at clips")
         return fit(split, out, on_load=loaded, on_step=stepped, on_note=noted, **options)
 
 

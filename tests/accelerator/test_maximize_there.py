@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import nn
 
+from marey.maximization.maximization import Progress
 from marey.maximization.objectives import direction, unit
 from marey.maximization.priors import Energy, Scene
 from marey.maximization.recipe import Recipe
-from marey.maximization.run import Progress, maximize
+from marey.maximization.run import maximize
 from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.stream import Stream, rgb_frames

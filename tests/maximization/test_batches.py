@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from marey.maximization.batches import Batch, Job, batch_of, jobs_in_batches
+from marey.maximization.batches import Batch, Job, batch_of, halves, jobs_in_batches
 from marey.maximization.objectives import unit
 from marey.maximization.recipe import Recipe
 from marey.maximization.targets import Named, targets_of
@@ -51,6 +51,14 @@ def test_of_a_unit_of_one_picture_there_is_one_input(known: ModuleType) -> None:
     assert [[(job.place, job.slowness) for job in jobs] for jobs in jobs_in_batches(targets, RECIPE)] == [
         [(0, 0.0), (1, 0.0)]
     ]
+
+
+def test_halves_are_whole_sweeps_too(network: Network) -> None:
+    (target,) = targets_of(network, ["fuse:1"], RANGES, where="center")
+    jobs = [Job(place, target, chi) for place in range(3) for chi in RECIPE.slowness]
+    first, second = halves(jobs, RECIPE)
+    assert (len(first), [*first, *second]) == (2, jobs)
+    assert [len(part) for part in halves(jobs[:2], RECIPE)] == [1, 1], "but for a single sweep"
 
 
 def test_scores_are_those_of_every_input_alone(network: Network) -> None:

@@ -116,6 +116,12 @@ def _most(crop: Crop, recipe: Recipe) -> int:
     return max(1, min(256, max(_VALUES.get(crop.network.device.type, _MOST_VALUES) // values, sweep)))
 
 
+def halves(jobs: Sequence[Job], recipe: Recipe) -> tuple[Sequence[Job], Sequence[Job]]:
+    """Two parts of about the same size, in whole sweeps where they can be."""
+    half = _whole_sweeps(len(jobs) // 2, recipe)
+    return jobs[:half], jobs[half:]
+
+
 def _whole_sweeps(inputs: int, recipe: Recipe) -> int:
     """At most so many inputs that the whole sweeps of some units fill them; a part of one where no whole one fits."""
     sweep = len(recipe.slowness)

@@ -17,7 +17,7 @@ from marey.accelerate.forward import Forward, Precision, passes
 from marey.accelerate.memory import NotEnoughMemoryError
 from marey.accelerate.passes import quick_passes
 from marey.errors import MareyError, NetworkError, out_of_memory
-from marey.maximization.batches import Batch, Job, batch_of, jobs_in_batches
+from marey.maximization.batches import Batch, Job, batch_of, halves, jobs_in_batches
 from marey.maximization.diagnostics import Diagnosis, diagnosed
 from marey.maximization.loop import optimize
 from marey.maximization.parametrizations import Parametrization, parametrization_of
@@ -194,7 +194,7 @@ class Maximization:
                 return
 
     def _batch(self, jobs: Sequence[Job], done: int, planned: int) -> tuple[list[_Made], bool]:
-        """The inputs of one batch, and whether Ctrl-C ended it."""
+        """The inputs of one batch, in halves where memory runs out beside passes, and whether Ctrl-C ended it."""
         target = jobs[0].target
         try:
             with torch.enable_grad(), quick_passes(self.network):
@@ -203,6 +203,14 @@ class Maximization:
             if not out_of_memory(error) and not isinstance(error, NotEnoughMemoryError):
                 raise
             why = f": {error}" if isinstance(error, NotEnoughMemoryError) else ""
+        if len(jobs) > 1 and not why:
+            made: list[_Made] = []
+            for half in halves(jobs, self.recipe):
+                inputs, interrupted = self._batch(half, done, planned)
+                made += inputs
+                if interrupted:
+                    return made, True
+            return made, False
         shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in target.crop.streams)
         raise MareyError(
             f"memory ran out with a single input of {target.label} ({shapes}){why}; "

@@ -174,7 +174,7 @@ def test_memory_is_flat_over_fifty_batches_unless_somebody_keeps_a_graph(
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_with_little_memory_passes_are_smaller_whether_it_is_known_before_or_runs_out(
+def test_with_little_memory_less_is_done_at_once_whether_it_is_known_before_or_runs_out(
     there: Network, pretend: ModuleType, monkeypatch: pytest.MonkeyPatch, told: bool
 ) -> None:
     gc.collect()
@@ -186,7 +186,6 @@ def test_with_little_memory_passes_are_smaller_whether_it_is_known_before_or_run
     with pretend.watched(limit=before + int(0.6 * (seen.peak - before))) as tight:
         found = maximize(there, UNITS[:4], recipe=RECIPE, maxima=MAXIMA)
     assert [result.label for result in found] == [result.label for result in plenty]
-    passes = [one[0].provenance["arithmetic"]["clips_per_pass"] for one in (found, plenty)]
-    assert tight.peak < seen.peak and passes[0] < passes[1] == 8
+    assert tight.peak < 0.61 * seen.peak
     for one, other in zip(found, plenty, strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-2)

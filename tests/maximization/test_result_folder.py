@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -177,3 +178,36 @@ def test_several_results_of_one_label_have_folders_of_their_own(network: Network
     run = Maximization(network, ["run", "run"], recipe=QUICK)
     assert [place for place, _ in saved(run, ResultFolder(tmp_path, run.labels))] == [0, 1]
     assert sorted(place.name for place in tmp_path.iterdir()) == ["run", "run.2"]
+
+
+_KILLED = """
+import sys, time, torch
+from torch import nn
+import marey
+from marey.maximization.run import maximize
+torch.manual_seed(0)
+module = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 6))
+network = marey.Network(module, [marey.rgb_frames(2, size=12)], classes=list("abcdef"))
+recipe = marey.Recipe(slowness=(0.0, 5.0), steps=4, batch=2)
+maximize(network, list("abcdef"), recipe=recipe, folder=sys.argv[1], callback=lambda _: time.sleep(float(sys.argv[2])))
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_time_the_same_call_goes_on_to_equal_results(tmp_path: Path) -> None:
+    def call(folder: str, wait: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", _KILLED, str(tmp_path / folder), wait])
+
+    assert call("whole", "0").wait() == 0
+    for count in range(1, 6, 2):  # killed once so many results are there
+        running = call("killed", "0.05")
+        while len(list((tmp_path / "killed").glob(f"*/{FILE}"))) < count and running.poll() is None:
+            time.sleep(0.01)
+        running.kill()
+        running.wait()
+        for place in (tmp_path / "killed").glob("[a-z]"):
+            PreferredInput.open(place)
+    assert call("killed", "0").wait() == 0
+    assert sorted(place.name for place in (tmp_path / "killed").iterdir()) == list("abcdef")
+    for label in "abcdef":
+        assert PreferredInput.open(tmp_path / "killed" / label) == PreferredInput.open(tmp_path / "whole" / label)

@@ -16,7 +16,7 @@ from torch import nn
 
 from marey.errors import MareyError, OutputError
 from marey.maximization.recipe import Recipe
-from marey.maximization.result import FILE, FORMAT, PreferredInput, folder_name, merged
+from marey.maximization.result import FILE, FORMAT, PreferredInput, merged
 from marey.maximization.run import maximize
 from marey.network.network import Network
 from marey.network.stream import flow_stacks
@@ -174,14 +174,6 @@ def test_a_response_is_relative_to_the_range_of_the_unit(result: PreferredInput)
     known = replace(result, ordinary=-16.0, reach=8.0)
     assert (known.relative(-16.0), known.relative(-8.0), known.relative(-20.0)) == (0.0, 1.0, -0.5)
     assert replace(result, ordinary=None, reach=None).relative(1.0) is None
-
-
-@pytest.mark.parametrize(
-    ("label", "name"),
-    [("conv5:3", "conv5-3"), ("a b/c", "a_b_c"), ("..", "unit"), ("", "unit"), ("a:0 - 0.5 * b:1", "a-0_-_0.5___b-1")],
-)
-def test_every_label_has_a_file_name(label: str, name: str) -> None:
-    assert folder_name(label) == name
 
 
 def _saved(result: PreferredInput, folder: Path, changes: dict[str, Any]) -> Path:

@@ -1,14 +1,15 @@
 """`marey evaluate`: how often a network is right, and which classes it confuses."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import track
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument
 from marey.cli.output import writable
+from marey.cli.progress import Report, progress
 from marey.cli.screen import screen
 from marey.cli.tables import class_table, confusion_table, fits, mistakes_table, remarks, results_table
 from marey.evaluation.accuracy import Evaluation
@@ -62,9 +63,8 @@ def evaluate(
     parts = data_set(data, group=group)
     test = [clip for name, part in parts.items() if name not in TRAIN_SPLITS[1:] or len(parts) == 1 for clip in part]
     chosen = _chosen(test, groups, data, held_out=provenance(net).get("held_out_groups", []))
-    console = screen(error=True)
-    loop = track(chosen, description="evaluating", console=console, transient=True, disable=not console.is_terminal)
-    found = evaluated(network, loop, windows=windows, flow=flow)
+    with progress() as report:
+        found = evaluated(network, _told(chosen, report), windows=windows, flow=flow)
     shown = screen()
     tested = sorted({group_of(clip) for clip in chosen})
     words = "all" if len(chosen) == len(test) else ", ".join(tested[:12]) + (", ..." if len(tested) > 12 else "")
@@ -87,6 +87,12 @@ def evaluate(
     if out is not None:
         with replacing(out) as temporary:
             temporary.write_text(json.dumps(_figures(found), indent=1) + "\n", encoding="utf-8")
+
+
+def _told(clips: "list[Clip]", report: Report) -> "Iterator[Clip]":
+    for done, clip in enumerate(clips):
+        report.at("evaluating clips", done, len(clips))
+        yield clip
 
 
 def _chosen(clips: "list[Clip]", groups: str, data: Path, *, held_out: list[str]) -> "list[Clip]":

@@ -11,6 +11,7 @@ import typer
 
 from marey.cli.arguments import FlowOption, FlowWord, OutOption
 from marey.cli.output import writable
+from marey.cli.progress import progress
 from marey.cli.screen import say, screen
 from marey.cli.tables import remarks, table
 from marey.errors import MareyError
@@ -59,21 +60,23 @@ def flow(
     skipped: list[SkippedClip] = []
     damaged: list[tuple[str, str]] = []
     finished = _Finished(out, form, bound, found, [method, short_side])
-    for clip, name in zip(found, _names(found), strict=True):
-        try:
-            row = finished.row(clip, name)
-            if row is None:
-                loaded = _loaded(clip, short_side, method)
-                row = [*_written(loaded, name, out, form, bound), loaded.damage or ""]
-                finished.add(clip, name, row)
-        except VideoError as error:
-            if len(found) == 1:
-                raise
-            skipped.append(SkippedClip.of(clip, error))
-            continue
-        shown.add_row(*row[:-1])
-        if row[-1]:
-            damaged.append((str(clip.path), row[-1]))
+    with progress() as report:
+        for done, (clip, name) in enumerate(zip(found, _names(found), strict=True)):
+            report.at("optical flow of clips", done, len(found))
+            try:
+                row = finished.row(clip, name)
+                if row is None:
+                    loaded = _loaded(clip, short_side, method)
+                    row = [*_written(loaded, name, out, form, bound), loaded.damage or ""]
+                    finished.add(clip, name, row)
+            except VideoError as error:
+                if len(found) == 1:
+                    raise
+                skipped.append(SkippedClip.of(clip, error))
+                continue
+            shown.add_row(*row[:-1])
+            if row[-1]:
+                damaged.append((str(clip.path), row[-1]))
     finished.remove()
     if len(skipped) == len(found):
         raise VideoError(f"none of the {len(found)} clips can be read; the first error: {skipped[0].reason}")

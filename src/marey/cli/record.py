@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption, names
+from marey.cli.progress import progress
 from marey.cli.screen import say, screen
 from marey.cli.tables import remarks, table
 
@@ -128,9 +128,7 @@ def _unjudged(found: "Recording") -> list[str]:
 
 @contextmanager
 def reporting() -> Iterator[Callable[[int, int], None]]:
-    """A bar that fills as clips are recorded, on a terminal; gives what is to be told how many of how many are done."""
-    console = screen(error=True)
-    columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("recording", total=None)
-        yield lambda done, count: progress.update(bar, completed=done, total=count)
+    """Gives what is to be told how many of how many clips are recorded, and shows it."""
+    with progress() as shown:
+        shown.at("recording: the first clips")
+        yield lambda done, count: shown.at("recording", done, count)

@@ -142,13 +142,14 @@ def _show(
     """A table for each unit; with `pictures`, its clips in a folder, and with the network, whole clips under heat."""
     from marey.draw.exemplars import draw_exemplars
     from marey.draw.heat_loop import draw_heat
-    from marey.maximization.result import folder_name
+    from marey.maximization.result_folder import folder_names
     from marey.network.unit import expand
     from marey.recording import exemplars
 
-    for address in (one for unit in units for one in (expand(unit) if ":" in unit else [unit])):
+    addresses = [str(one) for unit in units for one in (expand(unit) if ":" in unit else [unit])]
+    for address, name in zip(addresses, folder_names(addresses), strict=True):
         unit = found.unit(address)
-        shown = table(str(address), "class", "predicted", right=("response", "of maximum", "second", "t, y, x"))
+        shown = table(address, "class", "predicted", right=("response", "of maximum", "second", "t, y, x"))
         largest = float(found.largest(unit.layer)[unit.channel])
         for one in found.top(unit, count, one_per_group=one_per_group):
             share = f"{one.value / largest:.0%}" if largest > 0 and one.value >= 0 else "-"
@@ -164,7 +165,7 @@ def _show(
         screen().print(shown)
         if pictures is not None:
             clips = exemplars(found, unit, count, one_per_group=one_per_group)
-            folder = pictures / folder_name(address)
+            folder = pictures / name
             draw_exemplars(clips, folder, title=f"{address}: real clips that drive it most, as far as it sees them")
             if network is not None and any(stream.kind == "rgb" for stream in network.streams):
                 flow = found.summary["settings"]["flow"]

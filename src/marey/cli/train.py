@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, SeedOption
 from marey.cli.output import writable
-from marey.cli.screen import Screen, say, screen
+from marey.cli.progress import progress
+from marey.cli.screen import say, screen
 from marey.cli.tables import results_table
 
 if TYPE_CHECKING:
@@ -172,15 +172,7 @@ def train(
     split, words = chosen_split(data, hold_out, group=group, seed=seed)
     console.print(words, highlight=False, markup=False)
     trained = _trained(
-        split,
-        out,
-        console,
-        settings=settings,
-        name=data.name,
-        start=begin,
-        imagenet=imagenet,
-        again=again,
-        device=place,
+        split, out, settings=settings, name=data.name, start=begin, imagenet=imagenet, again=again, device=place
     )
     if trained.before:
         console.print(
@@ -197,34 +189,23 @@ def train(
     return 0
 
 
-def _trained(split: "Split", out: Path, console: Screen, **options: Any) -> "Trained":
+def _trained(split: "Split", out: Path, **options: Any) -> "Trained":
     """Train with `options` of `marey.training.fit.train`, with a bar for the clips and one for every stage."""
     from marey.training.fit import train as fit
     from marey.training.runner import TrainingProgress
 
-    with Progress(
-        TextColumn("{task.description:>10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-    ) as bar:
-        bars: dict[str, TaskID] = {}
+    with progress(transient=False) as report:
 
         def loaded(done: int, count: int) -> None:
-            if not done:
-                bars["clips"] = bar.add_task("clips", total=count, note="decoding, optical flow")
-            bar.update(bars["clips"], completed=done)
+            report.at("clips", done, count, note="decoding, optical flow")
 
         def stepped(progress: TrainingProgress) -> None:
-            if progress.stage not in bars:
-                bars[progress.stage] = bar.add_task(progress.stage, total=progress.steps, note="")
-            bar.update(bars[progress.stage], completed=progress.step, note=f"loss {progress.loss:.2f}")
+            report.at(progress.stage, progress.step, progress.steps, note=f"loss {progress.loss:.2f}")
 
         def noted(note: str) -> None:
-            bar.console.print(note, highlight=False, markup=False)
+            report.say(note)
 
+        report.at("looking at clips")
         return fit(split, out, on_load=loaded, on_step=stepped, on_note=noted, **options)
 
 

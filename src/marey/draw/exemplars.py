@@ -20,6 +20,9 @@ from marey.video.encode import Picture, write_mp4, write_png
 
 _LEAST_PICTURES = 24
 
+REAL_CLIPS = ("real_clips.png", "real_*.mp4")
+"""Patterns of the files that `draw_exemplars` writes."""
+
 
 def seen_loop(exemplar: Exemplar, *, max_px: float | None = None) -> Picture:
     """Draw a loop (time height width 3) of the part of a clip that a unit saw: its frames and its flow side by side."""

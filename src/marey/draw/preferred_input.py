@@ -1,7 +1,8 @@
 """The pictures of preferred inputs: contact sheet, loop and overview, drawn from results alone."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -57,16 +58,20 @@ def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
     return [folder / SHEET, folder / VIDEO]
 
 
-def draw_overview(results: Sequence[PreferredInput], path: str | Path, *, title: str = "") -> list[Path]:
+def draw_overview(results: Iterable[PreferredInput], path: str | Path, *, title: str = "") -> list[Path]:
     """Write all results that have the slownesses of the first, and return the paths of the pages.
 
     The first page is at `path`, further ones beside it as `overview-2.png` where `path` is `overview.png`. Further
-    pages of an earlier overview at `path` are removed.
+    pages of an earlier overview at `path` are removed. Of each result only what is drawn stays in memory.
     """
     path = Path(path)
-    shown = [one for one in results if one.slowness == results[0].slowness]
-    said = {_scores(one) for one in shown}
-    rows = [picture_row(one, fields=STRIP, alone=len(said) > 1) for one in shown]
+    shown, swept = [], None
+    for one in results:
+        swept = one.slowness if swept is None else swept
+        if one.slowness == swept:
+            shown.append((_drawn(picture_row(one, fields=STRIP, alone=False)), _scores(one)))
+    said = {words for _, words in shown}
+    rows = [row if len(said) == 1 else _with_words(row, words) for row, words in shown]
     note = f"{said.pop()}." if len(said) == 1 else ""
     paths = []
     for number, page in enumerate(overview(rows, title=title, note=note), start=1):
@@ -77,6 +82,19 @@ def draw_overview(results: Sequence[PreferredInput], path: str | Path, *, title:
         if further.fullmatch(old.name) and old not in paths:
             old.unlink()
     return paths
+
+
+def _with_words(row: PictureRow, words: str) -> PictureRow:
+    return replace(row, subtitle=", ".join(filter(None, (row.subtitle, words))))
+
+
+def _drawn(row: PictureRow) -> PictureRow:
+    """A copy of a row with its clips' middle frames, and the one before, by which a clip is known from a picture."""
+    appearance, motion = row.appearance, row.motion
+    if appearance is not None:
+        middle = appearance.shape[2] // 2
+        appearance = appearance[:, :, max(0, middle - 1) : middle + 1].clone()
+    return replace(row, appearance=appearance, motion=None if motion is None else motion.clone())
 
 
 def _middle(motion: Tensor, fields: int) -> Tensor:

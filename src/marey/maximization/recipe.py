@@ -38,8 +38,8 @@ class Recipe:
     precision
         arithmetic of the network: "auto" times both. Inputs and Adam's state are always fp32.
     batch
-        most inputs in one forward pass, in whole sweeps where one fits; halved when memory runs out. None: chosen by
-        the input's size.
+        most inputs in one forward pass. None: as many as are quick, fewer where the memory of a pass, which is
+        measured, asks for it. Values change by rounding only, as inputs of a sweep are optimized together in any case.
     seed
         of the noise at the start and of the transforms.
     """

@@ -212,16 +212,6 @@ def _damaged(path: Path, error: object) -> MareyError:
     return MareyError(f"'{path}' is damaged: {error}. Make it again with `marey maximize`.")
 
 
-def folder_name(label: str) -> str:
-    """A file name for a unit.
-
-    >>> folder_name("fusion.conv5:21@2,7,7")
-    'fusion.conv5-21-at-2-7-7'
-    """
-    text = label.replace(":", "-").replace("@", "-at-").replace(",", "-")
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text).strip(".") or "unit"
-
-
 def merged(parts: list[Tensor]) -> Tensor:
     """Histories of different length side by side, NaN where one had ended."""
     longest = max(len(part) for part in parts)

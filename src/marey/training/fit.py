@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from marey._version import __version__
+from marey.accelerate.memory import free_memory
 from marey.datasets.clip_set import classes_of
 from marey.datasets.skipped_clip import SkippedClip
 from marey.datasets.splits import Split
@@ -24,7 +25,6 @@ from marey.families.weights import take_weights, weights_hash
 from marey.network.stream import Stream
 from marey.threads import clip_threads
 from marey.training.arithmetic import repeatable
-from marey.training.clip_store import free_memory
 from marey.training.runner import Runner, TrainingProgress
 from marey.training.saved_state import first_difference
 from marey.training.settings import Settings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, GroupOption
-from marey.cli.screen import screen
+from marey.cli.screen import say, screen
 from marey.cli.tables import remarks, table
 
 if TYPE_CHECKING:
@@ -170,4 +170,4 @@ def _show(
             if network is not None and any(stream.kind == "rgb" for stream in network.streams):
                 flow = found.summary["settings"]["flow"]
                 draw_heat(network, [one.response for one in clips], folder, flow=flow, largest=largest)
-            print(folder / "real_clips.png")
+            say(folder / "real_clips.png")

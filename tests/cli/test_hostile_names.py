@@ -108,14 +108,14 @@ def test_any_text_becomes_one_line_that_stays_as_it_is(text: str) -> None:
 
 
 def test_a_warning_is_one_quiet_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def warn(_: list[str]) -> int:
+    def warn(*_: object, **__: object) -> int:
         warnings.simplefilter("always")
         warnings.warn(EVIL, stacklevel=1)
         return 0
 
-    monkeypatch.setattr(marey.cli, "run", warn)
-    with warnings.catch_warnings(), pytest.raises(SystemExit):
-        marey.cli.main([])
+    monkeypatch.setattr(marey.cli, "app", warn)
+    with warnings.catch_warnings():
+        marey.cli.run([])
     assert capsys.readouterr().err == f"marey: {SHOWN}\n"
 
 

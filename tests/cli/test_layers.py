@@ -49,7 +49,7 @@ def test_one_output_has_one_line_with_its_further_names_and_a_total(marey: Marey
     assert [line.split()[0] for line in lines[1:]] == ["model.0.0", "model.0.1", "model.1", "model.2", "model.3"]
     assert [line.split()[-1] for line in lines[1:] if line.split()[0] in ("model.0.1", "model.3")] == [
         "model.0",
-        "model",
+        "output",
     ]
     assert total == (
         "5 layers, 63 units. A unit is written layer:channel, as 'model.3:2', a class by its name, as 'left'."

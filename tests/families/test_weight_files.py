@@ -233,7 +233,7 @@ STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "gzip": (lambda path: path.write_bytes(gzip.compress(b"x")), "compressed by gzip; unpack it"),
     "keras": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "is an HDF5 file, as Keras"),
     "plain": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "expected tensors by name|damaged"),
-    "fifo": (os.mkfifo, "cannot read weights from '.*': it is no regular file"),
+    "fifo": (os.mkfifo, "cannot read weights from '.*': it is a FIFO"),
     "folder": (lambda path: path.mkdir(), "cannot read weights from '.*': it is a folder; give a file in it"),
 }
 

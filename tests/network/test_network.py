@@ -264,7 +264,7 @@ def test_nothing_deeper_than_the_layer_asked_for_runs(deep: Network) -> None:
         ("conv5:1@0,0,-5", "is outside layer 'conv5', which has (2, 4, 4) positions (t, y, x)."),
         ("idle:0", "layer 'idle' of Deep is never called or gives no tensor."),
         ("jakc", "'jakc' is neither a class of Deep nor a unit. Did you mean 'jack'?"),
-        ("wave", "A unit is written layer:channel, as in 'pool:0'."),
+        ("wave", "A unit is written layer:channel, as in 'output:0'."),
         ("conv5", "'conv5' is a layer; name a unit of it, as in 'conv5:0', or some, as in 'conv5:0-3'."),
         ("class:jmp", "no class 'jmp' in Deep. Did you mean 'jump'? It has 4 classes."),
         ("conv5:x", "'conv5:x' is no unit."),

@@ -33,12 +33,13 @@ def test_a_block_that_ends_with_a_layer_and_dropout_and_flattening_give_an_earli
         "model.2.2": "model.2.0",
         "model.2": "model.2.3",
         "model": "model.2.3",
+        "output": "model.2.3",
     }
 
 
 def test_a_layer_that_works_in_place_has_an_output_of_its_own() -> None:
     network = _network(nn.Sequential(nn.Conv3d(3, 4, 1), nn.ReLU(inplace=True)))
-    assert passed_on(network.visits) == {}
+    assert passed_on(network.visits) == {"output": "1"}
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 from marey.cli.waiting import wait_briefly
 
@@ -27,7 +27,7 @@ from marey.cli.screen import say  # noqa: E402
 from marey.cli.studies import studies  # noqa: E402
 from marey.cli.top import top  # noqa: E402
 from marey.cli.train import train  # noqa: E402
-from marey.errors import MareyError, MareyWarning  # noqa: E402
+from marey.errors import MareyError  # noqa: E402
 from marey.threads import CLIP_THREADS  # noqa: E402
 
 
@@ -117,14 +117,11 @@ def run(arguments: list[str]) -> int:
 
 @contextmanager
 def _warnings_said() -> Iterator[None]:
-    """While inside, what marey warns of is one line, as errors are."""
+    """While inside, a warning is one line, as errors are."""
     before = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if issubclass(category, MareyWarning):
-            say(f"marey: {message}", error=True)
-        else:
-            before(message, category, *where, **more)
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        say(f"marey: {message}", error=True)
 
     warnings.showwarning = show
     try:

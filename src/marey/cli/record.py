@@ -130,5 +130,4 @@ def _unjudged(found: "Recording") -> list[str]:
 def reporting() -> Iterator[Callable[[int, int], None]]:
     """Gives what is to be told how many of how many clips are recorded, and shows it."""
     with progress() as shown:
-        shown.at("recording: the first clips")
         yield lambda done, count: shown.at("recording", done, count)

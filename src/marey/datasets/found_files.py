@@ -203,7 +203,8 @@ def _add_clips(folder: str | Path, found: dict[str, Path], seen_folders: set[str
             return
         seen_folders.add(real)
         with os.scandir(folder) as entries:
-            inside = sorted((entry.name, entry.path, entry.is_dir()) for entry in entries)
+            # of a link to itself, entry.is_dir() raises
+            inside = sorted((entry.name, entry.path, os.path.isdir(entry.path)) for entry in entries)  # noqa: PTH112
     except OSError:
         return
     seen = [each for each in inside if not is_metadata(Path(each[1]))]

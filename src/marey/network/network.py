@@ -313,11 +313,8 @@ class Network:
 
     def units(self, addresses: Iterable[str | Unit]) -> list[Unit]:
         """The units at `addresses`; a range `layer:0-15` stands for all in it."""
-        found = []
-        for address in addresses:
-            for one in expand(address) if isinstance(address, str) else [address]:
-                found.append(self.unit(one))
-        return found
+        every = (one for address in addresses for one in (expand(address) if isinstance(address, str) else [address]))
+        return [self.unit(one) for one in every]
 
     def label(self, unit: Unit) -> str:
         """The class name of a class unit, else its address."""

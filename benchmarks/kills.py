@@ -32,8 +32,8 @@ from marey.studies import study_classes
 from marey.studies.written import write_study_clips
 
 CLASSES = study_classes()[:3]
-TIMES = frozenset({"seconds"})
-"""Keys of stored times, which no two runs have in common."""
+TIMES = frozenset({"seconds", "sha256"})
+"""Keys of stored times, which no two runs have in common, and of a hash over all that is stored."""
 
 SMALL = {"size": 32, "width": 0.0625, "frames": 2, "stack": 3, "step": 3, "fc": 16, "tower_steps": 6, "fusion_steps": 6}
 SMALL |= {"batch": 4, "validation": 0.0}

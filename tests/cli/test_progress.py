@@ -11,30 +11,29 @@ from rich.progress import Progress
 from marey.cli.progress import Report, progress
 
 
-def test_where_there_is_no_terminal_there_is_a_line_at_the_start_and_one_now_and_then(
+def test_where_there_is_no_terminal_there_is_a_line_after_a_moment_and_one_now_and_then(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with progress(seconds=0.2) as report:
+    with progress(first=0.2, seconds=0.4) as report:
         report.at("maximizing 2 units: measuring responses")
+        time.sleep(0.3)
         for step in range(1, 4):
             report.at("maximizing", step, 8, note="score 0.50")
-        time.sleep(0.5)
+        time.sleep(0.9)
         report.say("a [b] " * 40)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "maximizing 2 units: measuring responses"
-    assert lines[1:3] == ["maximizing: 3 of 8, score 0.50"] * 2
-    assert lines[3:] == ["a [b] " * 40], "as long as it is, as it is"
+    assert len(lines) > 2 and all(line.startswith("maximizing: 3 of 8, score 0.50") for line in lines[1:-1])
+    assert lines[-1] == "a [b] " * 40, "as long as it is, as it is"
 
 
-def test_a_quick_command_says_a_single_line_and_no_escape_sequence(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_quick_command_says_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     with progress() as report:
         for step in range(50):
             report.at("recording", step, 50)
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "recording: 0 of 50\n")
+    assert (said.out, said.err) == ("", "")
 
 
 def test_the_time_left_is_told_from_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What a long command is at: a bar on a terminal; elsewhere a line at the start, and one every half minute."""
+"""What a long command is at: a bar on a terminal; elsewhere a line after a moment, and one every half minute."""
 
 import sys
 import threading
@@ -16,6 +16,9 @@ from marey.errors import printable
 SECONDS = 30.0
 """From one line to the next, where there is no terminal."""
 
+FIRST_SECONDS = 2.0
+"""Until the first line: what is wrong with a command is mostly said before."""
+
 
 class Report:
     """Tells what is done of what; `progress` makes one, on a terminal with bars."""
@@ -30,13 +33,10 @@ class Report:
         """`done` of `total` of the work called `what`; without a total it has a name only, as what comes before it."""
         if what != self._what:
             self._what, self._begun, self._first = what, time.monotonic(), done
-        first = not self._line
         self._line = ", ".join(filter(None, (what if total is None else f"{what}: {done} of {total}", note)))
         self._line += self._time_left(done, total)
         if self._bars is not None:
             self._fill(what, done, total, note)
-        elif first:
-            self.tell()
 
     def say(self, text: str | Text) -> None:
         """A line that stays, above the bars; where there is no terminal, as long as it is."""
@@ -65,7 +65,7 @@ class Report:
 
 
 @contextmanager
-def progress(*, transient: bool = True, seconds: float = SECONDS) -> Iterator[Report]:
+def progress(*, transient: bool = True, first: float = FIRST_SECONDS, seconds: float = SECONDS) -> Iterator[Report]:
     """While inside, the report that is given shows on standard error what it is told.
 
     `transient`: whether bars vanish at the end.
@@ -80,8 +80,10 @@ def progress(*, transient: bool = True, seconds: float = SECONDS) -> Iterator[Re
     report, ended = Report(console, None), threading.Event()
 
     def keep_telling() -> None:
-        while not ended.wait(seconds):
+        wait = first
+        while not ended.wait(wait):
             report.tell()
+            wait = seconds
 
     teller = threading.Thread(target=keep_telling, name="marey-progress", daemon=True)
     teller.start()

@@ -41,10 +41,12 @@ class TwoWay:
         residual = responses - (rows[:, None] + mean).astype(np.float32)
         residual -= columns.astype(np.float32)
         parts = np.stack([(rows**2).mean(0), (columns**2).mean(0), _mean_square(residual)])
+        rounding = (_ROUNDING * np.maximum(responses.max((0, 1)), -responses.min((0, 1)))) ** 2
+        parts[parts <= rounding] = 0
+        residual[:, :, parts[2] == 0] = 0
         variance = parts.sum(0)
-        variance[variance <= (_ROUNDING * np.abs(responses).max((0, 1))) ** 2] = 0
         shares = parts / np.where(variance > 0, variance, np.inf)
-        return cls(residual, rows, columns, *shares, np.sqrt(variance))
+        return cls(residual, rows, columns, shares[0], shares[1], shares[2], np.sqrt(variance))
 
     @property
     def own(self) -> NDArray[np.float32]:
@@ -63,7 +65,8 @@ _ROUNDING = 1e-6
 
 def _mean_square(residual: NDArray[np.float32]) -> Values:
     count = residual.shape[0] * residual.shape[1]
-    return np.einsum("ijk,ijk->k", residual, residual, dtype=np.float64) / count  # in place of a copy of all
+    squares = np.einsum("ijk,ijk->k", residual, residual, dtype=np.float64)  # without a copy of all
+    return np.asarray(squares / count)
 
 
 def own_classes(own: NDArray[np.float32], labels: NDArray[np.intp], groups: Sequence[str]) -> NDArray[np.intp]:
@@ -99,6 +102,8 @@ class Congruence:
         (unit), the same over the clips of the unit's own class alone.
     same_class
         (unit), the mean residual of pairs of different clips of the unit's own class.
+    dealt
+        (unit, deal), `at_class` of dealt partners, rising.
     """
 
     clips: Values
@@ -106,6 +111,7 @@ class Congruence:
     at_class: Values
     class_p: Values
     same_class: Values
+    dealt: NDArray[np.float32]
 
     @classmethod
     def of(
@@ -117,31 +123,43 @@ class Congruence:
     ) -> "Congruence":
         """Of residuals, the units' own classes (clip, unit), and dealt partners of the clips."""
         mine = (own == labels[:, None]).astype(np.float32)
-        found, found_class = _means(parts.own, mine)
-        reached, reached_class = np.ones(len(found)), np.ones(len(found))
-        for partners in dealt:
-            value, at_class = _means(parts.partners(partners), mine)
-            reached += value >= found
-            reached_class += at_class >= found_class
+        found, at_class = _means(parts.own, mine)
+        chance = [_means(parts.partners(partners), mine) for partners in dealt]
         scale = np.where(parts.deviation > 0, parts.deviation, np.inf)
-        alike = labels[:, None] == labels
-        np.fill_diagonal(alike, False)
-        with_others = alike.astype(np.float32) / np.maximum(alike.sum(1, keepdims=True), 1)
-        others = np.einsum("ij,iju->iu", with_others, parts.residual, optimize=True)
-        _, same_class = _means(others, mine)
-        dead = parts.deviation == 0
-        p, class_p = (np.where(dead, 1.0, count / (len(dealt) + 1)) for count in (reached, reached_class))
-        return cls(found / scale, p, found_class / scale, class_p, same_class / scale)
+        by_chance, class_by_chance = (np.stack(every, 1) for every in zip(*chance, strict=True))  # unit deal
+        p = (1 + (by_chance >= found[:, None]).sum(1)) / (len(dealt) + 1)
+        class_p = (1 + (class_by_chance >= at_class[:, None]).sum(1)) / (len(dealt) + 1)
+        _, same_class = _means(_with_others(parts.residual, labels), mine)
+        rising = np.sort(class_by_chance / scale[:, None], axis=1).astype(np.float32)
+        return cls(found / scale, p, at_class / scale, class_p, same_class / scale, rising)
+
+    def critical(self, p: float) -> Values:
+        """What `at_class` (unit) must pass for its p to be at most so large."""
+        count = self.dealt.shape[1]
+        reached = int(p * (count + 1) + 1e-9) - 1  # so many deals may reach it
+        if reached < 0:
+            return np.full(len(self.dealt), np.inf)
+        return self.dealt[:, max(0, count - 1 - reached)].astype(np.float64)
+
+
+def at_class(parts: TwoWay, own: NDArray[np.intp], labels: NDArray[np.intp]) -> Values:
+    """`Congruence.at_class` alone."""
+    _, found = _means(parts.own, (own == labels[:, None]).astype(np.float32))
+    return found / np.where(parts.deviation > 0, parts.deviation, np.inf)
+
+
+def _with_others(residual: NDArray[np.float32], labels: NDArray[np.intp]) -> NDArray[np.float32]:
+    """The mean residual (clip, unit) of each clip's appearance with the motions of other clips of its class."""
+    alike = labels[:, None] == labels
+    np.fill_diagonal(alike, False)
+    found = np.zeros((len(labels), residual.shape[2]), np.float32)
+    for clip, others in enumerate(alike):
+        if others.any():
+            found[clip] = residual[clip, others].mean(0)
+    return found
 
 
 def _means(values: NDArray[np.float32], mine: NDArray[np.float32]) -> tuple[Values, Values]:
     """The mean (unit) over clips, and over those that are of the unit's own class."""
     at_class = np.einsum("iu,iu->u", values, mine) / np.maximum(mine.sum(0), 1)
     return values.mean(0, dtype=np.float64), at_class.astype(np.float64)
-
-
-def pair_correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> Values:
-    """The correlation (unit) of responses (clip, unit) to both clips of many pairs; 0 where all are the same."""
-    one, other = first - first.mean(0, dtype=np.float64), second - second.mean(0, dtype=np.float64)
-    spread = np.sqrt((one**2).mean(0) * (other**2).mean(0))
-    return np.asarray((one * other).mean(0) / np.where(spread > 0, spread, np.inf))

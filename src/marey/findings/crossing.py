@@ -49,14 +49,15 @@ class Crossing:
         """How many clips were shown."""
         return len(self._clips)
 
-    def show(self, inputs: Inputs, shuffled: Inputs) -> None:
+    def show(self, inputs: Inputs, shuffled: Inputs | None = None) -> None:
         """Run the towers on some clips (clip), two at least, and on the same with their frames in another order."""
         if self._behind is None:
             some = {name: values[:4] for name, values in inputs.items()}
             self._behind = behind_towers(self.network, self._towers, some)
             self._joint = additive_joint(self._behind, self._towers, some)
         self._clips += self._behind.outputs(inputs)
-        self._shuffled += self._behind.outputs(shuffled)
+        if shuffled is not None:
+            self._shuffled += self._behind.outputs(shuffled)
 
     def responses(self, *, order: Sequence[int] | None = None, report: Callable[[int], None] | None = None) -> Crossed:
         """The responses to all pairs; `order` gives the motion half of the fusion the channels in that order.
@@ -118,14 +119,16 @@ class Crossing:
         for name, output in outputs.items():
             axes = self.network.axes[name]
             axis = axes.units if axes.units < (axes.clips or 0) else axes.units + 1  # the axis of clips was split
-            changed[name] = output.index_select(axis, index.to(output.device)) if name in self._towers.motion else output
+            changed[name] = (
+                output.index_select(axis, index.to(output.device)) if name in self._towers.motion else output
+            )
         return changed
 
 
 def show_clips(
     crossings: Sequence[Crossing], clips: Sequence[Clip], *, flow: Method, seed: int, report: Callable[[int], None]
 ) -> None:
-    """Show the clips, each decoded once, to networks with the same streams.
+    """Show the clips, each decoded once, to networks with the same streams; to the first one shuffled as well.
 
     Raises MareyError when a clip can no longer be read, for then the pairs are not those that were asked for.
     """
@@ -136,10 +139,11 @@ def show_clips(
     def finish() -> None:
         inputs = {one.name: torch.cat([each[one.name] for each in waiting]) for one in streams}
         shuffled = {name: _other_order(values, random) for name, values in inputs.items()}
-        for crossing in crossings:
-            device = crossing.network.device
+        for place, crossing in enumerate(crossings):
+            some = [inputs, shuffled] if place == 0 else [inputs]
+            there = [{name: values.to(crossing.network.device) for name, values in one.items()} for one in some]
             with torch.no_grad(), quick_passes(crossing.network):
-                crossing.show(*({name: values.to(device) for name, values in some.items()} for some in (inputs, shuffled)))
+                crossing.show(*there)
         report(len(waiting))
         waiting.clear()
 

@@ -1,0 +1,199 @@
+"""How the finding on fusion is put: its numbers, sentence, tables, figure and evidence."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow
+
+from marey.findings.chart import Chart, Series
+from marey.findings.class_parts import ClassParts
+from marey.findings.finding import Evidence
+from marey.findings.intervals import Estimate
+from marey.findings.joint_units import KINDS, NUMBERS, JointUnits
+from marey.findings.measure import Measure
+from marey.findings.pair_kinds import KINDS as PAIR_KINDS
+from marey.findings.pair_kinds import PairKinds
+
+JOINT, BOTH, CONGRUENCE = (
+    "units that respond more where appearance and motion of their class belong together",
+    "variance that only both together explain",
+    "response beyond the sum where both belong together",
+)
+ADVANTAGE = "of what sets a class score apart from the most similar class, due to both together"
+
+_SHOWN = {"joint_units": (JOINT, "share"), "both": (BOTH, "share"), "congruence": (CONGRUENCE, "standard deviations")}
+_STREAMS = {"appearance": "variance that appearance explains", "motion": "variance that motion explains"}
+
+
+def measures(
+    found: Mapping[str, JointUnits],
+    parts: Mapping[str, ClassParts],
+    kinds: Mapping[str, PairKinds],
+    network: str,
+) -> tuple[tuple[Measure, ...], tuple[Measure, ...]]:
+    """Those of the network, and those of the nulls."""
+    own: list[Measure] = []
+    nulls: list[Measure] = []
+    for of, units in found.items():
+        shown = {**_SHOWN, **({name: (words, "share") for name, words in _STREAMS.items()} if of == network else {})}
+        rows = [
+            _measure(words, of, units.numbers[""], NUMBERS.index(name), units.units, _units(units), unit)
+            for name, (words, unit) in shown.items()
+        ]
+        if of in parts:
+            rows.append(_measure(ADVANTAGE, of, parts[of].share, (), len(parts[of].classes), "classes", "share"))
+        (own if of == network else nulls).extend(rows)
+    every = np.concatenate([one.kind[found[network].layers[name].alive] for name, one in kinds.items()])
+    none = float("nan")
+    for place, kind in enumerate(PAIR_KINDS):
+        share = float((every == place).mean()) if len(every) else 0.0
+        own.append(
+            Measure(f"units that pairs of clips call {kind}", network, share, none, none, len(every), "units", "share")
+        )
+    return tuple(own), tuple(nulls)
+
+
+def _units(units: JointUnits) -> str:
+    return f"units of {len(units.layers)} layer{'s' if len(units.layers) > 1 else ''}"
+
+
+def _measure(
+    name: str, of: str, found: Estimate, place: int | tuple[()], count: int, counted: str, unit: str
+) -> Measure:
+    value, low, high = (float(ends[place]) for ends in (found.value, found.low, found.high))
+    return Measure(name, of, value, low, high, count, counted, unit)
+
+
+def sentence(own: Sequence[Measure], nulls: Sequence[Measure], units: JointUnits, parts: ClassParts | None) -> str:
+    """The answer."""
+    of = {one.name: one for one in own}
+    beside = "; ".join(f"{one.of}: {100 * one.value:.0f} %" for one in nulls if one.name == JOINT)
+    said = (
+        f"Of {units.units:,} {_units(units)} {of[JOINT]} respond more where the appearance and the motion of their "
+        f"class belong together than both add up to ({beside}), by {of[CONGRUENCE]} over all"
+    )
+    if parts is None:
+        return f"{said}."
+    said += f"; {of[ADVANTAGE]} of what sets class scores apart from the most similar class needs both together"
+    clear = [place for place in range(len(parts.classes)) if parts.p[place] <= 0.01 and _total(parts, place) > 0]
+    if not clear:
+        return f"{said}."
+    first = max(clear, key=lambda place: parts.parts.value[place, 2] - np.abs(parts.parts.value[place, :2]).sum())
+    share = min(parts.parts.value[first, 2] / _total(parts, first), 1)
+    return f"{said}, most of all '{parts.classes[first]}' against '{parts.rivals[first]}' ({100 * share:.0f} %)."
+
+
+def _total(parts: ClassParts, place: int) -> float:
+    return float(parts.parts.value[place].sum())
+
+
+def unit_table(units: JointUnits, kinds: Mapping[str, PairKinds], classes: Sequence[str]) -> pyarrow.Table:
+    """A row for every unit of the network."""
+    tables = []
+    for name, one in units.layers.items():
+        count, found = len(one.kind), one.congruence
+        words = np.where(one.alive, np.array(KINDS)[one.kind], "dead")
+        tables.append(
+            pyarrow.table(
+                {
+                    "layer": pyarrow.array([name] * count, pyarrow.string()),
+                    "unit": pyarrow.array(np.arange(count), pyarrow.int32()),
+                    "kind": pyarrow.array(words.tolist(), pyarrow.string()),
+                    "class": pyarrow.array([classes[label] for label in one.own], pyarrow.string()),
+                    "appearance": one.appearance,
+                    "motion": one.motion,
+                    "both": one.both,
+                    "congruence": found.at_class,
+                    "p": found.class_p,
+                    "q": one.q,
+                    "same_class": found.same_class,
+                    "congruence_of_all_clips": found.clips,
+                    "p_of_all_clips": found.p,
+                    "static": kinds[name].static,
+                    "dynamic": kinds[name].dynamic,
+                    "kept_in_pairs": [PAIR_KINDS[kind] for kind in kinds[name].kind],
+                }
+            )
+        )
+    return pyarrow.concat_tables(tables)
+
+
+def layer_table(found: Mapping[str, JointUnits]) -> pyarrow.Table:
+    """A row for every network and layer: estimates with their intervals, and the test over all clips."""
+    rows = []
+    for of, units in found.items():
+        for name, one in units.layers.items():
+            row: dict[str, object] = {"of": of, "layer": name, "units": int(one.alive.sum())}
+            estimate = units.numbers[name]
+            for place, number in enumerate(NUMBERS):
+                ends = (estimate.value, estimate.low, estimate.high)
+                row |= {
+                    f"{number}{end}": float(values[place])
+                    for end, values in zip(("", "_low", "_high"), ends, strict=True)
+                }
+            clips, p = one.congruence.clips[one.alive], one.congruence.p[one.alive]
+            row["congruence_of_all_clips"] = float(clips.mean()) if len(clips) else 0.0
+            row["p_of_all_clips_below_5_percent"] = float((p < 0.05).mean()) if len(p) else 0.0
+            rows.append(row)
+    return pyarrow.Table.from_pylist(rows)
+
+
+def class_table(parts: Mapping[str, ClassParts]) -> pyarrow.Table:
+    """A row for every network and class: the parts of its advantage over the class most like it, in scores."""
+    rows: list[dict[str, object]] = []
+    for of, one in parts.items():
+        value, low, high = one.parts.value, one.parts.low, one.parts.high
+        for place, (name, rival) in enumerate(zip(one.classes, one.rivals, strict=True)):
+            row: dict[str, object] = {"of": of, "class": name, "rival": rival, "advantage": _total(one, place)}
+            for column, part in enumerate(("appearance", "motion", "both")):
+                row[part] = float(value[place, column])
+                row[f"{part}_low"], row[f"{part}_high"] = float(low[place, column]), float(high[place, column])
+            rows.append({**row, "p": float(one.p[place])})
+    schema = None if rows else pyarrow.schema([("of", pyarrow.string()), ("class", pyarrow.string())])
+    return pyarrow.Table.from_pylist(rows, schema=schema)
+
+
+def chart(found: Mapping[str, JointUnits], names: Sequence[str], network: str) -> Chart:
+    """The share of joint units by layer, of the network and of what has nothing to find."""
+    place = NUMBERS.index("joint_units")
+    lines = []
+    for of, units in found.items():
+        here = [name for name in names if name in units.layers]
+        some = [units.numbers[name] for name in here]
+        value, low, high = (
+            tuple(float(ends[place]) for ends in every)
+            for every in zip(*((one.value, one.low, one.high) for one in some), strict=True)
+        )  # fmt: skip
+        lines.append(Series(of, tuple(here), value, low, high, null=of != network))
+    return Chart("Units that join appearance and motion of their class", "layer", "share of units", tuple(lines))
+
+
+def evidence(
+    units: JointUnits, parts: ClassParts | None, classes: Sequence[str], most: int = 6
+) -> tuple[Evidence, ...]:
+    """The clearest joint unit of each class, then the classes that both streams together set apart most."""
+    best: dict[int, tuple[float, str]] = {}
+    for name, one in units.layers.items():
+        for unit in np.flatnonzero(one.kind == KINDS.index("joint")):
+            value = float(one.congruence.at_class[unit])
+            if value > best.get(int(one.own[unit]), (0.0, ""))[0]:
+                best[int(one.own[unit])] = (value, f"{name}:{unit}")
+    ordered = sorted(best.items(), key=lambda item: -item[1][0])
+    found = [
+        Evidence(
+            f"joins appearance and motion of '{classes[label]}', {value:.1f} deviations beyond their sum", value, at
+        )
+        for label, (value, at) in ordered[:most]
+    ]
+    if parts is not None:
+        by_share = sorted(range(len(parts.classes)), key=lambda place: -parts.parts.value[place, 2])
+        found += [
+            Evidence(
+                f"'{parts.classes[place]}' against '{parts.rivals[place]}': {parts.parts.value[place, 2]:+.1f} of "
+                f"{_total(parts, place):+.1f} scores by both together",
+                float(parts.parts.value[place, 2]),
+            )
+            for place in by_share[:most]
+            if parts.p[place] <= 0.05
+        ]
+    return tuple(found)

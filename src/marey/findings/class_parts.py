@@ -27,6 +27,8 @@ class ClassParts:
         (class), how often the part of both is so large with dealt partners.
     share
         of the sum over classes, the part that is due to both together.
+    both
+        the mean over classes of the part of both, in deviations of each score over all pairs.
     """
 
     classes: Sequence[str]
@@ -34,6 +36,7 @@ class ClassParts:
     parts: Estimate
     p: Values
     share: Estimate
+    both: Estimate
 
     @classmethod
     def of(
@@ -72,6 +75,7 @@ class ClassParts:
             return float(sums[2] / sums.sum()) if sums.sum() else 0.0
 
         whole = TwoWay.of(own)
+        scale = np.where(whole.deviation > 0, whole.deviation, np.inf)
         found = _contrast(_means(whole.own, of_class), rivals)
         reached = np.ones(len(known))
         for partners in dealt_partners(labeled.labels, labeled.groups, permutations, seed=seed):
@@ -82,6 +86,7 @@ class ClassParts:
             group_intervals(parts, labeled.groups),
             reached / (permutations + 1),
             group_intervals(share, labeled.groups),
+            group_intervals(lambda some: float(np.nanmean(parts(some)[:, 2] / scale)), labeled.groups),
         )
 
 

@@ -90,21 +90,23 @@ class Continuation:
 
     def _silent(self, clips: int) -> dict[nn.Module, Tensor]:
         """What runs before the layers, with tensors of the right shape that take no memory."""
-        first = set(self._parts.values())
         if self._ended is None:
-            run = self.network.rest()
-            self._ended = ended_before(lambda: self.network.forward(run), self.network.module, first)
+            self._ended = self._before_layers(1)
         name_of = {part: name for name, part in self.network.module.named_modules()}
         shapes: dict[nn.Module, list[int]] = {}
         for part, output in self._ended.items():
             axes = self.network.axes.get(name_of[part])
             if axes is None or axes.clips is None or axes.alone:  # only a pass of so many clips tells
-                rest = self.network.rest(clips)
-                ended = ended_before(lambda: self.network.forward(rest), self.network.module, first)
+                ended = self._before_layers(clips)
                 return {one: found.new_zeros(()).expand(found.shape) for one, found in ended.items()}
             shapes[part] = list(output.shape)
             shapes[part][axes.clips] *= clips
         return {part: output.new_zeros(()).expand(shapes[part]) for part, output in self._ended.items()}
+
+    def _before_layers(self, clips: int) -> dict[nn.Module, Tensor]:
+        rest = self.network.rest(clips)
+        with torch.no_grad():
+            return ended_before(lambda: self.network.forward(rest), self.network.module, set(self._parts.values()))
 
     def _by_clip(self, layer: str, output: Tensor, clips: int) -> list[Tensor]:
         axes = self.network.axes[layer]

@@ -1,12 +1,14 @@
 """Question 1 of the paper: do units join appearance and motion, or do they add them up?"""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
+from typing import Any
 
 import numpy as np
 
 from marey.errors import MareyError
+from marey.findings.carriers import Carrier, carriers
 from marey.findings.class_parts import ClassParts
 from marey.findings.crossing import Crossed, Crossing, show_clips
 from marey.findings.finding import Finding
@@ -83,45 +85,25 @@ def fusion(
     steps = Steps(report, len(labeled.clips) * (2 + len(crossings)))
     show_clips(list(crossings.values()), labeled.clips, flow=flow, seed=seed, report=steps)
     asked = _Asked(names, labeled, permutations, seed, steps)
-    order = np.random.default_rng(seed).permutation(crossings[NETWORK].motion_channels)
-    found: dict[str, _Answer] = {}
-    found[NETWORK], found[DEALT], kinds = asked.network(crossings[NETWORK])
-    if len(order):
-        found[REPAIRED] = asked(crossings[NETWORK], order=order.tolist())
-    found |= {name: asked(crossing) for name, crossing in crossings.items() if name != NETWORK}
-    numbers = {name: one.units for name, one in found.items()}
-    parts = {name: one.classes for name, one in found.items() if one.classes is not None}
-    own, nulls = measures(numbers, parts, kinds, NETWORK)
-    return Finding(
-        NAME,
-        ASKS,
-        sentence(own, nulls, numbers[NETWORK], parts.get(NETWORK)),
-        own,
-        nulls,
-        {
-            "units": unit_table(numbers[NETWORK], kinds, labeled.classes),
-            "layers": layer_table(numbers),
-            "classes": class_table(parts),
-        },
-        chart(numbers, names, NETWORK),
-        evidence=evidence(numbers[NETWORK], parts.get(NETWORK), labeled.classes),
-        unexplained=numbers[NETWORK].share("unexplained"),
-        remarks=_remarks(labeled, recording, len(order)),
-        provenance=of_recording(
-            recording,
-            layers=names,
-            clips=len(labeled.clips),
-            permutations=permutations,
-            seed=seed,
-            late=None if late is None else late.name,
-        ),
-    )
+    found, more = asked.all(crossings)
+    remarks = (*labeled.remarks, *_remarks(recording, repaired=REPAIRED in found))
+    settings = {"layers": names, "clips": len(labeled.clips), "permutations": permutations, "seed": seed}
+    provenance = of_recording(recording, **settings, late=None if late is None else late.name)
+    return _finding(found, more, labeled.classes, remarks, provenance)
 
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
     units: JointUnits
     classes: ClassParts | None
+
+
+@dataclass(frozen=True, eq=False)
+class _More:
+    """What the network alone is asked."""
+
+    kinds: Mapping[str, PairKinds]
+    carriers: Sequence[Carrier | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,14 +119,28 @@ class _Asked:
     def __call__(self, crossing: Crossing, *, order: Sequence[int] | None = None) -> _Answer:
         return self._answer(crossing, crossing.responses(order=order, report=self.steps))
 
-    def network(self, crossing: Crossing) -> tuple[_Answer, _Answer, Mapping[str, PairKinds]]:
-        """The answer, the one for motions dealt to other clips, and what the units are by pairs of clips."""
+    def all(self, crossings: Mapping[str, Crossing]) -> tuple[dict[str, _Answer], _More]:
+        """The answers of the network and of all that has nothing to find, and what the network alone is asked."""
+        own = crossings[NETWORK]
+        answer, by_others, more = self.network(own)
+        found = {NETWORK: answer, DEALT: by_others}
+        if own.motion_channels > 1:
+            found[REPAIRED] = self(own, order=_others(own.motion_channels, self.seed))
+        return found | {name: self(crossing) for name, crossing in crossings.items() if name != NETWORK}, more
+
+    def network(self, crossing: Crossing) -> tuple[_Answer, _Answer, _More]:
+        """The answer, the one for motions dealt to other clips, and what the network alone is asked."""
         crossed, shuffled = crossing.responses(report=self.steps), crossing.shuffled()
         labels, groups = self.labeled.labels, self.labeled.groups
         dealt = list(dealt_partners(labels, groups, _PAIRINGS, seed=self.seed + 1))
         kinds = {name: PairKinds.of(crossed[name], shuffled[name], dealt) for name in self.names}
-        answer = self._answer(crossing, crossed)
-        return answer, self._answer(crossing, {name: some[:, dealt[0]] for name, some in crossed.items()}), kinds
+        answer, parts = self._answer(crossing, crossed), []
+        if answer.classes is not None:
+            rivals = list(zip(answer.classes.classes, answer.classes.rivals, strict=True))
+            hidden = {name: crossed[name] for name in self.names if name != crossing.network.scores}
+            parts = carriers(hidden, self.labeled, rivals)
+        by_others = {name: some[:, dealt[0]] for name, some in crossed.items()}
+        return answer, self._answer(crossing, by_others), _More(kinds, parts)
 
     def _answer(self, crossing: Crossing, crossed: Crossed) -> _Answer:
         network = crossing.network
@@ -156,6 +152,14 @@ class _Asked:
                 crossed[scores], self.labeled, network.classes, permutations=self.permutations, seed=self.seed
             )
         return _Answer(joint_units(some, self.labeled, permutations=self.permutations, seed=self.seed), classes)
+
+
+def _others(channels: int, seed: int) -> list[int]:
+    """Another channel for every channel, at random."""
+    cycle = np.random.default_rng(seed).permutation(channels)
+    order = np.empty(channels, np.intp)
+    order[cycle] = np.roll(cycle, 1)
+    return [int(one) for one in order]
 
 
 def _layers(recording: Recording, network: Network, layers: Iterable[str] | None) -> list[str]:
@@ -190,14 +194,40 @@ def _same_streams(late: Network, network: Network) -> Network:
     return late
 
 
-def _remarks(labeled: LabeledClips, recording: Recording, channels: int) -> tuple[str, ...]:
-    found = list(labeled.remarks)
-    if not channels:
-        found.append("the motion tower ends in layers of several sizes, so that its fusion was not re-paired")
-    counts = {len(stream.times) for stream in recording.streams if stream.kind == "rgb"}
-    if counts == {1}:
-        found.append("the network is shown one RGB frame, so that frames in another order change its motion alone")
-    return tuple(found)
+def _remarks(recording: Recording, *, repaired: bool) -> Iterator[str]:
+    if not repaired:
+        yield "the motion tower ends in one channel or in layers of several sizes, so that its fusion was not re-paired"
+    if {len(stream.times) for stream in recording.streams if stream.kind == "rgb"} == {1}:
+        yield "the network is shown one RGB frame, so that frames in another order change its motion alone"
+
+
+def _finding(
+    found: Mapping[str, _Answer],
+    more: _More,
+    classes: Sequence[str],
+    remarks: tuple[str, ...],
+    provenance: Mapping[str, Any],
+) -> Finding:
+    numbers = {name: one.units for name, one in found.items()}
+    parts = {name: one.classes for name, one in found.items() if one.classes is not None}
+    own, nulls = measures(numbers, parts, more.kinds, NETWORK)
+    return Finding(
+        NAME,
+        ASKS,
+        sentence(own, nulls, numbers[NETWORK], parts.get(NETWORK)),
+        own,
+        nulls,
+        {
+            "units": unit_table(numbers[NETWORK], more.kinds, classes),
+            "layers": layer_table(numbers),
+            "classes": class_table(parts, {NETWORK: more.carriers}),
+        },
+        chart(numbers, NETWORK),
+        evidence=evidence(numbers[NETWORK], parts.get(NETWORK), more.carriers, classes),
+        unexplained=numbers[NETWORK].share("unexplained"),
+        remarks=remarks,
+        provenance=provenance,
+    )
 
 
 def _answer(sources: Sources) -> Finding:

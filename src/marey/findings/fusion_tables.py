@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow
 
+from marey.findings.carriers import Carrier
 from marey.findings.chart import Chart, Series
 from marey.findings.class_parts import ClassParts
 from marey.findings.finding import Evidence
 from marey.findings.intervals import Estimate
-from marey.findings.joint_units import KINDS, NUMBERS, JointUnits
+from marey.findings.joint_units import KINDS, LEVEL, NUMBERS, JointUnits
 from marey.findings.measure import Measure
 from marey.findings.pair_kinds import KINDS as PAIR_KINDS
 from marey.findings.pair_kinds import PairKinds
@@ -19,6 +20,7 @@ JOINT, BOTH, CONGRUENCE = (
     "variance that only both together explain",
     "response beyond the sum where both belong together",
 )
+SET_APART = "score by which both together set a class apart from the most similar class"
 ADVANTAGE = "of what sets a class score apart from the most similar class, due to both together"
 
 _SHOWN = {"joint_units": (JOINT, "share"), "both": (BOTH, "share"), "congruence": (CONGRUENCE, "standard deviations")}
@@ -35,14 +37,16 @@ def measures(
     own: list[Measure] = []
     nulls: list[Measure] = []
     for of, units in found.items():
+        rows = own if of == network else nulls
         shown = {**_SHOWN, **({name: (words, "share") for name, words in _STREAMS.items()} if of == network else {})}
-        rows = [
-            _measure(words, of, units.numbers[""], NUMBERS.index(name), units.units, _units(units), unit)
-            for name, (words, unit) in shown.items()
-        ]
+        for name, (words, unit) in shown.items():
+            ends = _ends(units.numbers[""], NUMBERS.index(name))
+            rows.append(Measure(words, of, *ends, units.units, _units(units), unit))
         if of in parts:
-            rows.append(_measure(ADVANTAGE, of, parts[of].share, (), len(parts[of].classes), "classes", "share"))
-        (own if of == network else nulls).extend(rows)
+            count = len(parts[of].classes)
+            rows.append(Measure(SET_APART, of, *_ends(parts[of].both, ()), count, "classes", "standard deviations"))
+            if of == network:  # of what does not set classes apart, there is no share
+                rows.append(Measure(ADVANTAGE, of, *_ends(parts[of].share, ()), count, "classes", "share"))
     every = np.concatenate([one.kind[found[network].layers[name].alive] for name, one in kinds.items()])
     none = float("nan")
     for place, kind in enumerate(PAIR_KINDS):
@@ -57,11 +61,8 @@ def _units(units: JointUnits) -> str:
     return f"units of {len(units.layers)} layer{'s' if len(units.layers) > 1 else ''}"
 
 
-def _measure(
-    name: str, of: str, found: Estimate, place: int | tuple[()], count: int, counted: str, unit: str
-) -> Measure:
-    value, low, high = (float(ends[place]) for ends in (found.value, found.low, found.high))
-    return Measure(name, of, value, low, high, count, counted, unit)
+def _ends(found: Estimate, place: int | tuple[()]) -> tuple[float, float, float]:
+    return (float(found.value[place]), float(found.low[place]), float(found.high[place]))
 
 
 def sentence(own: Sequence[Measure], nulls: Sequence[Measure], units: JointUnits, parts: ClassParts | None) -> str:
@@ -138,62 +139,74 @@ def layer_table(found: Mapping[str, JointUnits]) -> pyarrow.Table:
     return pyarrow.Table.from_pylist(rows)
 
 
-def class_table(parts: Mapping[str, ClassParts]) -> pyarrow.Table:
+def class_table(parts: Mapping[str, ClassParts], carried: Mapping[str, Sequence[Carrier | None]]) -> pyarrow.Table:
     """A row for every network and class: the parts of its advantage over the class most like it, in scores."""
     rows: list[dict[str, object]] = []
     for of, one in parts.items():
         value, low, high = one.parts.value, one.parts.low, one.parts.high
         for place, (name, rival) in enumerate(zip(one.classes, one.rivals, strict=True)):
             row: dict[str, object] = {"of": of, "class": name, "rival": rival, "advantage": _total(one, place)}
-            for column, part in enumerate(("appearance", "motion", "both")):
+            for column, part in enumerate(_PARTS):
                 row[part] = float(value[place, column])
                 row[f"{part}_low"], row[f"{part}_high"] = float(low[place, column]), float(high[place, column])
-            rows.append({**row, "p": float(one.p[place])})
+            row["p"] = float(one.p[place])
+            carrier = carried[of][place] if carried.get(of) else None
+            row |= {"unit": None if carrier is None else carrier.unit}
+            row |= {
+                f"unit_{part}": None if carrier is None else carrier.parts[column] for column, part in enumerate(_PARTS)
+            }
+            rows.append(row)
     schema = None if rows else pyarrow.schema([("of", pyarrow.string()), ("class", pyarrow.string())])
     return pyarrow.Table.from_pylist(rows, schema=schema)
 
 
-def chart(found: Mapping[str, JointUnits], names: Sequence[str], network: str) -> Chart:
+_PARTS = ("appearance", "motion", "both")
+
+
+def chart(found: Mapping[str, JointUnits], network: str) -> Chart:
     """The share of joint units by layer, of the network and of what has nothing to find."""
     place = NUMBERS.index("joint_units")
     lines = []
     for of, units in found.items():
-        here = [name for name in names if name in units.layers]
-        some = [units.numbers[name] for name in here]
+        some = [units.numbers[name] for name in units.layers]
         value, low, high = (
             tuple(float(ends[place]) for ends in every)
             for every in zip(*((one.value, one.low, one.high) for one in some), strict=True)
         )  # fmt: skip
-        lines.append(Series(of, tuple(here), value, low, high, null=of != network))
+        lines.append(Series(of, tuple(units.layers), value, low, high, null=of != network))
     return Chart("Units that join appearance and motion of their class", "layer", "share of units", tuple(lines))
 
 
 def evidence(
-    units: JointUnits, parts: ClassParts | None, classes: Sequence[str], most: int = 6
+    units: JointUnits,
+    parts: ClassParts | None,
+    carried: Sequence[Carrier | None],
+    classes: Sequence[str],
+    most: int = 3,
 ) -> tuple[Evidence, ...]:
-    """The clearest joint unit of each class, then the classes that both streams together set apart most."""
+    """The classes that both streams together set apart most, with the units that do it; the clearest joint units."""
+    found: list[Evidence] = []
+    if parts is not None:
+        both = parts.parts.value[:, 2]
+        for place in sorted(range(len(both)), key=lambda place: -both[place])[:most]:
+            carrier = carried[place]
+            if parts.p[place] <= LEVEL:
+                said = (
+                    f"'{parts.classes[place]}' against '{parts.rivals[place]}': {both[place]:.1f} of "
+                    f"{_total(parts, place):.1f} scores by both together"
+                )
+                said += "" if carrier is None else f", and {carrier.parts[2]:.1f} of {carrier.apart:.1f} deviations"
+                found.append(Evidence(said, float(both[place]), None if carrier is None else carrier.unit))
     best: dict[int, tuple[float, str]] = {}
     for name, one in units.layers.items():
         for unit in np.flatnonzero(one.kind == KINDS.index("joint")):
             value = float(one.congruence.at_class[unit])
-            if value > best.get(int(one.own[unit]), (0.0, ""))[0]:
-                best[int(one.own[unit])] = (value, f"{name}:{unit}")
-    ordered = sorted(best.items(), key=lambda item: -item[1][0])
-    found = [
-        Evidence(
-            f"joins appearance and motion of '{classes[label]}', {value:.1f} deviations beyond their sum", value, at
-        )
-        for label, (value, at) in ordered[:most]
-    ]
-    if parts is not None:
-        by_share = sorted(range(len(parts.classes)), key=lambda place: -parts.parts.value[place, 2])
-        found += [
-            Evidence(
-                f"'{parts.classes[place]}' against '{parts.rivals[place]}': {parts.parts.value[place, 2]:+.1f} of "
-                f"{_total(parts, place):+.1f} scores by both together",
-                float(parts.parts.value[place, 2]),
-            )
-            for place in by_share[:most]
-            if parts.p[place] <= 0.05
-        ]
-    return tuple(found)
+            best[int(one.own[unit])] = max(best.get(int(one.own[unit]), (0.0, "")), (value, f"{name}:{unit}"))
+    ordered = sorted(best.items(), key=lambda item: item[1], reverse=True)
+    return (
+        *found,
+        *(
+            Evidence(f"joins both for '{classes[label]}', {value:.1f} deviations beyond their sum", value, unit)
+            for label, (value, unit) in ordered[: 2 * most]
+        ),
+    )

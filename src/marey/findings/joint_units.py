@@ -36,7 +36,7 @@ class UnitsOfLayer:
     own
         the class that drives the unit most.
     q
-        false discovery rate at which its congruence at that class counts, over all layers.
+        false discovery rate at which its congruence at that class counts, over all layers; 1 for a sum of both streams.
     kind
         the place in KINDS; -1 for a unit that responds to all pairs alike.
     """
@@ -87,14 +87,15 @@ def joint_units(crossed: Crossed, labeled: LabeledClips, *, permutations: int, s
         congruences[name] = Congruence.of(parts, owns[name], labeled.labels, dealt)
         parts_of[name] = (parts.appearance, parts.motion, parts.joint, parts.deviation)
     alive = {name: deviation > 0 for name, (*_, deviation) in parts_of.items()}
-    every_p = np.concatenate([congruences[name].class_p[alive[name]] for name in crossed])
+    tested = {name: both > 0 for name, (_, _, both, _) in parts_of.items()}  # a sum has nothing to test
+    every_p = np.concatenate([congruences[name].class_p[tested[name]] for name in crossed])
     every_q = false_discovery_control(every_p) if len(every_p) else every_p
     largest_p = float(every_p[every_q <= LEVEL].max(initial=0))
-    split = np.split(every_q, np.cumsum([int(one.sum()) for one in alive.values()])[:-1])
+    split = np.split(every_q, np.cumsum([int(one.sum()) for one in tested.values()])[:-1])
     layers = {}
     for (name, (appearance, motion, both, _)), some_q in zip(parts_of.items(), split, strict=True):
         q = np.ones(len(alive[name]))
-        q[alive[name]] = some_q
+        q[tested[name]] = some_q
         kind = np.select([~alive[name], q <= LEVEL, appearance > MOST, motion > MOST], [-1, 0, 1, 2], 3)
         usual = np.array([np.bincount(own).argmax() for own in owns[name].T], np.intp)
         layers[name] = UnitsOfLayer(appearance, motion, both, congruences[name], usual, q, kind)

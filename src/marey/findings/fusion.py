@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,21 @@ from marey.findings.carriers import Carrier, carriers
 from marey.findings.class_parts import ClassParts
 from marey.findings.crossing import Crossed, Crossing, show_clips
 from marey.findings.finding import Finding
-from marey.findings.fusion_tables import chart, class_table, evidence, layer_table, measures, sentence, unit_table
+from marey.findings.fusion_tables import (
+    chart,
+    class_table,
+    evidence,
+    layer_table,
+    measures,
+    sentence,
+    unit_table,
+    with_preferred,
+)
 from marey.findings.joint_units import JointUnits, joint_units
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
 from marey.findings.pair_kinds import PairKinds
 from marey.findings.permutations import dealt_partners
+from marey.findings.preferred_parts import preferred_parts
 from marey.findings.provenance import of_recording
 from marey.findings.question import Question, Report, Sources
 from marey.findings.steps import Steps
@@ -48,6 +59,7 @@ def fusion(
     layers: Iterable[str] | None = None,
     *,
     late: Network | None = None,
+    preferred: str | Path | None = None,
     flow: Method = "tvl1-fast",
     clips: int = 150,
     permutations: int = 499,
@@ -64,6 +76,8 @@ def fusion(
 
     late
         a network with the same streams that joins them in its scores only, as a further null.
+    preferred
+        a folder of preferred inputs that `marey maximize` wrote: what the responses to them need is told as well.
     clips
         at most so many labeled clips are crossed, chosen evenly from every class; passes grow with their square.
     report
@@ -75,6 +89,7 @@ def fusion(
     if permutations < _LEAST:
         raise MareyError(f"permutations is {permutations}; the test of many units needs at least {_LEAST}.")
     names = _layers(recording, network, layers)
+    pieces = [] if preferred is None else preferred_parts(network, preferred)
     scores = [network.scores] if network.classes and network.scores in towers(network).both else []
     read = list(dict.fromkeys([*names, *scores]))
     units = sum(network.layer(name).units for name in read)
@@ -89,7 +104,8 @@ def fusion(
     remarks = (*labeled.remarks, *_remarks(recording, repaired=REPAIRED in found))
     settings = {"layers": names, "clips": len(labeled.clips), "permutations": permutations, "seed": seed}
     provenance = of_recording(recording, **settings, late=None if late is None else late.name)
-    return _finding(found, more, labeled.classes, remarks, provenance)
+    made = _finding(found, more, labeled.classes, remarks, provenance)
+    return made if preferred is None else with_preferred(made, pieces, NETWORK)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +238,7 @@ def _finding(
             "layers": layer_table(numbers),
             "classes": class_table(parts, {NETWORK: more.carriers}),
         },
-        chart(numbers, NETWORK),
+        chart({name: one for name, one in numbers.items() if name in (NETWORK, REPAIRED, UNTRAINED)}, NETWORK),
         evidence=evidence(numbers[NETWORK], parts.get(NETWORK), more.carriers, classes),
         unexplained=numbers[NETWORK].share("unexplained"),
         remarks=remarks,

@@ -1,6 +1,7 @@
 """How the finding on fusion is put: its numbers, sentence, tables, figure and evidence."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow
@@ -8,12 +9,13 @@ import pyarrow
 from marey.findings.carriers import Carrier
 from marey.findings.chart import Chart, Series
 from marey.findings.class_parts import ClassParts
-from marey.findings.finding import Evidence
+from marey.findings.finding import Evidence, Finding
 from marey.findings.intervals import Estimate
 from marey.findings.joint_units import KINDS, LEVEL, NUMBERS, JointUnits
 from marey.findings.measure import Measure
 from marey.findings.pair_kinds import KINDS as PAIR_KINDS
 from marey.findings.pair_kinds import PairKinds
+from marey.findings.preferred_parts import PreferredParts
 
 JOINT, BOTH, CONGRUENCE = (
     "units that respond more where appearance and motion of their class belong together",
@@ -172,7 +174,7 @@ def chart(found: Mapping[str, JointUnits], network: str) -> Chart:
         value, low, high = (
             tuple(float(ends[place]) for ends in every)
             for every in zip(*((one.value, one.low, one.high) for one in some), strict=True)
-        )  # fmt: skip
+        )
         lines.append(Series(of, tuple(units.layers), value, low, high, null=of != network))
     return Chart("Units that join appearance and motion of their class", "layer", "share of units", tuple(lines))
 
@@ -209,4 +211,27 @@ def evidence(
             Evidence(f"joins both for '{classes[label]}', {value:.1f} deviations beyond their sum", value, unit)
             for label, (value, unit) in ordered[: 2 * most]
         ),
+    )
+
+
+def with_preferred(found: Finding, pieces: Sequence[PreferredParts], network: str) -> Finding:
+    """The finding with what responses to preferred inputs need."""
+    name, none = "part of the response to a preferred input that needs both, median", float("nan")
+    own = np.median([one.synergy for one in pieces])
+    others = [one.with_other for one in pieces if one.with_other is not None]
+    rows = [{**asdict(one), "synergy": one.synergy} for one in pieces]
+    return replace(
+        found,
+        measures=(*found.measures, Measure(name, network, float(own), none, none, len(pieces), "units", "share")),
+        nulls=(*found.nulls, *_beside(name, others)),
+        tables={**found.tables, "preferred": pyarrow.Table.from_pylist(rows)},
+    )
+
+
+def _beside(name: str, others: Sequence[float]) -> tuple[Measure, ...]:
+    if not others:
+        return ()
+    none = float("nan")
+    return (
+        Measure(name, "another unit's motion", float(np.median(others)), none, none, len(others), "units", "share"),
     )

@@ -13,6 +13,8 @@ from marey.errors import MareyError, NetworkError
 from marey.families.two_stream import TwoStream
 from marey.findings.finding import Finding
 from marey.findings.fusion import fusion
+from marey.findings.fusion_tables import with_preferred
+from marey.findings.preferred_parts import PreferredParts
 from marey.network.network import Network
 from marey.network.stream import Stream, rgb_frames
 from marey.recording import Recording, record
@@ -80,7 +82,7 @@ def test_the_sentence_says_the_share_with_all_that_has_nothing_to_find(found: Fi
     assert "Of 6 units of 2 layers 17 %" in found.sentence
     assert "(motions of other clips: 0 %; re-paired fusion: " in found.sentence
     assert "an untrained copy: 0 %" in found.sentence
-    assert [series.null for series in found.chart.series] == [False, True, True, True]
+    assert [series.null for series in found.chart.series] == [False, True, True]
     assert found.evidence[0].unit == "on:0"
     assert found.tables["classes"].num_rows == 0  # the network has no class scores
 
@@ -108,6 +110,14 @@ def test_a_network_with_random_weights_and_late_fusion_join_next_to_nothing(shap
     assert found.remarks == ("24 labeled clips count, chosen evenly from every class",)
     assert [row["both"] for row in found.tables["classes"].to_pylist() if row["of"] == "late fusion"] == [0] * 6
     assert done[-1][0] == done[-1][1]
+
+
+def test_preferred_inputs_are_told_beside_the_clips(found: Finding) -> None:
+    pieces = [PreferredParts("on:0", 2.0, 0.5, 0.0, 0.0, 0.25), PreferredParts("on:1", 0.0, 0.0, 0.0, 0.0, None)]
+    with_them = with_preferred(found, pieces, "the network")
+    assert (with_them.measures[-1].value, with_them.measures[-1].count) == (0.75, 1)
+    assert (with_them.nulls[-1].of, with_them.nulls[-1].value) == ("another unit's motion", 0.25)
+    assert with_them.tables["preferred"].num_rows == 2
 
 
 def one_stream() -> Network:

@@ -46,9 +46,9 @@ def test_parts_are_the_responses_with_streams_at_rest(folder: Path) -> None:
     one = found["scores:0"]
     assert (one.both, one.appearance) == pytest.approx((both, appearance), rel=1e-3, abs=1e-5)
     assert (one.motion, one.neither) == pytest.approx((motion, neither), rel=1e-3, abs=1e-5)
-    assert one.synergy == pytest.approx((both - appearance - motion + neither) / both, abs=1e-2)
+    assert one.synergy == pytest.approx((both - appearance - motion + neither) / (both - neither), abs=1e-2)
     with_other = score(shown["rgb"], other["flow"]) - appearance - score(rest["rgb"], other["flow"]) + neither
-    assert one.with_other == pytest.approx(with_other / both, abs=1e-2)
+    assert one.with_other == pytest.approx(with_other / (both - neither), abs=1e-2)
 
 
 def test_a_neuron_before_its_relu_adds_up(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from math import isfinite
 
 import numpy as np
 import pyarrow
@@ -216,22 +217,19 @@ def evidence(
 
 def with_preferred(found: Finding, pieces: Sequence[PreferredParts], network: str) -> Finding:
     """The finding with what responses to preferred inputs need."""
-    name, none = "part of the response to a preferred input that needs both, median", float("nan")
-    own = np.median([one.synergy for one in pieces])
     others = [one.with_other for one in pieces if one.with_other is not None]
     rows = [{**asdict(one), "synergy": one.synergy} for one in pieces]
     return replace(
         found,
-        measures=(*found.measures, Measure(name, network, float(own), none, none, len(pieces), "units", "share")),
-        nulls=(*found.nulls, *_beside(name, others)),
+        measures=(*found.measures, *_median(network, [one.synergy for one in pieces])),
+        nulls=(*found.nulls, *_median("another unit's motion", others)),
         tables={**found.tables, "preferred": pyarrow.Table.from_pylist(rows)},
     )
 
 
-def _beside(name: str, others: Sequence[float]) -> tuple[Measure, ...]:
-    if not others:
+def _median(of: str, values: Sequence[float]) -> tuple[Measure, ...]:
+    known, none = [value for value in values if isfinite(value)], float("nan")
+    if not known:
         return ()
-    none = float("nan")
-    return (
-        Measure(name, "another unit's motion", float(np.median(others)), none, none, len(others), "units", "share"),
-    )
+    name = "of what a preferred input adds to the response at rest, needs both streams, median"
+    return (Measure(name, of, float(np.median(known)), none, none, len(known), "units", "share"),)

@@ -20,9 +20,10 @@ class PreferredParts:
     """Responses of a unit to its preferred input; what is not shown is at rest.
 
     synergy
-        (both - appearance - motion + neither) / both: the part of the response that needs both.
+        (both - appearance - motion + neither) / (both - neither), the part of what the input adds that needs both; not
+        a number where it adds nothing.
     with_other
-        the same with the motion of another unit's preferred input, relative to `both` too; None where no other one
+        the same with the motion of another unit's preferred input, relative to the same; None where no other one
         has this size.
     """
 
@@ -35,8 +36,12 @@ class PreferredParts:
 
     @property
     def synergy(self) -> float:
-        """See the class; 0 where nothing responds."""
-        return (self.both - self.appearance - self.motion + self.neither) / self.both if self.both else 0.0
+        """See the class."""
+        return _relative(self.both - self.appearance - self.motion + self.neither, self.both - self.neither)
+
+
+def _relative(rest: float, added: float) -> float:
+    return rest / added if added > 0 else float("nan")
 
 
 def preferred_parts(network: Network, folder: str | Path) -> list[PreferredParts]:
@@ -93,7 +98,7 @@ class _Asked:
         both, appearance, motion, neither = values[:4]
         with_other = None
         if other is not None:
-            with_other = (values[4] - appearance - values[5] + neither) / both if both else 0.0
+            with_other = _relative(values[4] - appearance - values[5] + neither, both - neither)
         return PreferredParts(str(self.unit), both, appearance, motion, neither, with_other)
 
     def _values(self, shows: Sequence[dict[str, Tensor]]) -> list[float]:

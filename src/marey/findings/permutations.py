@@ -29,3 +29,27 @@ def dealt_labels(
         for clips, other in zip(pure, random.permutation(len(pure)), strict=True):
             dealt[clips] = labels[pure[other][0]]
         yield dealt
+
+
+def dealt_partners(
+    labels: NDArray[np.intp], groups: Sequence[str], count: int, *, seed: int
+) -> Iterator[NDArray[np.intp]]:
+    """Give `count` times another clip for every clip (clip), as the groups allow; the null of what belongs together.
+
+    Clips of a group with several classes get partners within the group. Clips of a group with a single class get those
+    of another such group, in turn where that has fewer, so that the class is not told by the partner.
+    """
+    random = np.random.default_rng(seed)
+    members: dict[str, list[int]] = {}
+    for clip, group in enumerate(groups):
+        members.setdefault(group, []).append(clip)
+    places = [np.array(clips) for clips in members.values()]
+    mixed = [clips for clips in places if len(set(labels[clips].tolist())) > 1]
+    pure = [clips for clips in places if len(set(labels[clips].tolist())) == 1]
+    for _ in range(count):
+        partners = np.empty(len(labels), np.intp)
+        for clips in mixed:
+            partners[clips] = random.permutation(clips)
+        for clips, other in zip(pure, random.permutation(len(pure)), strict=True):
+            partners[clips] = np.resize(random.permutation(pure[other]), len(clips))
+        yield partners

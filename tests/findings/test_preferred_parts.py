@@ -9,7 +9,8 @@ from marey.errors import MareyError
 from marey.families.two_stream import TwoStream
 from marey.findings.preferred_parts import preferred_parts
 from marey.maximization.recipe import Recipe
-from marey.maximization.result import PreferredInput, folder_name
+from marey.maximization.result import PreferredInput
+from marey.maximization.result_folder import folder_names
 from marey.maximization.run import maximize
 from marey.network.network import Network
 
@@ -25,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("preferred")
     targets = ["a", "b", "fusion.conv5:2", "rgb.conv1_1:0"]
     for one in maximize(small_network(), targets, recipe=Recipe(steps=4, slowness=(0.0,))):
-        one.save(made / folder_name(one.label))
+        one.save(made / folder_names([one.label])[0])
     return made
 
 
@@ -33,8 +34,8 @@ def test_parts_are_the_responses_with_streams_at_rest(folder: Path) -> None:
     network = small_network()
     found = {one.unit: one for one in preferred_parts(network, folder)}
     assert set(found) == {"scores:0", "scores:1", next(unit for unit in found if unit.startswith("fusion.conv5:2"))}
-    shown = PreferredInput.open(folder / folder_name("a")).inputs(0)
-    other = PreferredInput.open(folder / folder_name("b")).inputs(0)
+    shown = PreferredInput.open(folder / folder_names(["a"])[0]).inputs(0)
+    other = PreferredInput.open(folder / folder_names(["b"])[0]).inputs(0)
     rest = network.rest()
 
     def score(rgb: torch.Tensor, flow: torch.Tensor) -> float:

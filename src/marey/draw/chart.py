@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from marey.errors import MareyError
 from marey.files import replacing
 from marey.findings.chart import Chart, Series
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
@@ -28,8 +25,8 @@ _SHAPES = "osD^vP"
 _SIZE_INCHES, _DPI = (8.0, 4.5), 144
 
 
-def chart(shown: Chart, theme: Theme = "light") -> "Figure":
-    """Draw a chart; MareyError where matplotlib is not installed."""
+def chart(shown: Chart, theme: Theme = "light") -> Any:
+    """Draw a chart as a `matplotlib.figure.Figure`; MareyError where matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -47,10 +47,10 @@ def specificity(
 
     A unit serves a class if its largest response to a clip detects the class better than dealt labels allow: by
     average precision (AUPRC) over all clips, against the best class of each of `permutations` permutations of the
-    labels within groups, at a false discovery rate of 5 % over all units. At the threshold that detects this class best (F1), it
-    serves every other class too of whose clips more than half pass. A unit that serves one class is specific, one that
-    serves several is generic, and one that serves none is unexplained. AUC, recall and plain selectivity call units
-    specific that are not (NeuronEval, ICML 2025); they stand in the table beside. Intervals are over groups.
+    labels within groups, at a false discovery rate of 5 % over all units. At the threshold that detects this class best
+    (F1), it serves every other class too of whose clips more than half pass. A unit that serves one class is specific,
+    one that serves several is generic, and one that serves none is unexplained. AUC, recall and plain selectivity call
+    units specific that are not (NeuronEval, ICML 2025); they stand in the table beside. Intervals are over groups.
 
     network
         the recorded one, of which an untrained copy is asked the same.

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from marey.errors import OutputError
+from marey.errors import MareyError, OutputError
 from marey.network.network import Network
 from marey.recording import Recording, RecordingSettings, record
 from marey.recording.chosen_layers import chosen_layers
@@ -117,3 +117,22 @@ def test_where_no_folder_can_be_made_it_says_so_and_ends(again: Again, clips: li
         OutputError, match=r"cannot write '/proc/recorded': No such file or directory\. Choose a writable"
     ):
         again(clips, out="/proc/recorded")
+
+
+def test_shards_that_changed_places_are_refused(
+    network: Network, clips: list[Clip], again: Again, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    begun = tmp_path / "begun"
+    with monkeypatch.context() as patch:
+        patch.setattr(record_module, "finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            again(clips, out=begun, shard_clips=4)
+    first, second = sorted((begun / "unfinished").glob("*.safetensors"))[:2]
+    first.rename(tmp_path / "kept")
+    second.rename(first)
+    (tmp_path / "kept").rename(second)
+    with pytest.raises(MareyError, match=r"000000\.safetensors' is damaged \(it holds other clips than its name says"):
+        again(clips, out=begun, shard_clips=4)

@@ -40,8 +40,8 @@ def finish(
 
     def rows() -> Iterator[dict[str, Any]]:
         for index in range(plan.shards):
-            found = shard_rows(shard_path(shards, index))
             planned = plan.table.slice(index * plan.shard_clips, plan.shard_clips).to_pylist()
+            found = shard_rows(shard_path(shards, index), [clip["clip"] for clip in planned])
             kept.append(_kept(found, planned))
             for row, clip in zip(found, planned, strict=True):
                 yield _clip_row(clip, row, plan.network["classes"])

@@ -1,7 +1,7 @@
 """The responses to a few clips in a row, written whole or not at all: by shards a recording grows and resumes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,19 @@ class _About:
     rows: tuple[ClipRow, ...]
 
 
-def shard_rows(path: Path) -> tuple[ClipRow, ...]:
-    """The clips of a shard on disk; MareyError when anything in it has changed since it was written."""
+def shard_rows(path: Path, clips: Sequence[int]) -> tuple[ClipRow, ...]:
+    """The rows of a shard on disk, which holds these clips.
+
+    Raises MareyError when it holds other ones, or anything in it has changed since it was written.
+    """
     try:
         with safe_open(regular_file(path), framework="np") as file:
             values = parsed(file.metadata()["marey"])
             responses = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         rows = typed(values, _About).rows
         check_signature(values, beside=_hash(responses))
+        if [row.clip for row in rows] != list(clips):
+            raise ValueError("it holds other clips than its name says")
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, error) from None
     return rows

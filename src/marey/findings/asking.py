@@ -15,7 +15,7 @@ from marey.errors import VideoError
 from marey.network.network import Network
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method
-from marey.video.read.ahead import windows_ahead
+from marey.video.read.ahead import ClipWindows, windows_ahead
 from marey.video.read.clips import Clip
 
 WINDOWS_AT_ONCE = 16
@@ -32,12 +32,16 @@ class Shown:
 
     number
         the place of the clip among those that are asked about.
+    start_frames, rate
+        where in the clip each window starts, and the clip's frames per second.
     """
 
     number: int
     clip: Clip
     inputs: Inputs
     random: torch.Generator
+    start_frames: tuple[int, ...] = (0,)
+    rate: float = 25.0
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def ask(
                 skipped.append(SkippedClip(str(clip.path), clip.label, made))
             else:
                 rows.append(number)
-                gathering.show(number, clip, made.inputs(network.streams), seed)
+                gathering.show(number, clip, made, seed)
             if report is not None:
                 report(number + 1, len(clips))
         gathering.finish()
@@ -142,11 +146,12 @@ class _Gathering:
         }
         self._found: dict[str, list[Tensor]] = {condition.name: [] for condition in conditions}
 
-    def show(self, number: int, clip: Clip, inputs: Inputs, seed: int) -> None:
+    def show(self, number: int, clip: Clip, made: ClipWindows, seed: int) -> None:
         """Add a clip to the next pass of each condition."""
+        inputs = made.inputs(self._network.streams)
         for condition in self._conditions:
             random = torch.Generator().manual_seed(seed * 1_000_003 + number)
-            shown = Shown(number, clip, inputs, random)
+            shown = Shown(number, clip, inputs, random, made.start_frames, made.rate)
             self._waiting[condition.name].append(inputs if condition.changed is None else condition.changed(shown))
         self._sizes.append(len(next(iter(inputs.values()))))
         if sum(self._sizes) >= WINDOWS_AT_ONCE:

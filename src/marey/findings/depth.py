@@ -13,21 +13,32 @@ from marey.network.layer import Layer
 _WEIGHTS = ("Conv", "Linear")
 
 
+Values = tuple[NDArray[np.floating], NDArray[np.bool_]]
+"""A number of each unit, and whether it counts."""
+
+
 @dataclass(frozen=True, eq=False)
 class Trend:
-    """A number of each layer, and how it goes with depth.
+    """A number of each layer, the median over its units, and how it goes with depth.
 
     layers
         (layer), with intervals.
+    first, last
+        the mean over the first third of the layers, and over the last.
     correlation
-        Spearman's rank correlation of the number with depth, with its interval.
+        Spearman's rank correlation of the layers' numbers with depth.
     p
         how often layers in random order reach that.
+    units
+        how many units count.
     """
 
     layers: Estimate
+    first: Estimate
+    last: Estimate
     correlation: Estimate
     p: float
+    units: int
 
 
 def depth_steps(layers: Sequence[Layer]) -> list[str]:
@@ -41,31 +52,52 @@ def depth_steps(layers: Sequence[Layer]) -> list[str]:
 
 
 def trend(
-    estimate: Callable[[NDArray[np.bool_]], NDArray[np.float64]],
+    estimate: Callable[[NDArray[np.bool_]], Values],
+    sizes: Sequence[int],
     groups: Sequence[str],
     *,
     seed: int,
     permutations: int = 999,
 ) -> Trend:
-    """The trend of what `estimate` gives for some of the clips: (layer), from the first to the last."""
+    """The trend of what `estimate` gives of every unit for some of the clips.
 
-    def both(clips: NDArray[np.bool_]) -> NDArray[np.float64]:
-        values = estimate(clips)
-        return np.append(values, rank_correlation(values))
+    sizes
+        how many units each layer has, from the first layer to the last.
+    """
+    places = np.repeat(np.arange(len(sizes)), sizes)
+    third = max(1, len(sizes) // 3)
 
-    found = group_intervals(both, groups)
-    layers = Estimate(found.value[:-1], found.low[:-1], found.high[:-1])
+    def numbers(clips: NDArray[np.bool_]) -> NDArray[np.float64]:
+        values, counts = estimate(clips)
+        medians = np.array([_median(values[(places == place) & counts]) for place in range(len(sizes))])
+        ends = [_mean(medians[:third]), _mean(medians[-third:]), rank_correlation(medians)]
+        return np.concatenate([medians, ends])
+
+    found = group_intervals(numbers, groups)
+    first, last = (Estimate(*(ends[part] for ends in (found.value, found.low, found.high))) for part in (-3, -2))
+    layers = Estimate(found.value[:-3], found.low[:-3], found.high[:-3])
     correlation = Estimate(found.value[-1], found.low[-1].clip(-1, 1), found.high[-1].clip(-1, 1))
     random = np.random.default_rng(seed)
     reached = sum(
         abs(rank_correlation(random.permutation(layers.value))) >= abs(float(correlation.value)) - 1e-9
         for _ in range(permutations)
     )
-    return Trend(layers, correlation, (reached + 1) / (permutations + 1))
+    units = int(estimate(np.ones(len(groups), bool))[1].sum())
+    return Trend(layers, first, last, correlation, (reached + 1) / (permutations + 1), units)
+
+
+def _median(values: NDArray[np.floating]) -> float:
+    return float(np.median(values)) if len(values) else np.nan
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def rank_correlation(values: NDArray[np.float64]) -> float:
-    """Of values with their places; 0 where they are all alike, or fewer than three."""
-    if len(values) < 3 or np.ptp(values) < 1e-12:
+    """Of values with their places; 0 where they are all alike, or fewer than three are known."""
+    places = np.flatnonzero(np.isfinite(values))
+    if len(places) < 3 or np.ptp(values[places]) < 1e-12:
         return 0.0
-    return float(spearmanr(np.arange(len(values)), values).statistic)
+    return float(spearmanr(places, values[places]).statistic)

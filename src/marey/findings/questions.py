@@ -1,11 +1,12 @@
 """All questions, in the order in which `marey find` asks them; a new one is a file and a line here."""
 
 from marey.errors import MareyError, did_you_mean
+from marey.findings.invariance import INVARIANCE
 from marey.findings.needs import NEEDS_QUESTION
 from marey.findings.question import Question
 from marey.findings.specificity import SPECIFICITY
 
-QUESTIONS: tuple[Question, ...] = (SPECIFICITY, NEEDS_QUESTION)
+QUESTIONS: tuple[Question, ...] = (SPECIFICITY, INVARIANCE, NEEDS_QUESTION)
 
 
 def question(name: str) -> Question:

@@ -1,0 +1,167 @@
+"""Question 3 of the paper: do features become more abstract and more invariant with depth?"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from marey.errors import MareyError
+from marey.findings.by_depth import NETWORK, UNTRAINED, by_depth, chance
+from marey.findings.depth import depth_steps
+from marey.findings.even_choice import even_choice
+from marey.findings.finding import Finding
+from marey.findings.invariance_told import (
+    chart,
+    class_table,
+    evidence,
+    layer_table,
+    measures,
+    sentence,
+    tempo_table,
+    trend_table,
+    unit_table,
+)
+from marey.findings.labeled_clips import LabeledClips, labeled_clips
+from marey.findings.provenance import of_recording
+from marey.findings.question import Question, Report, Sources
+from marey.findings.replays import Asking, Replays
+from marey.findings.retimed import played_to_and_fro
+from marey.findings.speed_tuning import SPEEDS
+from marey.findings.steps import Steps
+from marey.findings.tempo import LEAST_GROUPS, tempo_classes
+from marey.findings.untrained import untrained
+from marey.network.network import Network
+from marey.recording.read.recording import Recording
+from marey.video.flow.cache import FlowCache
+from marey.video.flow.methods import Method
+
+NAME = "invariance"
+ASKS = "Do features become more abstract and more invariant with depth?"
+
+_SPANNED = 300
+"""So many clips at most tell what the best clips of an untrained copy span."""
+
+
+def invariance(
+    recording: Recording,
+    network: Network | None,
+    layers: Iterable[str] | None = None,
+    *,
+    clips: int = 120,
+    flow: Method = "tvl1-fast",
+    seed: int = 0,
+    report: Report | None = None,
+) -> Finding:
+    """How speed tuning, order, and the classes and groups of the best clips of units go with the depth of `layers`.
+
+    Clips are replayed at a quarter to four times their speed, frames and flow alike (`retimed`), and shown as one
+    frame, shuffled and reversed. A unit's bandwidth is the octaves of speed over which its response to its best clips stays above half
+    of the largest one, counted from its ordinary response. How many classes and groups its 20 best clips span (exp of
+    the entropy) says how abstract it is; these are read from the recording. Each number is the median over the
+    units of a layer, with its interval over groups; the trend is the rank correlation with depth, beside that of layers
+    in random order, and of an untrained copy.
+
+    layers
+        None: of the recorded ones the last before each next one with weights.
+    clips
+        at most so many are replayed, chosen evenly from every class.
+
+    Raises MareyError without a network, and for one that sees single pictures; NetworkError for a layer that was not
+    recorded.
+    """
+    if network is None:
+        raise MareyError("'invariance' replays clips to the network; say which one with --network.")
+    if all(stream.still for stream in network.streams):
+        raise MareyError(f"'{network.name}' sees single pictures, which have no speed; ask a network that sees motion.")
+    names = depth_steps(list(recording.layers.values())) if layers is None else list(layers)
+    names = [recording.layer(name).name for name in names]
+    every = labeled_clips(recording)
+    labeled = even_choice(every, clips)
+    fewer = even_choice(labeled, max(2 * len(labeled.classes), len(labeled.clips) // 2))
+    many = even_choice(every, _SPANNED)
+    tempo = _tempo_clips(every)
+    shown = len(SPEEDS) * (len(labeled.clips) + len(fewer.clips)) + len(many.clips)
+    steps = Steps(report, shown + (0 if tempo is None else 6 * len(tempo.clips)))
+    asking = Asking(names, flow, FlowCache(), seed, steps)
+    sizes = {name: recording.layers[name].units for name in names}
+    replays = asking.replays(network, labeled)
+    moving = [name for name in names if replays.moves(name)]
+    if not moving:
+        raise MareyError(
+            f"no unit of {', '.join(names[:3])}{', ...' if len(names) > 3 else ''} sees motion; name other layers."
+        )
+    responses = {name: recording.matrix(name).numpy()[every.rows] for name in names}
+    found = {NETWORK: by_depth(replays, responses, every, moving, sizes, seed=seed)}
+    copy = untrained(network, seed=seed)
+    copied = asking.as_it_is(copy, many)
+    found[UNTRAINED] = by_depth(asking.replays(copy, fewer), *copied, moving, sizes, seed=seed)
+    readings = {}
+    if tempo is not None:
+        readings = {NETWORK: asking.tempo(network, tempo), UNTRAINED: asking.tempo(copy, tempo)}
+    chances = {of: chance(one, seed=seed) for of, one in ((NETWORK, every), (UNTRAINED, copied[1]))}
+    own, nulls = measures(found, chances, readings)
+    return Finding(
+        NAME,
+        ASKS,
+        sentence(found, chances, readings),
+        own,
+        nulls,
+        {
+            "units": unit_table(found[NETWORK]),
+            "layers": layer_table(found, chances),
+            "classes": class_table(replays, network),
+            "trends": trend_table(found),
+            **({"tempo": tempo_table(readings[NETWORK], sizes)} if readings else {}),
+        },
+        chart(found),
+        evidence=evidence(found[NETWORK], readings.get(NETWORK), responses, every),
+        unexplained=found[NETWORK].unexplained,
+        remarks=_remarks(replays, moving, recording, network)
+        + (f"the untrained copy is shown {len(fewer.clips)} clips",),
+        provenance=of_recording(recording, layers=names, clips=clips, flow=flow, seed=seed, speeds=SPEEDS),
+    )
+
+
+def _tempo_clips(labeled: LabeledClips) -> LabeledClips | None:
+    """The clips of the two classes that differ in tempo only, where there are both."""
+    both = tempo_classes(labeled.classes)
+    if both is None:
+        return None
+    some = labeled.some(np.isin(np.array(labeled.classes)[labeled.labels], both))
+    groups = [
+        {group for group, label in zip(some.groups, some.labels, strict=True) if label == own}
+        for own in set(some.labels)
+    ]
+    return some if len(set.intersection(*groups)) >= LEAST_GROUPS else None
+
+
+def _remarks(replays: Replays, moving: Sequence[str], recording: Recording, network: Network) -> tuple[str, ...]:
+    labeled, names = replays.labeled, replays.speeds
+    remarks = [*labeled.remarks]
+    if len(moving) < len(names):
+        remarks.append(
+            f"{len(names) - len(moving)} of {len(names)} layers see no motion; in what is said of speed and order they "
+            "do not count"
+        )
+    frames = recording.recorded_clips["frames"].to_pylist()
+    for speed in SPEEDS:
+        short = sum(played_to_and_fro(frames[row], network.streams, speed) for row in labeled.rows)
+        if short:
+            remarks.append(
+                f"at {speed:g} times the speed {short} of {len(labeled.clips)} clips are too short and are played to "
+                "and fro"
+            )
+    return tuple(remarks)
+
+
+def _answer(sources: Sources) -> Finding:
+    return invariance(
+        sources.recording,
+        sources.network,
+        sources.layers,
+        flow=sources.flow,
+        seed=sources.seed,
+        report=sources.report,
+    )
+
+
+INVARIANCE = Question(NAME, ASKS, "network", _answer)

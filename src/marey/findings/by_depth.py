@@ -32,13 +32,15 @@ class ByDepth:
     sizes, moving
         {layer: units}, from the first to the last; the layers that see motion.
     trends
-        by what was measured: of speed and order over the layers that see motion, of clips over all.
+        by what was measured; over `layers_of` it.
     tuning
         of the units of the layers that see motion.
     lost
         {change: (unit)}, of the same units.
     spans
         {CLASSES or GROUPS: (unit)}, of all units.
+    alone
+        the layers that see motion, and no picture.
     """
 
     sizes: Mapping[str, int]
@@ -47,6 +49,12 @@ class ByDepth:
     tuning: SpeedTuning
     lost: Mapping[str, NDArray[np.floating]]
     spans: Mapping[str, NDArray[np.floating]]
+
+    alone: tuple[str, ...]
+
+    def layers_of(self, what: str) -> tuple[str, ...]:
+        """The layers over which a trend goes."""
+        return tuple(self.sizes) if what in (CLASSES, GROUPS) else self.alone if what == ALONE else self.moving
 
     @property
     def unexplained(self) -> float:
@@ -72,10 +80,16 @@ def by_depth(
     own = SPEEDS.index(1.0)
     speeds = np.concatenate([replays.speeds[name] for name in moving], 2)  # speed clip unit
     shown, counts = replays.labeled, [sizes[name] for name in moving]
+    alone = [name for name in moving if replays.sees_motion_alone(name)]
+    sees_alone = np.repeat([name in alone for name in moving], counts)
 
     def bandwidth(clips: NDArray[np.bool_]) -> Values:
         found = speed_tuning(speeds[:, clips])
         return found.bandwidth, found.alive
+
+    def bandwidth_alone(clips: NDArray[np.bool_]) -> Values:
+        values, alive = bandwidth(clips)
+        return values[sees_alone], alive[sees_alone]
 
     def preferred(clips: NDArray[np.bool_]) -> Values:
         found = speed_tuning(speeds[:, clips])
@@ -85,6 +99,8 @@ def by_depth(
         BANDWIDTH: trend(bandwidth, counts, shown.groups, seed=seed),
         PREFERRED: trend(preferred, counts, shown.groups, seed=seed),
     }
+    if 0 < len(alone) < len(moving):
+        trends[ALONE] = trend(bandwidth_alone, [sizes[name] for name in alone], shown.groups, seed=seed)
     lost = {}
     for change, answers in replays.order.items():
         changed = np.concatenate([answers[name] for name in moving], 1)[None]
@@ -105,7 +121,7 @@ def by_depth(
 
         trends[what] = trend(span, list(sizes.values()), labeled.groups, seed=seed)
         spans[what] = span(np.ones(len(labeled.clips), bool))[0]
-    return ByDepth(sizes, tuple(moving), trends, speed_tuning(speeds), lost, spans)
+    return ByDepth(sizes, tuple(moving), trends, speed_tuning(speeds), lost, spans, tuple(alone))
 
 
 def chance(labeled: LabeledClips, *, seed: int) -> dict[str, float]:

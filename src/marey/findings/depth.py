@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from marey.findings.intervals import Estimate, group_intervals
 from marey.network.layer import Layer
@@ -77,13 +77,8 @@ def trend(
     first, last = (Estimate(*(ends[part] for ends in (found.value, found.low, found.high))) for part in (-3, -2))
     layers = Estimate(found.value[:-3], found.low[:-3], found.high[:-3])
     correlation = Estimate(found.value[-1], found.low[-1].clip(-1, 1), found.high[-1].clip(-1, 1))
-    random = np.random.default_rng(seed)
-    reached = sum(
-        abs(rank_correlation(random.permutation(layers.value))) >= abs(float(correlation.value)) - 1e-9
-        for _ in range(permutations)
-    )
     units = int(estimate(np.ones(len(groups), bool))[1].sum())
-    return Trend(layers, first, last, correlation, (reached + 1) / (permutations + 1), units)
+    return Trend(layers, first, last, correlation, _p(layers.value, permutations, seed), units)
 
 
 def _median(values: NDArray[np.floating]) -> float:
@@ -96,8 +91,24 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def rank_correlation(values: NDArray[np.float64]) -> float:
-    """Of values with their places; 0 where they are all alike, or fewer than three are known."""
-    places = np.flatnonzero(np.isfinite(values))
-    if len(places) < 3 or np.ptp(values[places]) < 1e-12:
-        return 0.0
-    return float(spearmanr(places, values[places]).statistic)
+    """Spearman's, of values with their places; 0 where they are all alike, or fewer than three are known."""
+    return float(_ranks(values) @ _ranks(np.where(np.isfinite(values), np.arange(len(values)), np.nan)))
+
+
+def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Ranks of what is known, around 0 and of length 1; all 0 where there is no order."""
+    known = np.isfinite(values)
+    ranks = np.zeros(len(values))
+    if known.sum() >= 3:
+        ranks[known] = rankdata(values[known]) - (known.sum() + 1) / 2
+    length = float(np.sqrt(ranks @ ranks))
+    return ranks / length if length > 0 else ranks
+
+
+def _p(values: NDArray[np.float64], permutations: int, seed: int) -> float:
+    """How often layers in random order have a correlation of this size."""
+    known = values[np.isfinite(values)]
+    ranks, places = _ranks(known), _ranks(np.arange(len(known), dtype=np.float64))
+    dealt = np.random.default_rng(seed).permuted(np.tile(ranks, (permutations, 1)), axis=1)
+    reached = np.abs(dealt @ places) >= abs(float(ranks @ places)) - 1e-9
+    return float((reached.sum() + 1) / (permutations + 1))

@@ -22,14 +22,13 @@ def filled(values: Tensor, area: Tensor, *, rest: float) -> Tensor:
 def _pulled(weighted: Tensor, known: Tensor, rest: float) -> Tensor:
     """Means of what is known, with those of a coarser level where it is little."""
     height, width = known.shape[-2:]
-    if min(height, width) < 2:
-        coarse = torch.full_like(weighted, rest)
-    else:
-        padded = (0, width % 2, 0, height % 2)
-        parts = [functional.avg_pool2d(functional.pad(one, padded), 2) for one in (weighted, known)]
-        coarse = _pulled(parts[0], parts[1], rest)
-        coarse = functional.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
-        coarse = coarse[..., :height, :width]
+    if max(height, width) < 2:
+        return torch.where(known > 0, weighted / known.clamp_min(1e-6), rest)
+    padded = (0, width % 2, 0, height % 2)
+    parts = [functional.avg_pool2d(functional.pad(one, padded), 2) for one in (weighted, known)]
+    coarse = _pulled(parts[0], parts[1], rest)
+    coarse = functional.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+    coarse = coarse[..., :height, :width]
     mean = weighted / known.clamp_min(1e-6)
     share = known.clamp_max(1)
     return share * mean + (1 - share) * coarse

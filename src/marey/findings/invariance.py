@@ -15,6 +15,7 @@ from marey.findings.invariance_told import (
     evidence,
     layer_table,
     measures,
+    replayed_classes,
     sentence,
     tempo_table,
     trend_table,
@@ -37,7 +38,7 @@ from marey.video.flow.methods import Method
 NAME = "invariance"
 ASKS = "Do features become more abstract and more invariant with depth?"
 
-_SPANNED = 300
+_SPANNED = 160
 """So many clips at most tell what the best clips of an untrained copy span."""
 
 
@@ -54,8 +55,8 @@ def invariance(
     """How speed tuning, order, and the classes and groups of the best clips of units go with the depth of `layers`.
 
     Clips are replayed at a quarter to four times their speed, frames and flow alike (`retimed`), and shown as one
-    frame, shuffled and reversed. A unit's bandwidth is the octaves of speed over which its response to its best clips stays above half
-    of the largest one, counted from its ordinary response. How many classes and groups its 20 best clips span (exp of
+    frame, shuffled and reversed. A unit's bandwidth is the octaves of speed over which its response to its best clips
+    stays above half of the largest one, counted from its ordinary response. How many classes and groups its 20 best clips span (exp of
     the entropy) says how abstract it is; these are read from the recording. Each number is the median over the
     units of a layer, with its interval over groups; the trend is the rank correlation with depth, beside that of layers
     in random order, and of an untrained copy.
@@ -113,10 +114,15 @@ def invariance(
             **({"tempo": tempo_table(readings[NETWORK], sizes)} if readings else {}),
         },
         chart(found),
-        evidence=evidence(found[NETWORK], readings.get(NETWORK), responses, every),
+        evidence=(
+            *evidence(found[NETWORK], readings.get(NETWORK), responses, every),
+            *replayed_classes(replays, network),
+        ),
         unexplained=found[NETWORK].unexplained,
-        remarks=_remarks(replays, moving, recording, network)
-        + (f"the untrained copy is shown {len(fewer.clips)} clips",),
+        remarks=(
+            *_remarks(replays, moving, recording, network),
+            f"the untrained copy is shown {len(fewer.clips)} clips",
+        ),
         provenance=of_recording(recording, layers=names, clips=clips, flow=flow, seed=seed, speeds=SPEEDS),
     )
 

@@ -7,7 +7,7 @@ import pyarrow
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from marey.findings.by_depth import BANDWIDTH, CLASSES, GROUPS, LOST, NETWORK, PREFERRED, UNTRAINED, ByDepth
+from marey.findings.by_depth import ALONE, BANDWIDTH, CLASSES, GROUPS, LOST, NETWORK, PREFERRED, UNTRAINED, ByDepth
 from marey.findings.chart import Chart, Series
 from marey.findings.finding import Evidence
 from marey.findings.interventions import SHUFFLED
@@ -24,8 +24,8 @@ Chances = Mapping[str, Mapping[str, float]]
 
 RANDOM = "clips drawn at random"
 
-_UNITS = {BANDWIDTH: "octaves", PREFERRED: "octaves"}
-_SHOWN = (BANDWIDTH, LOST[SHUFFLED], CLASSES, GROUPS)
+_UNITS = {BANDWIDTH: "octaves", ALONE: "octaves", PREFERRED: "octaves"}
+_SHOWN = (BANDWIDTH, ALONE, LOST[SHUFFLED], CLASSES, GROUPS)
 """Of these the first and the last layers are told, too."""
 
 
@@ -74,8 +74,9 @@ def sentence(found: Found, chances: Chances, readings: Readings) -> str:
         first, last = (float(ends.value) for ends in (one.first, one.last))
         return f"from {first:.{digits}f} to {last:.{digits}f}{unit} ({rank}; {untrained})"
 
+    width = ALONE if ALONE in told else BANDWIDTH
     parts = [
-        f"From the first to the last third of the layers the bandwidth of speed goes {goes(BANDWIDTH, ' octaves', 1)}",
+        f"From the first to the last third of the layers the {width} goes {goes(width, ' octaves', 1)}",
         f"the classes that the best clips of a unit span {goes(CLASSES, '', 1)}, where random clips span "
         f"{chances[NETWORK][CLASSES]:.1f}",
         f"their groups {goes(GROUPS, '', 1)}, random {chances[NETWORK][GROUPS]:.1f}",
@@ -125,7 +126,7 @@ def layer_table(found: Found, chances: Chances) -> pyarrow.Table:
         }
         for of, told in found.items()
         for what, one in told.trends.items()
-        for place, layer in enumerate(told.sizes if what in (CLASSES, GROUPS) else told.moving)
+        for place, layer in enumerate(told.layers_of(what))
     ]
     schema = pyarrow.schema(
         [(name, pyarrow.string()) for name in ("of", "layer", "measure")]
@@ -210,6 +211,31 @@ def chart(found: Found) -> Chart:
         lines.append(Series(of, told.moving, value, low, high, null=of != NETWORK))
     return Chart(
         "Bandwidth of speed, from the first layer to the last", "layer", f"octaves of {OCTAVES:g}", tuple(lines)
+    )
+
+
+def replayed_classes(replays: Replays, network: Network, *, most: int = 4) -> tuple[Evidence, ...]:
+    """Classes of which most clips become another one when they are replayed at half or twice their speed."""
+    rows = class_table(replays, network).to_pylist()
+    known = {row["class"] for row in rows if row["speed"] == 1 and row["called"] == row["class"]}
+    turned = [
+        row
+        for row in rows
+        if row["speed"] in (0.5, 2.0)
+        and row["class"] in known
+        and row["called"] != row["class"]
+        and row["called_share"] > 0.5
+    ]
+    turned.sort(key=lambda row: -row["called_share"])
+    labeled = replays.labeled
+    return tuple(
+        Evidence(
+            f"at {row['speed']:g} times its speed '{row['class']}' is called '{row['called']}' in "
+            f"{100 * row['called_share']:.0f} % of {row['clips']} clips",
+            row["called_share"],
+            clips=tuple(str(clip.path) for clip in labeled.clips if clip.label == row["class"])[:3],
+        )
+        for row in turned[:most]
     )
 
 

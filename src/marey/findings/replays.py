@@ -45,6 +45,10 @@ class Replays:
         own = self.speeds[layer][SPEEDS.index(1.0)]
         return bool((own != self.speeds[layer]).any() or (own != self.order[ONE_FRAME][layer]).any())
 
+    def sees_motion_alone(self, layer: str) -> bool:
+        """Whether all clips look the same to the layer once they stand still."""
+        return self.moves(layer) and bool((np.ptp(self.order[ONE_FRAME][layer], axis=0) == 0).all())
+
 
 @dataclass(frozen=True, eq=False)
 class Asking:

@@ -15,12 +15,12 @@ from marey.findings.speed_tuning import SPEEDS, SpeedTuning, speed_tuning
 
 NETWORK, UNTRAINED = "the network", "an untrained copy"
 
-BANDWIDTH, PREFERRED, CLASSES, GROUPS = (
-    "speed bandwidth",
-    "preferred speed",
-    "classes of the best clips",
-    "their groups",
-)
+BANDWIDTH, PREFERRED = "speed bandwidth", "preferred speed"
+
+ALONE = "speed bandwidth where motion alone is seen"
+"""Units that see a picture, too, answer at any speed, as that stays."""
+
+CLASSES, GROUPS = "classes of the best clips", "their groups"
 
 LOST = {change: f"lost by '{change}'" for change in ORDER}
 

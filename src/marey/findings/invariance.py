@@ -56,10 +56,10 @@ def invariance(
 
     Clips are replayed at a quarter to four times their speed, frames and flow alike (`retimed`), and shown as one
     frame, shuffled and reversed. A unit's bandwidth is the octaves of speed over which its response to its best clips
-    stays above half of the largest one, counted from its ordinary response. How many classes and groups its 20 best clips span (exp of
-    the entropy) says how abstract it is; these are read from the recording. Each number is the median over the
-    units of a layer, with its interval over groups; the trend is the rank correlation with depth, beside that of layers
-    in random order, and of an untrained copy.
+    stays above half of the largest one, counted from its ordinary response. How many classes and groups its 20 best
+    clips span (exp of the entropy) says how abstract it is; these are read from the recording. Each number is the
+    median over the units of a layer, with its interval over groups; the trend is the rank correlation with depth,
+    beside that of layers in random order, and of an untrained copy.
 
     layers
         None: of the recorded ones the last before each next one with weights.

@@ -71,8 +71,8 @@ class NeedsTold:
     @property
     def unexplained(self) -> float:
         """The share of units that need nothing of all that was taken away."""
-        none = ~self.losses.needed.any(0)
-        return float(none[self.asked].mean()) if self.asked.any() else 1.0
+        none = np.logical_not(np.any(self.losses.needed, 0))
+        return float(np.mean(none, where=self.asked)) if self.asked.any() else 1.0
 
 
 def shares_of_units(of: str, told: NeedsTold) -> tuple[Measure, ...]:

@@ -82,4 +82,4 @@ def _peaks(curve: NDArray[np.float64]) -> NDArray[np.float64]:
     before, at, after = (curve[inner + step, units] for step in (-1, 0, 1))
     bend = before - 2 * at + after
     shift = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1), 0)
-    return np.where(inner == peak, octaves[peak] + np.clip(shift, -0.5, 0.5), octaves[peak])
+    return np.asarray(np.where(inner == peak, octaves[peak] + np.clip(shift, -0.5, 0.5), octaves[peak]))

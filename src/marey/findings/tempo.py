@@ -90,7 +90,8 @@ def tempo_reading(
     found = group_intervals(numbers, both, least=-1, most=1)
     share, agreement = (Estimate(*(ends[k] for ends in (found.value, found.low, found.high))) for k in (0, 1))
     share = Estimate(share.value, share.low.clip(0), share.high)
-    return TempoReading(*effects.mean(1), p, q, reads, share, agreement)
+    made, replayed = effects.mean(1)
+    return TempoReading(made, replayed, p, q, reads, share, agreement)
 
 
 def _tested(

@@ -14,6 +14,7 @@ from marey.network.stream import rgb_frames
 from marey.recording import Recording
 
 
+@pytest.mark.slow
 def test_units_of_level_are_invariant_and_units_of_change_are_not(
     tmp_path: Path, recorded: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch, brightness: ModuleType
 ):

@@ -22,6 +22,7 @@ def labeled(clips: int, classes: int, groups: int) -> LabeledClips:
     return LabeledClips(made, np.arange(clips), tuple("abcdefgh"[:classes]), labels, names)
 
 
+@pytest.mark.slow
 def test_each_unit_needs_what_it_was_made_of(
     tmp_path: Path, recorded: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch, brightness: ModuleType
 ):

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from marey.findings.clip_span import effective_number, random_span, top_clips
-from marey.findings.depth import depth_steps, rank_correlation, trend
+from marey.findings.depth import depth_steps, depths, rank_correlation, trend
 from marey.findings.speed_tuning import SPEEDS, speed_tuning
 from marey.network.layer import Layer
 from marey.network.receptive_field import Field, ReceptiveField
@@ -62,7 +62,9 @@ def test_a_trend_with_depth_is_found_and_chance_is_not():
     def of(rise: float):
         values = random.normal(size=120) + rise * np.repeat(np.arange(12), 10)
         noise = 0.01 * random.normal(size=(40, 120))
-        return trend(lambda clips: (values + noise[clips].mean(0), np.ones(120, bool)), counts, groups, seed=0)
+        return trend(
+            lambda clips: (values + noise[clips].mean(0), np.ones(120, bool)), counts, range(12), groups, seed=0
+        )
 
     rising = of(1.0)
     assert float(rising.correlation.value) > 0.95
@@ -74,17 +76,24 @@ def test_a_trend_with_depth_is_found_and_chance_is_not():
     assert ps.mean() == pytest.approx(0.5, abs=0.1)
 
 
-def test_layers_between_those_with_weights_are_one_step():
-    def layer(name: str, kind: str) -> Layer:
-        field = Field(0, 1, 8)
-        return Layer(name, kind, (4, 1, 1, 1), ReceptiveField({"rgb": (field, field, field)}))
+def layer(name: str, kind: str, *streams: str) -> Layer:
+    field = Field(0, 1, 8)
+    return Layer(name, kind, (4, 1, 1, 1), ReceptiveField(dict.fromkeys(streams or ("rgb",), (field, field, field))))
 
+
+def test_each_tower_starts_anew_and_what_joins_them_comes_after_both():
+    towers = [layer(f"{k}", "Conv2d", name) for k, name in enumerate(["rgb"] * 3 + ["flow"] * 2)]
+    joined = [layer("fusion", "Conv3d", "rgb", "flow"), layer("scores", "Linear", "rgb", "flow")]
+    assert depths([*towers, *joined]) == [1, 2, 3, 1, 2, 4, 5]
+
+
+def test_layers_between_those_with_weights_are_one_step():
     kinds = ["Conv2d", "BatchNorm2d", "ReLU", "Conv3d", "Linear", "ReLU"]
     assert depth_steps([layer(f"{k}", kind) for k, kind in enumerate(kinds)]) == ["2", "3", "5"]
-    assert rank_correlation(np.array([1.0, 1, 1])) == 0
+    assert rank_correlation(np.array([1.0, 1, 1]), range(3)) == 0
     values = np.random.default_rng(0).random(15).round(1)
-    assert rank_correlation(values) == pytest.approx(spearmanr(np.arange(15), values).statistic)
-    assert rank_correlation(np.array([1.0, np.nan, 2, 3])) == pytest.approx(1)
+    assert rank_correlation(values, range(15)) == pytest.approx(spearmanr(np.arange(15), values).statistic)
+    assert rank_correlation(np.array([1.0, np.nan, 2, 3]), [1, 2, 3, 4]) == pytest.approx(1)
 
 
 def test_the_effective_number_counts_what_is_even():

@@ -74,10 +74,12 @@ def by_depth(
     moving: Sequence[str],
     sizes: Mapping[str, int],
     *,
+    depth: Mapping[str, int],
     seed: int,
 ) -> ByDepth:
     """All trends: of `replays`, and of `responses` {layer: (clip, unit)} to the clips `labeled`."""
     own = SPEEDS.index(1.0)
+    deep = [depth[name] for name in moving]
     speeds = np.concatenate([replays.speeds[name] for name in moving], 2)  # speed clip unit
     shown, counts = replays.labeled, [sizes[name] for name in moving]
     alone = [name for name in moving if replays.sees_motion_alone(name)]
@@ -96,11 +98,13 @@ def by_depth(
         return found.preferred, found.alive
 
     trends = {
-        BANDWIDTH: trend(bandwidth, counts, shown.groups, seed=seed),
-        PREFERRED: trend(preferred, counts, shown.groups, seed=seed),
+        BANDWIDTH: trend(bandwidth, counts, deep, shown.groups, seed=seed),
+        PREFERRED: trend(preferred, counts, deep, shown.groups, seed=seed),
     }
     if 0 < len(alone) < len(moving):
-        trends[ALONE] = trend(bandwidth_alone, [sizes[name] for name in alone], shown.groups, seed=seed)
+        trends[ALONE] = trend(
+            bandwidth_alone, [sizes[name] for name in alone], [depth[name] for name in alone], shown.groups, seed=seed
+        )
     lost = {}
     for change, answers in replays.order.items():
         changed = np.concatenate([answers[name] for name in moving], 1)[None]
@@ -109,7 +113,7 @@ def by_depth(
             own_loss, others, alive = relative_losses(speeds[own][clips], changed[:, clips], shown.some(clips))
             return (own_loss - others)[0], alive
 
-        trends[LOST[change]] = trend(loss, counts, shown.groups, seed=seed)
+        trends[LOST[change]] = trend(loss, counts, deep, shown.groups, seed=seed)
         lost[LOST[change]] = loss(np.ones(len(shown.clips), bool))[0]
     every = np.concatenate([responses[name] for name in sizes], 1)
     spans = {}
@@ -119,7 +123,7 @@ def by_depth(
             top = top_clips(every[clips], seed=seed)
             return effective_number(labels[clips][top], int(labels.max()) + 1), np.ptp(every[clips], axis=0) > 0
 
-        trends[what] = trend(span, list(sizes.values()), labeled.groups, seed=seed)
+        trends[what] = trend(span, list(sizes.values()), [depth[name] for name in sizes], labeled.groups, seed=seed)
         spans[what] = span(np.ones(len(labeled.clips), bool))[0]
     return ByDepth(sizes, tuple(moving), trends, speed_tuning(speeds), lost, spans, tuple(alone))
 

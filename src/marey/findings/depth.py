@@ -51,9 +51,21 @@ def depth_steps(layers: Sequence[Layer]) -> list[str]:
     return steps
 
 
+def depths(layers: Sequence[Layer]) -> list[int]:
+    """How many of the layers lead to each, itself counted: towers that see other streams start anew."""
+    reached: dict[frozenset[str], int] = {}
+    found = []
+    for layer in layers:
+        streams = frozenset(layer.receptive_field.streams)
+        found.append(1 + max((depth for seen, depth in reached.items() if seen <= streams), default=0))
+        reached[streams] = found[-1]
+    return found
+
+
 def trend(
     estimate: Callable[[NDArray[np.bool_]], Values],
     sizes: Sequence[int],
+    depth: Sequence[int],
     groups: Sequence[str],
     *,
     seed: int,
@@ -61,16 +73,16 @@ def trend(
 ) -> Trend:
     """The trend of what `estimate` gives of every unit for some of the clips.
 
-    sizes
-        how many units each layer has, from the first layer to the last.
+    sizes, depth
+        how many units each layer has, and its depth.
     """
     places = np.repeat(np.arange(len(sizes)), sizes)
-    third = max(1, len(sizes) // 3)
+    third, order = max(1, len(sizes) // 3), np.argsort(depth, kind="stable")
 
     def numbers(clips: NDArray[np.bool_]) -> NDArray[np.float64]:
         values, counts = estimate(clips)
         medians = np.array([_median(values[(places == place) & counts]) for place in range(len(sizes))])
-        ends = [_mean(medians[:third]), _mean(medians[-third:]), rank_correlation(medians)]
+        ends = [_mean(medians[order[:third]]), _mean(medians[order[-third:]]), rank_correlation(medians, depth)]
         return np.concatenate([medians, ends])
 
     found = group_intervals(numbers, groups)
@@ -78,7 +90,7 @@ def trend(
     layers = Estimate(found.value[:-3], found.low[:-3], found.high[:-3])
     correlation = Estimate(found.value[-1], found.low[-1].clip(-1, 1), found.high[-1].clip(-1, 1))
     units = int(estimate(np.ones(len(groups), bool))[1].sum())
-    return Trend(layers, first, last, correlation, _p(layers.value, permutations, seed), units)
+    return Trend(layers, first, last, correlation, _p(layers.value, depth, permutations, seed), units)
 
 
 def _median(values: NDArray[np.floating]) -> float:
@@ -90,9 +102,9 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(known.mean()) if len(known) else np.nan
 
 
-def rank_correlation(values: NDArray[np.float64]) -> float:
-    """Spearman's, of values with their places; 0 where they are all alike, or fewer than three are known."""
-    return float(_ranks(values) @ _ranks(np.where(np.isfinite(values), np.arange(len(values)), np.nan)))
+def rank_correlation(values: NDArray[np.float64], depth: Sequence[int]) -> float:
+    """Spearman's, of values with depth; 0 where either is all alike, or fewer than three are known."""
+    return float(_ranks(values) @ _ranks(np.where(np.isfinite(values), depth, np.nan)))
 
 
 def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -105,10 +117,10 @@ def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
     return ranks / length if length > 0 else ranks
 
 
-def _p(values: NDArray[np.float64], permutations: int, seed: int) -> float:
+def _p(values: NDArray[np.float64], depth: Sequence[int], permutations: int, seed: int) -> float:
     """How often layers in random order have a correlation of this size."""
-    known = values[np.isfinite(values)]
-    ranks, places = _ranks(known), _ranks(np.arange(len(known), dtype=np.float64))
+    known = np.isfinite(values)
+    ranks, places = _ranks(values[known]), _ranks(np.array(depth, np.float64)[known])
     dealt = np.random.default_rng(seed).permuted(np.tile(ranks, (permutations, 1)), axis=1)
     reached = np.abs(dealt @ places) >= abs(float(ranks @ places)) - 1e-9
     return float((reached.sum() + 1) / (permutations + 1))

@@ -6,7 +6,7 @@ import numpy as np
 
 from marey.errors import MareyError
 from marey.findings.by_depth import NETWORK, UNTRAINED, by_depth, chance
-from marey.findings.depth import depth_steps
+from marey.findings.depth import depth_steps, depths
 from marey.findings.even_choice import even_choice
 from marey.findings.finding import Finding
 from marey.findings.invariance_told import (
@@ -28,8 +28,10 @@ from marey.findings.replays import Asking, Replays
 from marey.findings.retimed import played_to_and_fro
 from marey.findings.speed_tuning import SPEEDS
 from marey.findings.steps import Steps
+from marey.findings.sweeps import sweep_remarks, sweep_table
 from marey.findings.tempo import LEAST_GROUPS, tempo_classes
 from marey.findings.untrained import untrained
+from marey.maximization.result import PreferredInput
 from marey.network.network import Network
 from marey.recording.read.recording import Recording
 from marey.video.flow.cache import FlowCache
@@ -47,6 +49,7 @@ def invariance(
     network: Network | None,
     layers: Iterable[str] | None = None,
     *,
+    preferred: Sequence[PreferredInput] = (),
     clips: int = 120,
     flow: Method = "tvl1-fast",
     seed: int = 0,
@@ -63,6 +66,9 @@ def invariance(
 
     layers
         None: of the recorded ones the last before each next one with weights.
+    preferred
+        results of `maximize` over a sweep of slowness; how flat the sweep is and how fast the motion then stands in
+        the table "sweeps".
     clips
         at most so many are replayed, chosen evenly from every class.
 
@@ -75,6 +81,7 @@ def invariance(
         raise MareyError(f"'{network.name}' sees single pictures, which have no speed; ask a network that sees motion.")
     names = depth_steps(list(recording.layers.values())) if layers is None else list(layers)
     names = [recording.layer(name).name for name in names]
+    swept = sweep_table(preferred, names) if preferred else None
     every = labeled_clips(recording)
     labeled = even_choice(every, clips)
     fewer = even_choice(labeled, max(2 * len(labeled.classes), len(labeled.clips) // 2))
@@ -90,11 +97,12 @@ def invariance(
         raise MareyError(
             f"no unit of {', '.join(names[:3])}{', ...' if len(names) > 3 else ''} sees motion; name other layers."
         )
+    depth = dict(zip(names, depths([recording.layers[name] for name in names]), strict=True))
     responses = {name: recording.matrix(name).numpy()[every.rows] for name in names}
-    found = {NETWORK: by_depth(replays, responses, every, moving, sizes, seed=seed)}
+    found = {NETWORK: by_depth(replays, responses, every, moving, sizes, depth=depth, seed=seed)}
     copy = untrained(network, seed=seed)
     copied = asking.as_it_is(copy, many)
-    found[UNTRAINED] = by_depth(asking.replays(copy, fewer), *copied, moving, sizes, seed=seed)
+    found[UNTRAINED] = by_depth(asking.replays(copy, fewer), *copied, moving, sizes, depth=depth, seed=seed)
     readings = {}
     if tempo is not None:
         readings = {NETWORK: asking.tempo(network, tempo), UNTRAINED: asking.tempo(copy, tempo)}
@@ -111,6 +119,7 @@ def invariance(
             "layers": layer_table(found, chances),
             "classes": class_table(replays, network),
             "trends": trend_table(found),
+            **({} if swept is None else {"sweeps": swept}),
             **({"tempo": tempo_table(readings[NETWORK], sizes)} if readings else {}),
         },
         chart(found),
@@ -121,6 +130,7 @@ def invariance(
         unexplained=found[NETWORK].unexplained,
         remarks=(
             *_remarks(replays, moving, recording, network),
+            *(() if swept is None else sweep_remarks(swept, names)),
             f"the untrained copy is shown {len(fewer.clips)} clips",
         ),
         provenance=of_recording(recording, layers=names, clips=clips, flow=flow, seed=seed, speeds=SPEEDS),

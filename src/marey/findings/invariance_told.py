@@ -53,7 +53,7 @@ def _of(of: str, told: ByDepth, reading: TempoReading | None) -> list[Measure]:
         numbers = (float(ends.value), float(ends.low), float(ends.high))
         made.append(Measure(f"rank correlation of depth and {what}", of, *numbers, layers, "layers"))
     if reading is not None:
-        units = len(reading.p)
+        units = reading.units
         for name, ends, unit in (
             ("units that read the tempo", reading.share, "share"),
             ("agreement of made and replayed tempo", reading.agreement, ""),
@@ -84,7 +84,7 @@ def sentence(found: Found, chances: Chances, readings: Readings) -> str:
     if readings:
         reading, null = readings[NETWORK], readings[UNTRAINED]
         parts.append(
-            f"{int(reading.reads.sum()):,} of {len(reading.p):,} units read the tempo of drums (an untrained copy: "
+            f"{int(reading.reads.sum()):,} of {reading.units:,} units read the tempo of drums (an untrained copy: "
             f"{int(null.reads.sum()):,})"
         )
     return "; ".join(parts) + "."

@@ -32,8 +32,10 @@ class TempoReading:
         (unit), of both together, by signs dealt to the groups.
     reads
         (unit), whether the unit reads the tempo: both go the same way, and are no chance.
+    units
+        how many units respond to these clips at all.
     share, agreement
-        of units that read it; Spearman's correlation of `made` and `replayed` over units.
+        of these units that read it; Spearman's correlation of `made` and `replayed` over units.
     """
 
     made: NDArray[np.float64]
@@ -41,6 +43,7 @@ class TempoReading:
     p: NDArray[np.float64]
     q: NDArray[np.float64]
     reads: NDArray[np.bool_]
+    units: int
     share: Estimate
     agreement: Estimate
 
@@ -91,7 +94,7 @@ def tempo_reading(
     share, agreement = (Estimate(*(ends[k] for ends in (found.value, found.low, found.high))) for k in (0, 1))
     share = Estimate(share.value, share.low.clip(0), share.high)
     made, replayed = effects.mean(1)
-    return TempoReading(made, replayed, p, q, reads, share, agreement)
+    return TempoReading(made, replayed, p, q, reads, int(alive.sum()), share, agreement)
 
 
 def _tested(

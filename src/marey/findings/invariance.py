@@ -1,6 +1,7 @@
 """Question 3 of the paper: do features become more abstract and more invariant with depth?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from marey.findings.depth import depth_steps, depths
 from marey.findings.even_choice import even_choice
 from marey.findings.finding import Finding
 from marey.findings.invariance_told import (
+    Chances,
+    Found,
+    Readings,
     chart,
     class_table,
     evidence,
@@ -24,7 +28,7 @@ from marey.findings.invariance_told import (
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
 from marey.findings.provenance import of_recording
 from marey.findings.question import Question, Report, Sources
-from marey.findings.replays import Asking, Replays
+from marey.findings.replays import Asking, Floats, Replays
 from marey.findings.retimed import played_to_and_fro
 from marey.findings.speed_tuning import SPEEDS
 from marey.findings.steps import Steps
@@ -82,59 +86,85 @@ def invariance(
     names = depth_steps(list(recording.layers.values())) if layers is None else list(layers)
     names = [recording.layer(name).name for name in names]
     swept = sweep_table(preferred, names) if preferred else None
+    made = _measured(recording, network, names, clips=clips, flow=flow, seed=seed, report=report)
+    own, nulls = measures(made.found, made.chances, made.readings)
+    told, reading = made.found[NETWORK], made.readings.get(NETWORK)
+    return Finding(
+        NAME,
+        ASKS,
+        sentence(made.found, made.chances, made.readings),
+        own,
+        nulls,
+        {
+            "units": unit_table(told),
+            "layers": layer_table(made.found, made.chances),
+            "classes": class_table(made.replays, network),
+            "trends": trend_table(made.found),
+            **({} if swept is None else {"sweeps": swept}),
+            **({} if reading is None else {"tempo": tempo_table(reading, told.sizes)}),
+        },
+        chart(made.found),
+        evidence=(
+            *evidence(told, reading, made.responses, made.every),
+            *replayed_classes(made.replays, network),
+        ),
+        unexplained=told.unexplained,
+        remarks=(*_remarks(made, recording, network), *(() if swept is None else sweep_remarks(swept, names))),
+        provenance=of_recording(recording, layers=names, clips=clips, flow=flow, seed=seed, speeds=SPEEDS),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """All that was measured; `every` are the clips of `responses`, `fewer` those that the untrained copy is shown."""
+
+    found: Found
+    chances: Chances
+    readings: Readings
+    replays: Replays
+    responses: Mapping[str, Floats]
+    every: LabeledClips
+    fewer: LabeledClips
+
+
+def _measured(
+    recording: Recording,
+    network: Network,
+    names: list[str],
+    *,
+    clips: int,
+    flow: Method,
+    seed: int,
+    report: Report | None,
+) -> _Measured:
     every = labeled_clips(recording)
-    labeled = even_choice(every, clips)
+    labeled, many = even_choice(every, clips), even_choice(every, _SPANNED)
     fewer = even_choice(labeled, max(2 * len(labeled.classes), len(labeled.clips) // 2))
-    many = even_choice(every, _SPANNED)
     tempo = _tempo_clips(every)
     shown = len(SPEEDS) * (len(labeled.clips) + len(fewer.clips)) + len(many.clips)
     steps = Steps(report, shown + (0 if tempo is None else 6 * len(tempo.clips)))
     asking = Asking(names, flow, FlowCache(), seed, steps)
     sizes = {name: recording.layers[name].units for name in names}
+    depth = dict(zip(names, depths([recording.layers[name] for name in names]), strict=True))
     replays = asking.replays(network, labeled)
     moving = [name for name in names if replays.moves(name)]
     if not moving:
         raise MareyError(
             f"no unit of {', '.join(names[:3])}{', ...' if len(names) > 3 else ''} sees motion; name other layers."
         )
-    depth = dict(zip(names, depths([recording.layers[name] for name in names]), strict=True))
     responses = {name: recording.matrix(name).numpy()[every.rows] for name in names}
-    found = {NETWORK: by_depth(replays, responses, every, moving, sizes, depth=depth, seed=seed)}
     copy = untrained(network, seed=seed)
     copied = asking.as_it_is(copy, many)
-    found[UNTRAINED] = by_depth(asking.replays(copy, fewer), *copied, moving, sizes, depth=depth, seed=seed)
+    copies = asking.replays(copy, fewer)
+    found = {
+        NETWORK: by_depth(replays, responses, every, moving, sizes, depth=depth, seed=seed),
+        UNTRAINED: by_depth(copies, *copied, moving, sizes, depth=depth, seed=seed),
+    }
     readings = {}
     if tempo is not None:
         readings = {NETWORK: asking.tempo(network, tempo), UNTRAINED: asking.tempo(copy, tempo)}
     chances = {of: chance(one, seed=seed) for of, one in ((NETWORK, every), (UNTRAINED, copied[1]))}
-    own, nulls = measures(found, chances, readings)
-    return Finding(
-        NAME,
-        ASKS,
-        sentence(found, chances, readings),
-        own,
-        nulls,
-        {
-            "units": unit_table(found[NETWORK]),
-            "layers": layer_table(found, chances),
-            "classes": class_table(replays, network),
-            "trends": trend_table(found),
-            **({} if swept is None else {"sweeps": swept}),
-            **({"tempo": tempo_table(readings[NETWORK], sizes)} if readings else {}),
-        },
-        chart(found),
-        evidence=(
-            *evidence(found[NETWORK], readings.get(NETWORK), responses, every),
-            *replayed_classes(replays, network),
-        ),
-        unexplained=found[NETWORK].unexplained,
-        remarks=(
-            *_remarks(replays, moving, recording, network),
-            *(() if swept is None else sweep_remarks(swept, names)),
-            f"the untrained copy is shown {len(fewer.clips)} clips",
-        ),
-        provenance=of_recording(recording, layers=names, clips=clips, flow=flow, seed=seed, speeds=SPEEDS),
-    )
+    return _Measured(found, chances, readings, replays, responses, every, copies.labeled)
 
 
 def _tempo_clips(labeled: LabeledClips) -> LabeledClips | None:
@@ -150,13 +180,13 @@ def _tempo_clips(labeled: LabeledClips) -> LabeledClips | None:
     return some if len(set.intersection(*groups)) >= LEAST_GROUPS else None
 
 
-def _remarks(replays: Replays, moving: Sequence[str], recording: Recording, network: Network) -> tuple[str, ...]:
-    labeled, names = replays.labeled, replays.speeds
-    remarks = [*labeled.remarks]
-    if len(moving) < len(names):
+def _remarks(made: _Measured, recording: Recording, network: Network) -> tuple[str, ...]:
+    labeled, told = made.replays.labeled, made.found[NETWORK]
+    remarks = [*labeled.remarks, f"the untrained copy is shown {len(made.fewer.clips)} clips"]
+    if len(told.moving) < len(told.sizes):
         remarks.append(
-            f"{len(names) - len(moving)} of {len(names)} layers see no motion; in what is said of speed and order they "
-            "do not count"
+            f"{len(told.sizes) - len(told.moving)} of {len(told.sizes)} layers see no motion; in what is said of speed "
+            "and order they do not count"
         )
     frames = recording.recorded_clips["frames"].to_pylist()
     for speed in SPEEDS:

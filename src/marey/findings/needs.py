@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -86,8 +87,7 @@ def needs(
     labeled = even_choice(labeled_clips(recording), clips)
     fewer = even_choice(labeled, max(2 * len(labeled.classes), len(labeled.clips) // 2))
     conditions = _conditions(network, labeled)
-    steps = Steps(report, len(labeled.clips) + len(fewer.clips))
-    settings = _Settings(names, flow, permutations, seed, steps)
+    settings = _Settings(names, flow, permutations, seed, Steps(report, len(labeled.clips) + len(fewer.clips)))
     asked, labeled = _asked(network, labeled, conditions, settings)
     changes = [one.name for one in conditions if one.name not in (AS_IT_IS.name, _ANOTHER)]
     counted = _counted(asked, changes, names)
@@ -96,6 +96,25 @@ def needs(
         found[FRAME_ONLY] = _frame_only(asked, labeled, counted, settings)
     copy, fewer = _asked(untrained(network, seed=seed), fewer, conditions, settings)
     found[UNTRAINED] = _told(copy, fewer, counted, changes, settings)
+    settings_kept = {"clips": clips, "flow": flow, "permutations": permutations, "seed": seed, "level": LEVEL}
+    tables = {"accuracy": _accuracy(asked, changes, network, labeled)}
+    return _finding(
+        found,
+        tables,
+        labeled,
+        remarks=_remarks(labeled, fewer, found[NETWORK]),
+        provenance=of_recording(recording, layers=names, **settings_kept),
+    )
+
+
+def _finding(
+    found: Mapping[str, NeedsTold],
+    tables: Mapping[str, pyarrow.Table],
+    labeled: LabeledClips,
+    *,
+    remarks: tuple[str, ...],
+    provenance: Mapping[str, Any],
+) -> Finding:
     told = found[NETWORK]
     measures = shares_of_units(NETWORK, told)
     nulls = [one for of in list(found)[1:] for one in shares_of_units(of, found[of])]
@@ -105,18 +124,12 @@ def needs(
         sentence(measures, nulls),
         measures,
         tuple(nulls),
-        {
-            "units": unit_table(told),
-            "layers": layer_table(found),
-            "accuracy": _accuracy(asked, changes, network, labeled),
-        },
+        {"units": unit_table(told), "layers": layer_table(found), **tables},
         chart(found),
         evidence=evidence(told, labeled),
         unexplained=told.unexplained,
-        remarks=_remarks(labeled, fewer, told),
-        provenance=of_recording(
-            recording, layers=names, clips=clips, flow=flow, permutations=permutations, seed=seed, level=LEVEL
-        ),
+        remarks=remarks,
+        provenance=provenance,
     )
 
 

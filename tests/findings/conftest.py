@@ -1,8 +1,10 @@
 """Recordings with responses that a test chooses, so that the right answer is known."""
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -77,6 +79,18 @@ def written(
     folder.mkdir(parents=True)
     write_recording(folder, provenance, rows, responses_of)
     return Recording.open(folder)
+
+
+@pytest.fixture(scope="session")
+def brightness() -> ModuleType:
+    """The module `brightness.py`: clips and a network of which is known what its units need."""
+    path = Path(__file__).with_name("brightness.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 from marey.errors import MareyError, did_you_mean
 from marey.findings.fusion import FUSION
+from marey.findings.invariance import INVARIANCE
+from marey.findings.needs import NEEDS_QUESTION
 from marey.findings.question import Question
 from marey.findings.specificity import SPECIFICITY
 
-QUESTIONS: tuple[Question, ...] = (FUSION, SPECIFICITY)
+QUESTIONS: tuple[Question, ...] = (SPECIFICITY, FUSION, INVARIANCE, NEEDS_QUESTION)
 
 
 def question(name: str) -> Question:

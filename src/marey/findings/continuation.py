@@ -1,6 +1,7 @@
 """The part of a network behind some layers, run on what these layers gave before: the costly part runs once a clip."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -33,28 +34,45 @@ class Continuation:
                     "that no pass can go on from it; name another layer."
                 )
         self._before: dict[int, dict[nn.Module, Tensor]] = {}
+        self._ended: dict[nn.Module, Tensor] | None = None  # what runs before the layers, for one clip
 
     def outputs(self, inputs: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         """What the layers give for each clip of a batch; a pass can go on from any choice of these."""
+        return self._outputs(lambda: self.network.forward(inputs), len(next(iter(inputs.values()))))
+
+    def following(self, before: "Continuation", outputs: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
+        """What the layers give for each clip where earlier layers, those of `before`, give `outputs` (clip)."""
+        with before._going_on(outputs) as rest:
+            return self._outputs(lambda: self.network.activations(rest, self.layers), len(outputs))
+
+    def activations(self, outputs: Sequence[Mapping[str, Tensor]], read: Sequence[str]) -> dict[str, Tensor]:
+        """The layers to `read`, as (clip, channel, time, height, width), where the layers give `outputs` (clip)."""
+        with self._going_on(outputs) as rest:
+            return self.network.activations(rest, read)
+
+    @contextmanager
+    def _going_on(self, outputs: Sequence[Mapping[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+        """While inside, the layers give `outputs` (clip) for inputs that are given to it, which show nothing."""
+        clips = len(outputs)
+        answers = {part: self._together(layer, [one[layer] for one in outputs]) for layer, part in self._parts.items()}
+        if clips not in self._before:
+            self._before[clips] = self._silent(clips)
+        with torch.no_grad(), answered({**self._before[clips], **answers}):
+            yield {
+                stream.name: torch.full((1, *stream.shape), stream.rest, device=self.network.device).expand(
+                    clips, *stream.shape
+                )
+                for stream in self.network.streams
+            }
+
+    def _outputs(self, run: Callable[[], object], clips: int) -> list[dict[str, Tensor]]:
         found: dict[str, Tensor] = {}
         with observed(self._parts, lambda layer, output: found.update({layer: output.detach().clone()})):
-            self.network.forward(inputs)
-        clips = len(next(iter(inputs.values())))
+            run()
         split = {layer: self._by_clip(layer, output, clips) for layer, output in found.items()}
         if missing := set(self.layers) - split.keys():
             raise NetworkError(f"layer '{min(missing)}' of {self.network.name} is not called; name another layer.")
         return [{layer: split[layer][clip] for layer in self.layers} for clip in range(clips)]
-
-    def activations(self, outputs: Sequence[Mapping[str, Tensor]], read: Sequence[str]) -> dict[str, Tensor]:
-        """The layers to `read`, as (clip, channel, time, height, width), where the layers give `outputs` (clip)."""
-        clips = len(outputs)
-        answers = {part: self._together(layer, [one[layer] for one in outputs]) for layer, part in self._parts.items()}
-        rest = self.network.rest(clips)
-        with torch.no_grad():
-            if clips not in self._before:
-                self._before[clips] = self._silent(rest)
-            with answered({**self._before[clips], **answers}):
-                return self.network.activations(rest, read)
 
     def checked(self, inputs: Mapping[str, Tensor], read: Sequence[str]) -> "Continuation":
         """Itself, once a pass that goes on gives what a whole pass gives; NetworkError otherwise."""
@@ -70,11 +88,23 @@ class Continuation:
                 )
         return self
 
-    def _silent(self, rest: Mapping[str, Tensor | None]) -> dict[nn.Module, Tensor]:
+    def _silent(self, clips: int) -> dict[nn.Module, Tensor]:
         """What runs before the layers, with tensors of the right shape that take no memory."""
         first = set(self._parts.values())
-        ended = ended_before(lambda: self.network.forward(rest), self.network.module, first)
-        return {part: output.new_zeros(()).expand(output.shape) for part, output in ended.items()}
+        if self._ended is None:
+            run = self.network.rest()
+            self._ended = ended_before(lambda: self.network.forward(run), self.network.module, first)
+        name_of = {part: name for name, part in self.network.module.named_modules()}
+        shapes: dict[nn.Module, list[int]] = {}
+        for part, output in self._ended.items():
+            axes = self.network.axes.get(name_of[part])
+            if axes is None or axes.clips is None or axes.alone:  # only a pass of so many clips tells
+                rest = self.network.rest(clips)
+                ended = ended_before(lambda: self.network.forward(rest), self.network.module, first)
+                return {one: found.new_zeros(()).expand(found.shape) for one, found in ended.items()}
+            shapes[part] = list(output.shape)
+            shapes[part][axes.clips] *= clips
+        return {part: output.new_zeros(()).expand(shapes[part]) for part, output in self._ended.items()}
 
     def _by_clip(self, layer: str, output: Tensor, clips: int) -> list[Tensor]:
         axes = self.network.axes[layer]

@@ -4,6 +4,7 @@ Inside marey every stream is a float tensor of axes (clip, channel, time, height
 per frame, u (to the right) before v (down). Only this module knows how a network wants it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -161,6 +162,11 @@ class Stream:
         names = self.layout.replace("(", " ").replace(")", " ").split()
         return "n c t h w" if "t" in names else "n c 1 h w"
 
+    @cached_property
+    def _axes(self) -> list[str]:
+        """The axes of the network's input: single letters, or all that are joined in brackets."""
+        return [joined or single for joined, single in re.findall(r"\(([^)]*)\)|(\S+)", self.layout)]
+
     def _scale(self, like: Tensor) -> tuple[Tensor, ...]:
         key = (like.dtype, like.device)
         if key not in self._scales:
@@ -175,8 +181,12 @@ class Stream:
     def to_network(self, clips: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
         """The network's input for physical `clips` (clip channel time height width); differentiable, of any size.
 
-        It is in the network's `dtype`, None: that of the clips.
+        It is in the network's `dtype`, None: that of the clips. One clip many times, as `expand` gives it, is laid out
+        once, where the layout has an axis of clips.
         """
+        if len(clips) > 1 and clips.stride(0) == 0 and "n" in self._axes:
+            one = self.to_network(clips[:1], dtype=dtype)
+            return one.expand([len(clips) if axis == "n" else -1 for axis in self._axes])
         mean, std = self._scale(clips)
         scaled: Tensor = _Scaled.apply(  # type: ignore[no-untyped-call]
             clips, None if self.mean is None else mean, None if self.std is None else std, dtype

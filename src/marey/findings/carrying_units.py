@@ -87,7 +87,7 @@ def traced(
         margin = np.zeros((len(whole), passes.units), np.float32)
         margin[asked] = effects[:, :, pair.taken_for] - effects[:, :, pair.right]
         right = np.flatnonzero((judged.labels == pair.right) & (whole.argmax(1) == pair.right))
-        held, held_out = _held_out_scores(passes, means, margin, pair, right, judged, count)
+        held, held_out = _held_out_scores(passes, means, margin, pair, judged, right=right, count=count)
         carried = _carried(margin, pair.failing, right)
         units = np.argsort(-carried, kind="stable")[:count]
         outcome = _outcome(whole, held, pair, judged, clips=np.ones(len(whole), bool))
@@ -104,7 +104,10 @@ def traced(
                 after,
                 lost,
                 float(outcome[3]),
-                *(random[place, :, number] for number in range(4)),
+                random[place, :, 0],
+                random[place, :, 1],
+                random[place, :, 2],
+                random[place, :, 3],
                 (1 + reached) / (1 + draws),
                 held_out,
             )
@@ -123,8 +126,9 @@ def _held_out_scores(
     means: Tensor,
     margin: NDArray[np.float32],
     pair: ConfusedPair,
-    right: NDArray[np.intp],
     judged: Judged,
+    *,
+    right: NDArray[np.intp],
     count: int,
 ) -> tuple[NDArray[np.float32], bool]:
     """The scores (clip, class) while units are held that were chosen without the clip's own fold."""
@@ -176,7 +180,7 @@ def _outcome(
     *,
     clips: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Share of failing clips put right, their margin, share of right clips lost, and of right ones of the other class."""
+    """Share of failing clips put right, their margin, shares of right clips lost, of all and of the other class."""
     failing = pair.failing[clips[pair.failing]]
     after = held[failing, pair.taken_for] - held[failing, pair.right]
     was_right, now = clips & (whole.argmax(1) == judged.labels), held.argmax(1)

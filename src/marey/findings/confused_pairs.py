@@ -96,7 +96,7 @@ def told_apart(
         above = (high[:, None] > low).mean() + 0.5 * (high[:, None] == low).mean()
         return np.array(above, np.float64)
 
-    chosen_groups = [groups[place] for place in both]
+    chosen_groups = [groups[place] for place in both.tolist()]
     if len(set(chosen_groups)) < 2:
         value = auc(np.ones(len(both), bool))
         return Estimate(value, np.full((), np.nan), np.full((), np.nan))

@@ -60,12 +60,12 @@ class DeepPasses:
     def scores(
         self, units: Sequence[int] = (), values: Tensor | None = None, *, clips: NDArray[np.intp] | None = None
     ) -> NDArray[np.float32]:
-        """The class scores (clip, class), means over windows, while `units` are held at `values` (one for each of them).
+        """The class scores (clip, class), means over windows, while `units` are held at `values` (one each).
 
         `clips` are places, sorted (None: all).
         """
-        chosen = range(len(self.windows)) if clips is None else np.flatnonzero(np.isin(self.clip_of, clips))
-        rows = [self.windows[place] for place in chosen]
+        chosen = np.arange(len(self.windows)) if clips is None else np.flatnonzero(np.isin(self.clip_of, clips))
+        rows = [self.windows[place] for place in chosen.tolist()]
         step = max(1, min(256, _NUMBERS_AT_ONCE // int(np.prod(self.network.layer(self.layer).shape))))
         held = nullcontext() if values is None else ablated(self.network, self.layer, units, values)
         with held, torch.no_grad(), quick_passes(self.network):
@@ -74,7 +74,7 @@ class DeepPasses:
                 for first in range(0, len(rows), step)
             ]
         every = torch.cat(found).flatten(2).mean(2).float().cpu().numpy()
-        return _by_clip(every, self.clip_of[np.asarray(chosen, np.intp)])
+        return _by_clip(every, self.clip_of[chosen])
 
     def effects(
         self, values: Tensor, *, clips: NDArray[np.intp] | None = None, report: Callable[[int], None] | None = None
@@ -96,7 +96,7 @@ def _by_clip(scores: NDArray[np.float32], clip_of: NDArray[np.intp]) -> NDArray[
     places, index, counts = np.unique(clip_of, return_inverse=True, return_counts=True)
     sums = np.zeros((len(places), scores.shape[1]), np.float32)
     np.add.at(sums, index, scores)
-    return sums / counts[:, None].astype(np.float32)
+    return np.asarray(sums / counts[:, None], np.float32)
 
 
 def run_to(

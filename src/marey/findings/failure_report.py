@@ -48,13 +48,14 @@ def _sentence(found: Failures) -> str:
         for pair in found.frequent[:4]
     )
     more = f" and {len(found.frequent) - 4} more" if len(found.frequent) > 4 else ""
-    return f"{right}; more often than dealt labels allow it takes {pairs}{more}. {_traced_words(found)}{_near_words(found)}"
+    taken = f"{right}; more often than dealt labels allow it takes {pairs}{more}."
+    return " ".join(filter(None, (taken, _traced_words(found), _near_words(found))))
 
 
 def _traced_words(found: Failures) -> str:
     best = list(found.best.values())
     if not best:
-        return f"No error is carried by {found.units} units more than by random ones. "
+        return f"No error is carried by {found.units} units more than by random ones."
     before = pooled(best, lambda one: one.before)
     after = pooled(best, lambda one: float(one.after.value))
     by_chance = pooled(best, lambda one: float(one.random_after.mean()))
@@ -62,10 +63,10 @@ def _traced_words(found: Failures) -> str:
     random_right = pooled(best, lambda one: float(one.random_put_right.mean()))
     other = pooled(best, lambda one: one.lost_other)
     return (
-        f"{len(best)} of these {len(found.frequent)} errors are carried by {found.units} units of a layer: where these are "
-        f"held at their means, the wrong class leads by {after:.2g} in place of {before:.2g} (random units "
-        f"{by_chance:.2g}), and {100 * put_right:.0f} % of the failing clips come right (random {100 * random_right:.0f} %), "
-        f"but {100 * other:.0f} % of the right clips of the other class are lost. "
+        f"{len(best)} of these {len(found.frequent)} errors are carried by {found.units} units of a layer: where these "
+        f"are held at their means, the wrong class leads by {after:.2g} in place of {before:.2g} (random units "
+        f"{by_chance:.2g}), and {100 * put_right:.0f} % of the failing clips come right (random "
+        f"{100 * random_right:.0f} %), but {100 * other:.0f} % of the right clips of the other class are lost."
     )
 
 
@@ -266,7 +267,7 @@ def _chart(found: Failures) -> Chart:
         ends = [tuple(float(end[1 + place]) for place in places) for end in
                 (found.accuracy.value, found.accuracy.low, found.accuracy.high)]  # fmt: skip
         chance = tuple(float(found.by_chance.mean()) for _ in names)
-        lines = (Series(NETWORK, names, *ends), Series(SHUFFLED, names, chance, null=True))
+        lines = (Series(NETWORK, names, ends[0], ends[1], ends[2]), Series(SHUFFLED, names, chance, null=True))
         return Chart("Clips that are classified right", "class", "share of clips", lines)
     pairs = list(dict.fromkeys(one.pair for one in found.traced))
     words = tuple(f"{found.names(pair)} ({len(pair.failing)})" for pair in pairs)
@@ -275,7 +276,7 @@ def _chart(found: Failures) -> Chart:
     for layer in found.layers:
         own = [one for one in found.traced if one.layer == layer]
         ends = [tuple(float(getattr(one.after, end)) for one in own) for end in ("value", "low", "high")]
-        series.append(Series(f"{found.units} units of {layer} held", words, *ends))
+        series.append(Series(f"{found.units} units of {layer} held", words, ends[0], ends[1], ends[2]))
     every = [np.concatenate([one.random_after for one in found.traced if one.pair is pair]) for pair in pairs]
     low, high = (tuple(float(np.percentile(values, end)) for values in every) for end in _ENDS)
     middle = tuple(float(values.mean()) for values in every)
@@ -310,8 +311,8 @@ def _remarks(found: Failures) -> tuple[str, ...]:
     ]
     if blind:
         remarks.append(
-            f"the scores do not tell the classes apart (AUC 0.5 within its interval): {', '.join(blind)}; what puts these "
-            "clips right loses as many of the other class"
+            f"the scores do not tell the classes apart (AUC 0.5 within its interval): {', '.join(blind)}; what puts "
+            "these clips right loses as many of the other class"
         )
     if any(not one.held_out and one.pair in found.frequent for one in found.traced):
         remarks.append(

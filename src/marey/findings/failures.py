@@ -150,7 +150,9 @@ def _found(
         draws,
         every,
         _q(every),
-        _closeness(recording, network, names[0], labels, predicted, labeled, preferred=preferred, seed=seed),
+        _closeness(
+            recording, network, names[0], labeled, labels=labels, predicted=predicted, preferred=preferred, seed=seed
+        ),
     )
 
 
@@ -167,10 +169,10 @@ def _closeness(
     recording: Recording,
     network: Network,
     layer: str,
-    labels: NDArray[np.intp],
-    predicted: NDArray[np.intp],
     labeled: LabeledClips,
     *,
+    labels: NDArray[np.intp],
+    predicted: NDArray[np.intp],
     preferred: str | Path | None,
     seed: int,
 ) -> Closeness:

@@ -74,7 +74,7 @@ class Failures:
 
     @property
     def best(self) -> dict[ConfusedPair, Traced]:
-        """Of each pair in `frequent` whose error is traced (q at most LEVEL), the layer where most of the margin goes."""
+        """Of each pair in `frequent` that is traced (q at most LEVEL), the layer where most of the margin goes."""
         found: dict[ConfusedPair, Traced] = {}
         for one, q in zip(self.traced, self.q, strict=True):
             if q <= LEVEL and one.pair.q <= LEVEL:

@@ -1,14 +1,14 @@
 """Clips run up to some deep layers once, and from there as often as units are to be held: what they add to scores."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from marey.accelerate.passes import quick_passes
 from marey.errors import MareyError, NetworkError
@@ -149,37 +149,51 @@ def run_to(
 def deep_layers(network: Network, layers: Mapping[str, Layer], *, most: int = 3) -> tuple[str, ...]:
     """The deepest of `layers` before the class scores that have weights and that all that reaches the scores passes.
 
-    They see every stream. Layers that give the same as one behind them are left out, and so are norms. The first is the
-    deepest. Raises NetworkError for a network that has none, or no classes.
+    They see every stream. The first is the deepest. Raises NetworkError for a network that has none, or no classes.
+    """
+    found = tuple(islice(passable_layers(network, layers), most))
+    if not found:
+        raise NetworkError(
+            f"{network.name} has no layer before '{network.scores}' that sees all streams and that all it computes "
+            "passes through; name layers with --layers."
+        )
+    return found
+
+
+def passable_layers(network: Network, layers: Mapping[str, Layer]) -> Iterator[str]:
+    """Every layer that `deep_layers` may choose from, the deepest first, each tried as it is asked for.
+
+    Norms are left out, modules around layers that can be chosen themselves, and layers that give the same as another.
     """
     if not network.classes:
         raise NetworkError(f"{network.name} has no class names, so that nothing can be asked about its class scores.")
     names = list(layers)
     before = names[: names.index(network.scores)] if network.scores in names else names
     streams = {stream.name for stream in network.streams}
+    seeing = [name for name in before if streams <= set(layers[name].receptive_field.streams)]
+    weighted = [name for name in seeing if _has_weights(network, layers[name])][-_TRIED:]
     shown = _noise(network)
-    found: dict[str, Tensor] = {}
-    for name in reversed(before[-8 * _TRIED :]):
-        layer = layers[name]
-        if not _candidate(network, layer) or not streams <= set(layer.receptive_field.streams):
+    goes: dict[str, bool] = {}
+
+    def goes_on(name: str) -> bool:
+        if name not in goes:
+            goes[name] = _all_passes(network, name, shown)
+        return goes[name]
+
+    outputs: list[Tensor] = []
+    for name in reversed(weighted):
+        inner = [one for one in weighted if one.startswith(f"{name}.")]
+        if any(goes_on(one) for one in inner) or not goes_on(name):
             continue
-        if _all_passes(network, name, shown):
-            with torch.no_grad(), quick_passes(network):
-                output = network.activations(shown, [name])[name]
-            if not any(output.shape == one.shape and torch.equal(output, one) for one in found.values()):
-                found[name] = output
-        if len(found) == most:
-            break
-    if not found:
-        raise NetworkError(
-            f"{network.name} has no layer before '{network.scores}' that sees all streams and that all it computes "
-            "passes through; name layers with --layers."
-        )
-    return tuple(found)
+        with torch.no_grad(), quick_passes(network):
+            output = network.activations(shown, [name])[name]
+        if not any(output.shape == one.shape and torch.equal(output, one) for one in outputs):
+            outputs.append(output)
+            yield name
 
 
-def _candidate(network: Network, layer: Layer) -> bool:
-    part: Any = network.module.get_submodule(layer.name)
+def _has_weights(network: Network, layer: Layer) -> bool:
+    part: nn.Module = network.module.get_submodule(layer.name)
     return "Norm" not in layer.kind and next(part.parameters(), None) is not None
 
 

@@ -42,8 +42,9 @@ from pathlib import Path
 import torch
 from speed_loops import PRECISIONS, Case, HandLoop, HookLoop, Lucent, Precision, bare_step, network_at_224
 
+from marey.maximization.maximization import Progress
 from marey.maximization.recipe import Recipe
-from marey.maximization.run import Progress, maximize
+from marey.maximization.run import maximize
 from marey.network.network import Network
 
 THREADS = 2

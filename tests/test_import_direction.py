@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "marey"
 
 # A piece (file or folder directly under src/marey) may import from its own folder and from the rows above.
 ROWS = (
-    {"_version", "errors", "files", "threads"},
+    {"_version", "errors", "files", "schema", "threads"},
     {"network"},
     {"accelerate"},
     {"families", "video"},
@@ -28,6 +28,8 @@ ROWS = (
     {"__main__"},
 )
 CORE = {"torch", "numpy", "av", "cv2", "safetensors", "PIL", "typer", "rich", "einops", "pyarrow", "scipy"}
+SHOWS_ITSELF = {"marey.maximization.result": "marey.draw."}
+"""`PreferredInput.picture` loads the drawing, which stands on it, when it is called: users type `result.picture()`."""
 NAMELESS = {"utils", "util", "misc", "helpers", "helper", "common", "base"}
 
 
@@ -57,7 +59,8 @@ def imported(module: str, node: ast.AST) -> Iterator[str]:
 def own_imports(module: str) -> set[str]:
     """The modules of marey that `module` imports anywhere, inside functions too."""
     names = {name for node in ast.walk(TREES[module]) for name in imported(module, node)}
-    return {name for name in names if name.split(".")[0] == "marey"} - {module}
+    late = SHOWS_ITSELF.get(module)
+    return {name for name in names if name.split(".")[0] == "marey" and not (late and name.startswith(late))} - {module}
 
 
 def foreign_imports(module: str, *, inside_functions: bool) -> set[str]:

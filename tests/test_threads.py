@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from marey.threads import Stopped, Work, clip_threads, stop_if_told
+from marey.threads import CLIP_THREADS, Stopped, Work, clip_threads, stop_if_told
 
 
 def test_work_that_is_stopped_ends_where_it_asks() -> None:
@@ -34,6 +34,17 @@ def test_only_the_thread_whose_work_it_is_is_told() -> None:
         thread.start()
         thread.join()
     assert told.is_set()
+
+
+def test_all_threads_have_begun_when_the_block_does_and_torch_has_its_number_again() -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    with clip_threads(3):
+        begun = [thread for thread in threading.enumerate() if thread.name.startswith(CLIP_THREADS)]
+        assert len(begun) == 3 and torch.get_num_threads() == before
+    with pytest.raises(KeyboardInterrupt), clip_threads(2):
+        raise KeyboardInterrupt
 
 
 def test_threads_that_load_clips_end_in_the_midst_when_nobody_waits_any_more() -> None:
@@ -83,7 +94,7 @@ def test_a_script_that_breaks_waits_for_the_frame_that_a_thread_is_busy_with() -
 
 _MANY = """
 import threading, time
-from marey.threads import Stopped, Work, stop_if_told
+from marey.threads import CLIP_THREADS, Stopped, Work, stop_if_told
 
 begun = threading.Event()
 

@@ -14,13 +14,14 @@ from marey._version import __version__
 if TYPE_CHECKING:
     from marey.errors import MareyError
     from marey.families.loading import load
+    from marey.maximization.maximization import Progress
     from marey.maximization.mosaic import maximize_mosaic
     from marey.maximization.objectives import Objective, Term, direction, unit
     from marey.maximization.parametrizations import Fourier, Parametrization, Pixels
     from marey.maximization.priors import Energy, Prior, Scene, Variation
     from marey.maximization.recipe import Recipe
     from marey.maximization.result import PreferredInput
-    from marey.maximization.run import Progress, maximize
+    from marey.maximization.run import maximize
     from marey.maximization.transforms import Shift, Transform
     from marey.network.maxima import Maxima
     from marey.network.network import Network
@@ -73,7 +74,7 @@ _HOMES = {
     "Pixels": "marey.maximization.parametrizations",
     "PreferredInput": "marey.maximization.result",
     "Prior": "marey.maximization.priors",
-    "Progress": "marey.maximization.run",
+    "Progress": "marey.maximization.maximization",
     "Recipe": "marey.maximization.recipe",
     "Recording": "marey.recording",
     "Scene": "marey.maximization.priors",

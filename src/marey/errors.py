@@ -2,10 +2,18 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from unicodedata import category
+
+_COMMANDS = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_JOINERS = "\u200c\u200d"  # which several scripts are written with
 
 
 class MareyError(Exception):
     """Something the caller can put right; the message says in a line what was given, what was expected, what to do."""
+
+
+class MareyWarning(UserWarning):
+    """Something the caller should know though nothing failed; a line, as errors have."""
 
 
 class NetworkError(MareyError):
@@ -45,6 +53,23 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of what an error of somebody else's code says, or its type where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def printable(text: str) -> str:
+    r"""The text in one line that a terminal shows and does not obey: other letters are written as in Python.
+
+    These are control characters, line breaks, what changes the direction of writing, other letters that are not
+    seen, and bytes of file names that are no text.
+
+    >>> printable("walk\x1b[2J")
+    'walk\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter.encode("unicode_escape").decode() if category(letter) in _COMMANDS and letter not in _JOINERS else letter
+        for letter in text
+    )
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -1,6 +1,9 @@
 """Files written whole or not at all: every lasting file of marey is written through this module."""
 
+import errno
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,6 +51,43 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the first error is the one to tell
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def drafting(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` for drafts of it, which is removed when the block ends.
+
+    Its name follows from that of `path`: what a killed process left there is removed. OutputError where the disk fails.
+    """
+    folder = drafts_of(path)
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        raise OutputError(
+            f"cannot write '{path}': {_reason(error)}. Choose a folder with space, to be written to."
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def drafts_of(path: Path) -> Path:
+    """Name the folder in which `drafting` keeps the drafts of `path`."""
+    return path.with_name(f".{path.name}{DRAFT_SUFFIX}")
+
+
+def regular_file(path: str | Path) -> Path:
+    """Return `path`; OSError for what is neither file nor folder, because to open a FIFO or a device may wait for ever.
+
+    Links are followed. Every file of a user is opened through this function.
+    """
+    mode = Path(path).stat().st_mode
+    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    kind = kinds.get(stat.S_IFMT(mode))
+    if kind is not None:
+        raise OSError(errno.EINVAL, f"it is {kind}, and a regular file is expected")
+    return Path(path)
 
 
 def _make_folder(folder: Path) -> None:

@@ -19,10 +19,14 @@ _own = threading.local()
 
 @contextmanager
 def clip_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Start threads that load clips, each computing alone; their work ends soon after the block, also by Ctrl-C."""
+    """Start threads that load clips, each computing alone; their work ends soon after the block, also by Ctrl-C.
+
+    All of them have begun when the block does: a thread that begins sets the number of threads of the whole process for
+    a moment, and products that are computed in that moment are rounded otherwise.
+    """
     import torch
 
-    threads, work = torch.get_num_threads(), Work()
+    threads, work, begun = torch.get_num_threads(), Work(), threading.Barrier(count + 1)
 
     def begin() -> None:
         compute_alone(threads)
@@ -30,8 +34,12 @@ def clip_threads(count: int) -> Iterator[ThreadPoolExecutor]:
 
     pool = ThreadPoolExecutor(count, CLIP_THREADS, initializer=begin)
     try:
+        for _ in range(count):
+            pool.submit(begun.wait)
+        begun.wait()
         yield pool
     finally:
+        begun.abort()  # so that no thread waits where the block was not reached
         work.stop()
         pool.shutdown(cancel_futures=True)
 

@@ -146,6 +146,11 @@ class _Module(backend_registration._DummyBackendModule):
     def synchronize(self, device: Any = None) -> None:
         _watched[-1]._wait("synchronize", "-")
 
+    def mem_get_info(self, device: Any = None) -> tuple[int, int]:
+        limit = _watched[-1].limit
+        most = 2**40 if limit is None else limit
+        return most - _held, most
+
 
 class _Place(ctypes.Structure):
     _fields_ = (("kind", ctypes.c_int32), ("index", ctypes.c_int32))

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import nn
 
+from marey.maximization.maximization import Progress
 from marey.maximization.objectives import direction, unit
 from marey.maximization.priors import Energy, Scene
 from marey.maximization.recipe import Recipe
-from marey.maximization.run import Progress, maximize
+from marey.maximization.run import maximize
 from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.stream import Stream, rgb_frames
@@ -172,16 +173,19 @@ def test_memory_is_flat_over_fifty_batches_unless_somebody_keeps_a_graph(
     assert growth > of_the_frames if kind is _Keeping else growth == 0
 
 
-def test_where_memory_runs_out_the_batch_is_halved_and_goes_on(there: Network, pretend: ModuleType) -> None:
+@pytest.mark.parametrize("told", [True, False])
+def test_with_little_memory_less_is_done_at_once_whether_it_is_known_before_or_runs_out(
+    there: Network, pretend: ModuleType, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
     gc.collect()
     before = pretend.held()
     with pretend.watched() as seen:
         plenty = maximize(there, UNITS[:4], recipe=RECIPE, maxima=MAXIMA)
-    sizes: list[int] = []
-    with pretend.watched(limit=before + int(0.5 * (seen.peak - before))):
-        found = maximize(
-            there, UNITS[:4], recipe=RECIPE, maxima=MAXIMA, callback=lambda progress: sizes.append(len(progress.labels))
-        )
-    assert 2 in sizes and [result.label for result in found] == [result.label for result in plenty]
+    if not told:
+        monkeypatch.setattr("marey.accelerate.memory.free_on", lambda _: None)
+    with pretend.watched(limit=before + int(0.6 * (seen.peak - before))) as tight:
+        found = maximize(there, UNITS[:4], recipe=RECIPE, maxima=MAXIMA)
+    assert [result.label for result in found] == [result.label for result in plenty]
+    assert tight.peak < 0.61 * seen.peak
     for one, other in zip(found, plenty, strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-2)

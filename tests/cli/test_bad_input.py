@@ -100,7 +100,9 @@ def test_what_cannot_be_maximized_is_said(
 
 def test_classes_of_a_network_without_classes(marey: Marey, own: str, tmp_path: Path) -> None:
     _one_line(
-        marey("maximize", own, "classes", "--out", tmp_path / "out"), 1, r"own has no classes; name units, as in '2:0'"
+        marey("maximize", own, "classes", "--out", tmp_path / "out"),
+        1,
+        r"own has no classes; name units, as in 'output:0'",
     )
 
 

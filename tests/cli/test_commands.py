@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from rich.progress import Progress
+from torch import Tensor
 
 from marey._version import __version__
 from marey.cli.arguments import FlowWord
 from marey.datasets import class_folders
+from marey.errors import OutputError
 from marey.families.loading import keep_maxima, load
 from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.towers import BLOCKS
 from marey.families.two_stream import TwoStream
 from marey.maximization.result import PreferredInput
+from marey.maximization.result_folder import ResultFolder
 from marey.network.maxima import Maxima
 from marey.video.flow.methods import Method
 from marey.video.read.decode import read_video
@@ -66,7 +68,7 @@ def test_layers_lists_units_and_what_they_see(marey: Marey, net: Path) -> None:
 
 def test_layers_may_be_chosen_by_pattern(marey: Marey, net: Path) -> None:
     said = marey("layers", net, "fusion.*", "scores")
-    assert [line.split()[0] for line in said.out.splitlines()[1:]] == [
+    assert [line.split()[0] for line in said.out.splitlines()[1:-1]] == [
         "fusion.conv5", "fusion.relu5", "fusion.pool5", "scores",
     ]  # fmt: skip
 
@@ -102,16 +104,16 @@ def test_maximize_measures_maxima_on_clips_once_and_keeps_them(
     before = load(net).weights_hash
     assert "no clip says how far scores of net respond" in " ".join(marey(*line).err.split())
     said = marey(*line, "--clips", shapes)
-    assert said.status == 0 and "(1 is the largest on 48 clips of clips)" in " ".join(said.err.split()), said.err
+    assert said.status == 0 and "(1 is the largest on 48 clips of 'clips')" in " ".join(said.err.split()), said.err
     found = load(net)
     assert found.weights_hash == before and found.maxima is not None
-    assert found.maxima.layers == ("scores",) and found.maxima.source == "48 clips of clips"
-    again = " ".join(marey(*line).err.split())
-    assert "48 clips of clips" in again and "no clip says" not in again
+    assert found.maxima.layers == ("scores",) and found.maxima.source == "48 clips of 'clips'"
+    again = " ".join(marey(*line, "--seed", 1).err.split())
+    assert "48 clips of 'clips'" in again and "no clip says" not in again
 
 
 def test_maximize_knows_the_users_own_network(marey: Marey, own: str, tmp_path: Path) -> None:
-    assert marey("layers", own).out.count("\n") == 4
+    assert "\n3 layers, 12 units." in marey("layers", own).out
     out = tmp_path / "out"
     said = marey("maximize", own, "0:2", "--everywhere", "--parametrization", "pixels", "--steps", 3, "--out", out)
     assert said.status == 0, said.err
@@ -123,13 +125,46 @@ def test_ctrl_c_keeps_what_there_is(marey: Marey, net: Path, tmp_path: Path, mon
     def interrupted(*_given: Any, **_options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Progress, "update", interrupted)  # which the bar calls after some of the steps
+    monkeypatch.setattr(Tensor, "nanmean", interrupted)  # what is told after some of the steps
     out = tmp_path / "out"
     said = marey("maximize", net, "disc_left", "--slowness", "0", "--steps", 8, "--out", out)
-    assert said.status == 130 and "interrupted" in said.err
+    assert said.status == 130 and "interrupted; 0 of 1 results are complete" in said.err
     assert _files(out / "disc_left") == FILES
     kept = PreferredInput.open(out / "disc_left")
     assert kept.interrupted and 0 < len(kept.history) < 8
+
+
+def test_maximize_goes_on_where_it_was_and_says_what_is_there(
+    marey: Marey, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    units = ("rgb.conv1_1:0", "disc_left", "disc_left")
+    line = ("maximize", net, *units, "--slowness", "0", "--steps", 2, "--out", out)
+    write = ResultFolder.write
+
+    def full(self: ResultFolder, name: str, *given: Any) -> Path:
+        if name == "disc_left":
+            raise OutputError("cannot write 'x': No space left on device.")
+        return write(self, name, *given)
+
+    monkeypatch.setattr(ResultFolder, "write", full)
+    said = marey(*line)
+    words = "No space left on device. 1 of 2 results are complete and stay in"
+    assert said.status == 1 and words in said.err and _files(out) == ["rgb.conv1_1-0"]
+    monkeypatch.setattr(ResultFolder, "write", write)
+    said = marey(*line)
+    assert said.status == 0 and f"1 of 2 results are in '{out}' already; 1 follow" in said.err, said.err
+    assert _files(out) == ["disc_left", "overview.png", "rgb.conv1_1-0"]
+    before = {place: place.stat().st_mtime_ns for place in out.rglob("*")}
+    (out / "disc_left" / "preferred.mp4").unlink()
+    said = marey(*line)
+    assert said.status == 0 and "2 of 2 results" in said.err and "nothing is left to compute" in said.err
+    changed = {place.name for place in out.rglob("*") if place.is_file() and place.stat().st_mtime_ns != before[place]}
+    assert changed == {"contact_sheet.png", "preferred.mp4", "preferred_input.safetensors"}, (
+        "pictures that lack are drawn"
+    )
+    said = marey(*line, "--seed", 1)
+    assert said.status == 0 and f"2 results in '{out}' were made with other settings" in said.err
 
 
 def test_classify_shows_the_best_classes(marey: Marey, net: Path, shapes: Path) -> None:
@@ -283,17 +318,16 @@ def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_train_starts_both_towers_from_imagenet_weights(
-    marey: Marey, vgg: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("marey.training.runner.faster_in_bf16", lambda *_: False)
+def test_train_starts_both_towers_from_imagenet_weights(marey: Marey, vgg: Path, shapes: Path, tmp_path: Path) -> None:
     path = tmp_path / "new.safetensors"
     data = tmp_path / "data"
     for label in ("disc_left", "disc_right"):
         (data / label).mkdir(parents=True)
         shutil.copy(shapes / label / "person0_0.mp4", data / label)
     line = ("train", data, "--out", path, "--hold-out", "0", *TRAIN, "--imagenet", vgg)
-    said = marey(*line, "--width", 1, "--steps", 0, "--fusion-steps", 1, "--batch", 1, "--keep", 5)
+    said = marey(
+        *line, "--width", 1, "--steps", 0, "--fusion-steps", 1, "--batch", 1, "--keep", 5, "--arithmetic", "float32"
+    )
     assert said.status == 0, said.err
     opened = open_network(path)
     weights, published = opened.module.state_dict(), torch.load(vgg, weights_only=True)
@@ -341,6 +375,15 @@ def test_train_stopped_goes_on_with_the_same_line(
     assert said.status == 130 and "the same line goes on" in said.err.replace("\n", " ") and not path.exists()
     assert marey("train", shapes, "--out", path, "--hold-out", "1/4", *TRAIN).status == 0
     assert path.exists() and not path.with_name("new.safetensors.training").exists()
+    content = path.read_bytes()
+    said = marey("train", shapes, "--out", path, "--hold-out", "1/4", *TRAIN)
+    assert said.status == 0 and said.out == f"{path}\n" and "clips " not in said.err.splitlines()[-1]
+    assert "this network is finished, with the same settings and clips; nothing was done" in said.err.replace("\n", " ")
+    said = marey("train", shapes, "--out", path, "--hold-out", "1/4", *TRAIN, "--seed", 1)
+    assert said.status == 1 and "finished network with seed = 0, not 1; give another --out" in said.err.replace(
+        "\n", " "
+    )
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize(

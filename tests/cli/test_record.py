@@ -11,8 +11,10 @@ import av
 import numpy as np
 import pytest
 
+from marey.errors import MareyError
 from marey.maximization.result import PreferredInput
 from marey.recording import Recording
+from marey.video.read.decode import read_video
 
 pytestmark = pytest.mark.slow
 
@@ -122,6 +124,46 @@ def test_record_writes_a_recording_and_says_what_was_skipped(
     assert refused.status == 1 and "settings.windows was 3, is 2" in refused.err
 
 
+JUDGED = """
+import torch, marey
+
+def network(*more):
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv3d(3, 4, (1, 3, 3)), torch.nn.ReLU(), *more]
+    streams = [marey.rgb_frames(1, size=16)]
+    return marey.Network(torch.nn.Sequential(*layers), streams, classes=("disc_left", "run"), name="own")
+
+def scored():
+    return network(torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten(), torch.nn.Linear(4, 2))
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "judged", "said"),
+    [
+        ("scored", "4", "of 8 clips have no class that the network knows: square_down; they are recorded, and neither"),
+        (
+            "network",
+            "-",
+            "the network names classes but has no layer of class scores: nothing is said of right and wrong",
+        ),
+    ],
+)
+def test_clips_that_are_neither_right_nor_wrong_are_told(
+    marey: Marey, few: Path, tmp_path: Path, function: str, judged: str, said: str
+) -> None:
+    (tmp_path / "judged.py").write_text(JUDGED)
+    out = tmp_path / "recording"
+    shown = marey("record", f"{tmp_path / 'judged.py'}:{function}", few, "--out", out, "--windows", 1)
+    assert shown.status == 0, shown.err
+    assert said in shown.out.replace("\n", " ") and shown.out.splitlines()[1].split()[-1] == judged
+    found = Recording.open(out)
+    assert found.summary["clips"]["of_known_class"] == (4 if function == "scored" else 0)
+    if function == "network":
+        with pytest.raises(MareyError, match="is of a network without class scores; nothing is right or wrong"):
+            found.evaluation()
+
+
 def test_a_recording_of_nothing_is_a_failure_that_says_why(marey: Marey, net: Path, tmp_path: Path) -> None:
     place = tmp_path / "broken" / "disc_left"
     place.mkdir(parents=True)
@@ -160,6 +202,44 @@ def test_top_of_a_network_records_the_layers_of_the_units_and_shows_the_same(
     assert tables == marey("top", out, "disc_left", "fusion.conv5:0-1", "--count", 3).out.splitlines()
     assert marey("top", net, "fusion.conv5:0", *words, "--out", kept).status == 0
     assert list(Recording.open(kept).layers) == ["fusion.conv5"]
+
+
+def test_top_draws_the_clips_and_with_the_network_their_heat(
+    marey: Marey, net: Path, few: Path, tmp_path: Path
+) -> None:
+    out, real = tmp_path / "recording", tmp_path / "real"
+    _recorded(marey, net, few, out)
+    words = ("disc_left", "fusion.conv5:1", "--count", 2, "--pictures", real)
+    said = marey("top", out, *words)
+    assert said.status == 0, said.err
+    sheets = [line for line in said.out.splitlines() if line.endswith(".png")]
+    assert sheets == [f"{real / name}/real_clips.png" for name in ("disc_left", "fusion.conv5-1")]
+    drawn = ["real_01.mp4", "real_02.mp4", "real_clips.png"]
+    assert [sorted(path.name for path in Path(sheet).parent.iterdir()) for sheet in sheets] == [drawn, drawn]
+    heated = ["heat_01.mp4", "real_01.mp4", "real_clips.png"]
+    words = ("disc_left", "--count", 1, "--pictures", real)
+    for source in ((out, *words, "--heat", net), (net, *words, "--clips", few, "--flow", "dis")):
+        shutil.rmtree(real)
+        said = marey("top", *source)
+        assert said.status == 0, said.err
+        assert sorted(path.name for path in (real / "disc_left").iterdir()) == heated
+    strongest = Recording.open(out).top("disc_left", 1, one_per_group=True)[0].clip
+    heat, clip = (len(read_video(path).frames) for path in (real / "disc_left" / "heat_01.mp4", strongest.path))
+    assert heat == clip
+
+
+def test_top_refuses_heat_without_a_folder_and_of_another_network(
+    marey: Marey, net: Path, few: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "recording"
+    _recorded(marey, net, few, out)
+    said = marey("top", out, "disc_left", "--heat", net)
+    assert said.status == 2 and "--heat draws; name a folder for it with --pictures DIR" in said.err
+    words = ("disc_left", "--pictures", tmp_path / "real", "--heat", "motion-studies")
+    said = marey("top", out, *words)
+    assert said.status == 1 and "is of other weights than motion-studies" in said.err
+    said = marey("top", net, "--clips", few, *words)
+    assert said.status == 1 and "is a network, which draws the heat itself" in said.err
 
 
 def test_classify_shows_which_units_respond_relative_to_the_recorded_clips(

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from marey.datasets import clips_in, data_set
+from marey.datasets.clips_in import clip_set_in
 from marey.errors import DatasetError
 
 
@@ -80,3 +81,12 @@ def test_a_place_without_clips_is_an_error(tmp_path: Path, name: str, said: str)
     (tmp_path / "a.doc").touch()
     with pytest.raises(DatasetError, match=said):
         clips_in(tmp_path / name)
+
+
+def test_clips_of_all_splits_keep_the_words_on_them(tmp_path: Path) -> None:
+    for name in ("train/walk/ann.avi", "train/walk/note.doc", "val/walk/bob.avi", "test/eve.avi"):
+        _video(tmp_path / name)
+    found = clip_set_in(tmp_path)
+    assert [clip.path.name for clip in found] == ["ann.avi", "bob.avi"]
+    assert found.grouping == "every clip is its own group: none could be guessed from the file names"
+    assert [note.partition(" ")[0] for note in found.notes] == ["1", f"'{tmp_path / 'test'}'"]

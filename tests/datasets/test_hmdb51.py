@@ -42,3 +42,21 @@ def test_hmdb51_lists_may_be_named_with_an_underscore_before_the_number(tmp_path
     (tmp_path / "wave_test_split_1.txt").write_text("b_wave_1.avi\n")
     with pytest.raises(DatasetError, match=r"line 1 of '.*wave_test_split_1.txt' is 'b_wave_1.avi'; expected"):
         data_set(tmp_path / "run_test_split_1.txt")
+
+
+def test_no_line_of_hmdb51_is_a_comment_where_it_names_a_video(tmp_path: Path, make: Make, shown: Shown) -> None:
+    make(tmp_path, "clap/#20_Drum_clap_u_goo_0.avi", "run/Ann_run_u_goo_0.mp4", "._clap_test_split1.txt")
+    (tmp_path / "clap_test_split1.txt").write_text(
+        "# by hand\n#20_Drum_clap_u_goo_0.avi 1 \n#21 Drum_clap_u_goo_1.avi 2 \n"
+    )
+    (tmp_path / "run_test_split1.txt").write_text("Ann_run_u_goo_0.avi 1 \n")
+    assert shown(data_set(tmp_path)) == {
+        "train": [("#20_Drum_clap_u_goo_0.avi", "clap", "#20_Drum"), ("Ann_run_u_goo_0.mp4", "run", "Ann")],
+        "test": [("#21 Drum_clap_u_goo_1.avi", "clap", "#21 Drum")],
+    }
+
+
+def test_a_list_of_paths_may_be_named_as_those_of_hmdb51(tmp_path: Path, make: Make) -> None:
+    make(tmp_path, "walk/a.avi", "run/b.avi")
+    (tmp_path / "my_test_split1.txt").write_text("walk/a.avi 7\nrun/b.avi 8\n")
+    assert [clip.label for clip in data_set(tmp_path / "my_test_split1.txt")["test"]] == ["7", "8"]

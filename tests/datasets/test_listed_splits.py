@@ -72,3 +72,51 @@ def test_a_list_that_lacks_something_says_what(tmp_path: Path, make: Make, name:
     (tmp_path / name).write_text(text)
     with pytest.raises(DatasetError, match=said):
         data_set(tmp_path / name)
+
+
+def test_a_listed_video_is_found_with_another_suffix_or_as_frames(tmp_path: Path, make: Make) -> None:
+    make(tmp_path, "walk/a.mp4", "walk/b.webm", "run/c.MKV", "run/d/1.jpg", "run/e.avi", "run/e/flow_x_00001.jpg")
+    (tmp_path / "list.txt").write_text("walk/a.avi\nwalk/b.avi\nrun/c.avi\nrun/d.avi\nrun/e\nrun/e.avi\n")
+    clips = data_set(tmp_path / "list.txt")[""]
+    assert [clip.path.name for clip in clips] == ["a.mp4", "b.webm", "c.MKV", "d", "e", "e.avi"]
+    assert all(clip.path.exists() for clip in clips)
+
+
+@pytest.mark.parametrize("before", ["/home/ann/data/", "C:\\data\\", "data/", "./data/", "../elsewhere/data/"])
+@pytest.mark.parametrize("place", ["list.txt", "lists/list.txt"])
+def test_paths_of_another_machine_are_found_by_their_ends(tmp_path: Path, make: Make, before: str, place: str) -> None:
+    make(tmp_path, "videos/UCF/walk/1.avi", "videos/UCF/run/1.avi", place)
+    mark = "\\" if "\\" in before else "/"
+    (tmp_path / place).write_text("".join(f"{before}UCF{mark}{name}{mark}1.avi\n" for name in ("walk", "run")))
+    clips = data_set(tmp_path / place)[""]
+    assert [(clip.path.parent.name, clip.path.exists(), clip.label) for clip in clips] == [
+        ("walk", True, "walk"),
+        ("run", True, "run"),
+    ]
+
+
+def test_two_clips_are_not_read_from_one_file(tmp_path: Path, make: Make) -> None:
+    place = tmp_path / "alone" / "list.txt"
+    make(place.parent, "1.avi", "2.avi")
+    place.write_text("/far/walk/1.avi walk\n/far/run/1.avi run\n")
+    with pytest.raises(DatasetError, match=r"none of the 2 clips .* is there, such as '/far/walk/1.avi'"):
+        data_set(place)
+    place.write_text("/far/walk/1.avi walk\n/far/run/2.avi run\n")
+    assert [clip.path for clip in data_set(place)[""]] == [place.with_name("1.avi"), place.with_name("2.avi")]
+
+
+def test_each_split_is_looked_for_in_folders_of_its_name_first(tmp_path: Path, make: Make) -> None:
+    for split in ("train", "val"):
+        make(tmp_path, f"videos_{split}/walk/1.mp4", f"videos_{split}/run/2.mp4")
+        (tmp_path / f"set_{split}_list.txt").write_text("walk/1.mp4 0\nrun/2.mp4 1\n")
+    splits = data_set(tmp_path / "set_val_list.txt")
+    assert {split: {clip.path.parts[-3] for clip in part} for split, part in splits.items()} == {
+        "train": {"videos_train"},
+        "val": {"videos_val"},
+    }
+
+
+def test_a_name_with_a_backslash_in_it_is_found(tmp_path: Path, make: Make) -> None:
+    make(tmp_path, "a\\b.avi", "c.avi")
+    (tmp_path / "list.txt").write_text("a\\b.avi walk\nc.avi run\n")
+    assert [clip.path.exists() for clip in data_set(tmp_path / "list.txt")[""]] == [True, True]

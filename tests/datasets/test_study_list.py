@@ -77,13 +77,16 @@ def test_clips_that_are_made_are_refused_where_files_are_needed(listed: Path) ->
     [
         ('{"motion_studies": [', r"is no JSON: .* in line 1"),
         ('{"motion_studies": []}', r"lists no motion studies; expected"),
-        ('{"motion_studies": [{"seed": 1}]}', r"entry 0 of '.*' has no count"),
-        ('{"motion_studies": [{"count": 2, "sed": 1}]}', r"entry 0 of '.*' has 'sed'. Did you mean 'seed'"),
-        ('{"motion_studies": [{"count": "two"}]}', r"entry 0 of '.*' is no set of motion studies"),
+        ('{"motion_studies": [{"seed": 1}]}', r"entry 0 of '.*: 'count' is missing; expected as"),
+        ('{"motion_studies": [{"count": 2, "sed": 1}]}', r"entry 0 of '.*: 'sed' is not known. Did you mean 'seed'"),
+        ('{"motion_studies": [{"count": "two"}]}', "'count' is \"two\"; expected a whole number"),
         ('{"motion_studies": [{"count": 2, "classes": ["wvae"]}]}', r"no motion study 'wvae'.*Did you mean 'wave'"),
-        ('{"motion_studies": [{"count": 2, "labels": "cell"}]}', r"labels .* are classes or cells, got 'cell'"),
-        ('{"motion_studies": [{"count": 2, "difficulty": "esay"}]}', r"no difficulty 'esay'"),
-        ('{"motion_studies": [{"count": 2, "methods": ["dsi"]}]}', r"no flow method 'dsi'"),
+        ('{"motion_studies": [{"count": 2, "labels": "cell"}]}', '\'labels\' is "cell"; expected "classes" or "cells"'),
+        (
+            '{"motion_studies": [{"count": 2, "difficulty": "esay"}]}',
+            '\'difficulty\' is "esay"; expected an object or "plain" or',
+        ),
+        ('{"motion_studies": [{"count": 2, "methods": ["dsi"]}]}', r"'methods\[0\]' is \"dsi\"; expected"),
         ('{"motion_studies": [{"count": 2}, {"count": 1}]}', r"lists 'motion-studies/.*' twice"),
     ],
 )

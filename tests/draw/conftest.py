@@ -50,8 +50,11 @@ def _holds(page: Picture, block: Picture | Image.Image) -> bool:
         return False
     green = (np.ascontiguousarray(picture[..., 1]) for picture in (page, block))  # a third of the search
     found = cv2.matchTemplate(*green, cv2.TM_SQDIFF)
-    y, x = np.unravel_index(found.argmin(), found.shape)
-    return np.array_equal(page[y : y + block.shape[0], x : x + block.shape[1]], block)
+    # rounding of this search differs from processor to processor, so that the nearest of all may not come first
+    for y, x in zip(*np.unravel_index(np.argsort(found, axis=None)[:200], found.shape), strict=True):
+        if np.array_equal(page[y : y + block.shape[0], x : x + block.shape[1]], block):
+            return True
+    return False
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -93,8 +94,40 @@ def test_an_overview_shows_all_results_of_the_sweep_of_the_first(tmp_path: Path,
         replace(_result(RGB), label="b:2"),
         replace(_result(RGB, slowness=(0.0,)), label="c:3"),
     ]
-    with Image.open(draw_overview(results, tmp_path / "overview.png", title="Units of net")) as image:
+    (path,) = draw_overview(results, tmp_path / "overview.png", title="Units of net")
+    with Image.open(path) as image:
         page = np.asarray(image)
     assert says(page, "Units of net", 22)
     assert [says(page, text, 15) for text in ("a:1", "b:2", "c:3")] == [True, True, False]
     assert says(page, "net: 0 is an ordinary response, 1 the largest on 8 generated clips.", 12, QUIET)
+
+
+def test_further_pages_stand_beside_the_first_and_replace_those_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marey.draw.overview.LONGEST_SIDE", 600)
+    results = [replace(_result(RGB), label=f"a:{k}") for k in range(3)]
+    names = ["overview.png", "overview-2.png", "overview-3.png"]
+    (tmp_path / "overview-mine.png").touch()
+    assert draw_overview(results, tmp_path / "overview.png") == [tmp_path / name for name in names]
+    assert draw_overview(results[:2], tmp_path / "overview.png") == [tmp_path / name for name in names[:2]]
+    assert {path.name for path in tmp_path.iterdir()} == {*names[:2], "overview-mine.png"}
+
+
+def test_a_result_gives_its_sheet_as_a_picture_which_notebooks_show(tmp_path: Path) -> None:
+    result = _result(RGB, FLOW)
+    picture = result.picture()
+    draw(result, tmp_path)
+    with Image.open(tmp_path / "contact_sheet.png") as sheet:
+        assert np.array_equal(np.asarray(picture), np.asarray(sheet))
+    shown = result._repr_png_()
+    assert shown is not None
+    with Image.open(BytesIO(shown)) as image:
+        assert np.array_equal(np.asarray(image), np.asarray(picture))
+
+
+@pytest.mark.parametrize("label", ["x" * 300, " + ".join(f"fusion.conv5:{k}" for k in range(99)), "wave"])
+def test_a_result_is_written_in_one_short_line(label: str) -> None:
+    written = repr(replace(_result(RGB, FLOW), label=label))
+    assert written.startswith(f"PreferredInput('{label[:80]}") and "0: 1.00, 10: 1.00" in written
+    assert len(written) < 200 and "\n" not in written

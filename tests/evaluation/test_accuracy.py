@@ -68,3 +68,15 @@ def test_late_fusion_is_the_mean_of_the_probabilities() -> None:
     mean = averaged([one, other])
     assert torch.allclose(mean.probabilities, (one.probabilities + other.probabilities) / 2)
     assert (mean.clips, mean.classes) == (one.clips, one.classes) and mean.labels.equal(one.labels)
+
+
+def test_mistakes_are_listed_most_clips_first() -> None:
+    labels = torch.tensor([0, 0, 0, 1, 2, 2, 2])
+    taken = torch.tensor([0, 1, 1, 1, 0, 1, 2])
+    found = Evaluation(("a", "b", "c"), ("clip",) * 7, labels, torch.nn.functional.one_hot(taken).double())
+    assert found.mistakes() == [("a", "b", 2), ("c", "a", 1), ("c", "b", 1)]
+    assert replace(found, labels=taken).mistakes() == []
+
+
+def test_an_evaluation_is_written_in_one_short_line() -> None:
+    assert repr(_evaluation()) == "Evaluation(3 of 5 clips right, 3 classes, 0 skipped)"

@@ -21,7 +21,8 @@ from torch import nn
 from marey.errors import NetworkError, OutputError, WeightsError
 from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.two_stream import TwoStream
-from marey.families.weights import read_tensors, take_weights, weights_hash
+from marey.families.weight_files import read_tensors
+from marey.families.weights import take_weights, weights_hash
 from marey.network.maxima import Maxima
 from marey.network.weights_hash import tensors_hash
 
@@ -170,7 +171,7 @@ def test_plain_tensors_are_not_a_network(tmp_path: Path) -> None:
         ({"config": {"classes": 3, "size": 100}}, "cannot build: size 100 does not divide by 32"),
         ({"config": {"classes": 3, "color": "red"}}, "cannot build: .*color"),
         ({"config": {"classes": 3, "size": 32}}, "does not fit this TwoStream"),
-        ({"streams": [{"name": "rgb"}]}, "cannot build"),
+        ({"streams": [{"name": "rgb"}]}, r"'streams\[0\]\.kind' is missing"),
     ],
 )
 def test_a_network_of_another_version_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

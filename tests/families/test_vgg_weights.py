@@ -11,7 +11,7 @@ from torch import Tensor
 from marey.errors import NetworkError, WeightsError
 from marey.families.towers import BLOCKS
 from marey.families.two_stream import TwoStream
-from marey.families.vgg_weights import load_vgg, motion_filters
+from marey.families.vgg_weights import load_vgg, motion_filters, published_norm
 from marey.families.weights import weights_hash
 
 
@@ -77,6 +77,16 @@ def test_every_layer_goes_to_its_place_in_both_towers(vgg_file: Path) -> None:
     assert torch.equal(network.rgb.conv1_1.weight, torch.load(vgg_file, weights_only=True)["features.0.weight"])
     assert network.fc6.weight.unique().tolist() == [6.0] and network.fc7.bias.unique().tolist() == [7.0]
     assert network.fusion.conv5.weight.abs().max() == network.scores.weight.abs().max() == 0  # as they were
+
+
+@pytest.mark.parametrize("prefix", ["module.", "backbone."])
+def test_what_programs_put_in_front_of_the_names_is_taken_off(vgg_file: Path, tmp_path: Path, prefix: str) -> None:
+    tensors = torch.load(vgg_file, weights_only=True)
+    torch.save({"state_dict": {prefix + name: values for name, values in tensors.items()}}, tmp_path / "vgg.ckpt")
+    one, other = full_width(), full_width()
+    assert published_norm(tmp_path / "vgg.ckpt") == "none"
+    assert load_vgg(one, tmp_path / "vgg.ckpt") == load_vgg(other, vgg_file)
+    assert weights_hash(one) == weights_hash(other)
 
 
 def test_a_signal_alike_in_all_channels_excites_the_first_motion_layer_as_it_does_the_image_layer(

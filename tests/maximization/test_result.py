@@ -2,6 +2,7 @@
 
 import errno
 import json
+import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ from torch import nn
 
 from marey.errors import MareyError, OutputError
 from marey.maximization.recipe import Recipe
-from marey.maximization.result import FILE, FORMAT, PreferredInput, folder_name, merged
+from marey.maximization.result import FILE, FORMAT, PreferredInput, merged
 from marey.maximization.run import maximize
 from marey.network.network import Network
 from marey.network.stream import flow_stacks
@@ -175,9 +176,40 @@ def test_a_response_is_relative_to_the_range_of_the_unit(result: PreferredInput)
     assert replace(result, ordinary=None, reach=None).relative(1.0) is None
 
 
+def _saved(result: PreferredInput, folder: Path, changes: dict[str, Any]) -> Path:
+    """The result as format 2 had it, which had no checksums, with other values."""
+    tensors = {"frames.flow": result.frames["flow"].contiguous(), "history": result.history.contiguous()}
+    text = json.dumps({**result.to_json(), "format": 2, **changes})
+    (folder / FILE).write_bytes(save(tensors, metadata={"marey": text}))
+    return folder
+
+
+def test_a_result_of_format_2_still_opens(result: PreferredInput, tmp_path: Path) -> None:
+    assert PreferredInput.open(_saved(result, tmp_path, {})) == result
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_flipped_bit_is_noticed(result: PreferredInput, tmp_path: Path, seed: int) -> None:
+    path = result.save(tmp_path) / FILE
+    content = bytearray(path.read_bytes())
+    chance = random.Random(seed)
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+    with pytest.raises(MareyError, match=r"preferred_input\.safetensors' is damaged: .*`marey maximize`|has format"):
+        PreferredInput.open(tmp_path)
+
+
 @pytest.mark.parametrize(
-    ("label", "name"),
-    [("conv5:3", "conv5-3"), ("a b/c", "a_b_c"), ("..", "unit"), ("", "unit"), ("a:0 - 0.5 * b:1", "a-0_-_0.5___b-1")],
+    ("changes", "said"),
+    [
+        ({"slowness": ["fast", 5.0]}, r"'slowness\[0\]' is \"fast\"; expected a number"),
+        ({"scores": [1.0]}, "'scores' is a list of 1, and 'slowness' of 2"),
+        ({"slowness": [], "scores": []}, "'scores' is a list of 0"),
+        ({"streams": []}, r"its tensors are .*; expected"),
+        ({"notes": [["dead"], 3]}, r"'notes\[1\]' is 3; expected a list"),
+        ({"color": "red"}, "'color' is not known"),
+    ],
 )
-def test_every_label_has_a_file_name(label: str, name: str) -> None:
-    assert folder_name(label) == name
+def test_a_wrong_value_is_named(result: PreferredInput, tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(MareyError, match=said):
+        PreferredInput.open(_saved(result, tmp_path, changes))

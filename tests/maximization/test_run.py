@@ -10,15 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from marey.accelerate.forward import Forward
 from marey.errors import NetworkError
-from marey.maximization import run as maximization
+from marey.maximization import maximization
 from marey.maximization.batches import Batch
 from marey.maximization.loop import Optimized, optimize
+from marey.maximization.maximization import Progress
 from marey.maximization.objectives import Objective, direction, unit
 from marey.maximization.priors import Energy, Variation
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput
-from marey.maximization.run import Progress, maximize
+from marey.maximization.run import maximize
 from marey.network.maxima import Maxima
 from marey.network.measured_maxima import measured_maxima
 from marey.network.network import Network
@@ -282,24 +284,35 @@ def test_a_unit_of_one_picture_is_made_once_for_the_whole_sweep(
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("x"), MemoryError(), RuntimeError("can't allocate memory")])
-def test_the_batch_is_halved_when_memory_runs_out(
+def test_passes_are_halved_when_memory_runs_out_and_nothing_else_changes(
     network: Network, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     sizes: list[int] = []
 
-    def tight(batch: Batch, *given: Any, **options: Any) -> Optimized:
-        sizes.append(len(batch))
-        if len(batch) > 2:
+    def tight(self: Forward, windows: dict[str, Tensor]) -> dict[str, Tensor]:
+        sizes.append(len(windows["rgb"]))
+        if sizes[-1] > 2:
             raise error
-        return optimize(batch, *given, **options)
+        return plain(self, windows)
 
+    plain = Forward.__call__
     plenty = maximize(network, ["run", "jack", "bend"], recipe=QUICK)
-    monkeypatch.setattr(maximization, "optimize", tight)
+    monkeypatch.setattr(Forward, "__call__", tight)
     results = maximize(network, ["run", "jack", "bend"], recipe=QUICK)
-    assert sizes == [6, 2, 4, 2, 2], "whole sweeps stay together"
+    assert sizes[:3] == [6, 3, 1] and set(sizes[2:]) == {1}, "once it is known, no more is tried"
     for one, other in zip(results, plenty, strict=True):
         assert one.slowness == other.slowness
         _close(one, other)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_how_many_inputs_one_pass_holds_changes_nothing_but_rounding(network: Network, most: int) -> None:
+    plenty = maximize(network, ["run", "jack", "bend"], recipe=QUICK)
+    few = maximize(network, ["run", "jack", "bend"], recipe=replace(QUICK, batch=most))
+    for one, other in zip(few, plenty, strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-3) and one.notes == other.notes
+        for name, frames in one.frames.items():
+            torch.testing.assert_close(frames, other.frames[name], atol=1e-3, rtol=1e-3)
 
 
 def test_half_precision_arithmetic_gives_nearly_the_same(network: Network) -> None:

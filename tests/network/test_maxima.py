@@ -91,3 +91,9 @@ def test_values_that_do_not_fit_each_other_are_refused() -> None:
         Maxima({"a": torch.ones(2)}, {"a": torch.ones(3)})
     with pytest.raises(NetworkError, match="maxima of layer 'b' do not fit each other"):
         Maxima({"a": torch.ones(2)}, {}, {"b": torch.ones(2)})
+
+
+def test_maxima_are_written_in_one_short_line() -> None:
+    many = Maxima({f"conv{k}": torch.zeros(500) for k in range(9)}, source="260 real clips")
+    assert repr(many) == "Maxima(9 layers (conv0, conv1, conv2, conv3, ...) on 260 real clips)"
+    assert repr(many.only(["conv3"])) == "Maxima(1 layer (conv3) on 260 real clips)"

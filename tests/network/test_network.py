@@ -264,6 +264,8 @@ def test_nothing_deeper_than_the_layer_asked_for_runs(deep: Network) -> None:
         ("conv5:1@0,0,-5", "is outside layer 'conv5', which has (2, 4, 4) positions (t, y, x)."),
         ("idle:0", "layer 'idle' of Deep is never called or gives no tensor."),
         ("jakc", "'jakc' is neither a class of Deep nor a unit. Did you mean 'jack'?"),
+        ("wave", "A unit is written layer:channel, as in 'output:0'."),
+        ("conv5", "'conv5' is a layer; name a unit of it, as in 'conv5:0', or some, as in 'conv5:0-3'."),
         ("class:jmp", "no class 'jmp' in Deep. Did you mean 'jump'? It has 4 classes."),
         ("conv5:x", "'conv5:x' is no unit."),
     ],
@@ -336,7 +338,7 @@ def test_units_may_lie_along_the_last_axis() -> None:
     assert shapes == {
         **dict.fromkeys(("conv", "norm", "mlp.2", "mlp", "act", "back"), (6, 2, 4, 4)),
         **dict.fromkeys(("mlp.0", "mlp.1"), (7, 2, 4, 4)),
-        "top": (5, 2, 4, 4),
+        **dict.fromkeys(("top", "output"), (5, 2, 4, 4)),
     }
     last = {name for name, axes in network.axes.items() if axes.units == 4}
     assert last == {"norm", "mlp.0", "mlp.1", "mlp.2", "mlp", "act"}

@@ -16,7 +16,7 @@ from marey.network.axes import Axes
 from marey.network.probe import axes_of
 from marey.network.receptive_field import Field, ReceptiveField, gradient_extent, receptive_field
 from marey.network.stream import flow_stacks, rgb_frames
-from marey.network.visit import visits
+from marey.network.visit import visited_calls
 
 Inputs = dict[str, Tensor]
 
@@ -36,7 +36,7 @@ def video(run: Callable[[Tensor], Any]) -> Callable[[Mapping[str, Tensor]], Any]
 
 def one_clip_axes(run: Any, inputs: Mapping[str, Any], module: nn.Module) -> Axes:
     """How a layer lies in a pass of one clip."""
-    axes = axes_of(visits(run, inputs, {"it": module})["it"], module)
+    axes = axes_of(visited_calls(run, inputs, {"it": module})["it"], module)
     assert isinstance(axes, Axes)
     return axes
 
@@ -46,7 +46,7 @@ def receptive_fields(
 ) -> dict[str, tuple[ReceptiveField, tuple[int, ...]]]:
     """The receptive field of every module that is called, and the shape of its first output."""
     found = {}
-    for name, calls in visits(run, inputs, modules).items():
+    for name, calls in visited_calls(run, inputs, modules).items():
         axes = axes_of(calls, modules[name])
         assert isinstance(axes, Axes)
         found[name] = (receptive_field(axes, [calls[number] for number in axes.read]), calls[0].shape)

@@ -29,7 +29,7 @@ def test_axes_that_are_left_out_of_a_position_are_zero() -> None:
     "text", ["conv5", "conv5:", ":3", "conv5:x", "conv5:-1", "conv5:1@", "a b:1", "conv5:1@1,2,3,4", ""]
 )
 def test_text_that_is_no_address_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(NetworkError, match=r"is no unit. A unit is written layer:channel, as in 'fusion.conv5:21'"):
+    with pytest.raises(NetworkError, match=r"is no unit. A unit is written layer:channel, with a number from 0"):
         Unit.parse(text)
 
 

@@ -62,7 +62,7 @@ def test_they_are_those_of_a_slow_loop_over_all_windows(
         torch.testing.assert_close(found.ordinary[layer], ordinary, atol=1e-5, rtol=1e-4)
     assert found.ordinary["scores"].any() and not found.ordinary["fusion.relu5"].any()
     assert found.bounds == {"flow": pytest.approx(5 * sum(speeds) / 2, rel=0.001)}
-    assert found.source == f"2 clips of {few.name}"
+    assert found.source == f"2 clips of '{few.name}'"
 
 
 def test_a_short_clip_is_padded_a_bad_one_told_and_none_left_is_an_error(network: Network, few: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_short_clip_is_padded_a_bad_one_told_and_none_left_is_an_error(network
     write_mp4(short, few / "short.mp4")
     told: list[str] = []
     found = measure_maxima(network, few, ["fc6"], flow="dis", skipped=lambda clip, _: told.append(clip.path.name))
-    assert found.source == f"3 clips of {few.name}" and told == ["text.avi"]
+    assert found.source == f"3 clips of '{few.name}'" and told == ["text.avi"]
     for path in few.glob("*.mp4"):
         path.unlink()
     with pytest.raises(
@@ -81,7 +81,7 @@ def test_a_short_clip_is_padded_a_bad_one_told_and_none_left_is_an_error(network
 
 def test_of_many_clips_an_even_choice_is_shown(network: Network, shapes: Path) -> None:
     found = measure_maxima(network, shapes, ["fc6"], flow="dis", most_clips=2, windows=1)
-    assert found.source == "2 clips of clips"
+    assert found.source == "2 clips of 'clips'"
 
 
 def test_a_layer_that_is_not_there_is_told_before_the_clips_are_read(network: Network, few: Path) -> None:

@@ -164,18 +164,18 @@ def test_what_is_no_recording_or_damaged_is_said(recording: Recording, tmp_path:
     broken = tmp_path / "broken"
     shutil.copytree(recording.folder, broken)
     (broken / "responses" / "00000.parquet").write_bytes(b"PAR1 no more")
-    with pytest.raises(MareyError, match=r"00000.parquet' of a recording is missing or damaged"):
+    with pytest.raises(MareyError, match=r"00000.parquet' of a recording is damaged: it has changed"):
         Recording.open(broken).responses("fc6:0")
     shutil.copy(recording.folder / "responses" / "00000.parquet", broken / "responses")
     (broken / "clips.parquet").unlink()
-    with pytest.raises(MareyError, match=r"clips.parquet' of a recording is missing or damaged"):
+    with pytest.raises(MareyError, match=r"clips.parquet' of a recording is damaged: it is missing"):
         Recording.open(broken).top("scores:0")
     summary = json.loads((broken / "recording.json").read_text())
     (broken / "recording.json").write_text(json.dumps({**summary, "format": 3}))
-    with pytest.raises(MareyError, match="has format 3, and this marey reads 4; record again into a new folder"):
+    with pytest.raises(MareyError, match="has format 3, and this marey reads 5; record again into a new folder"):
         Recording.open(broken)
     (broken / "recording.json").write_text(json.dumps({"format": 4}))
-    with pytest.raises(MareyError, match=r"recording.json' of a recording is missing or damaged"):
+    with pytest.raises(MareyError, match=r"recording.json' of a recording is damaged: 'network' is missing"):
         Recording.open(broken)
     (broken / "recording.json").write_text("{")
     with pytest.raises(MareyError, match="is damaged"):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,10 @@ import marey
 from marey.datasets import Split, StudySet, class_folders, group_of, grouped_split
 from marey.errors import DatasetError, MareyError, OutputError, VideoError, WeightsError
 from marey.evaluation.classify import evaluated
-from marey.families.network_file import NetworkFile, open_network
+from marey.families.network_file import NetworkFile, open_network, save
 from marey.families.two_stream import TwoStream
 from marey.families.weights import weights_hash
-from marey.training import runner, stage, training_data
+from marey.training import stage, training_data
 from marey.training.fit import Trained, train
 from marey.training.runner import TrainingProgress
 from marey.training.settings import Settings
@@ -24,13 +25,6 @@ from marey.video.flow.cache import FlowCache
 from marey.video.read.clips import Clip
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_arithmetic() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "faster_in_bf16", lambda *_: False)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +109,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     for name, found in whole[1].results.items():
         assert found.probabilities.equal(second.results[name].probabilities)
     assert [path.name for path in tmp_path.iterdir()] == ["resumed.safetensors"]
+
+
+def test_runs_in_bfloat16_are_equal_too_stopped_or_not(split: Split, short: Settings, tmp_path: Path) -> None:
+    settings = replace(short, arithmetic="bfloat16", tower_steps=0, fusion_steps=3, batch=2, fusion_batch=2)
+    train(split, tmp_path / "whole.safetensors", settings=settings)
+    train(split, tmp_path / "stopped.safetensors", settings=settings, on_step=_stops_at("fusion", 1))
+    train(split, tmp_path / "stopped.safetensors", settings=replace(settings, arithmetic="auto"))
+    assert _weights(tmp_path / "stopped.safetensors") == _weights(tmp_path / "whole.safetensors")
 
 
 def test_clips_that_are_made_while_read_train_as_clips_on_disk_do(tmp_path: Path, short: Settings) -> None:
@@ -232,6 +234,83 @@ def test_other_settings_do_not_go_on_with_a_half_done_run(split: Split, short: S
         train(Split(split.train[1:], split.held_out), path, settings=short)
 
 
+def test_a_finished_training_asked_for_again_is_given_back_as_it_is(
+    split: Split, short: Settings, whole: tuple[Path, Trained]
+) -> None:
+    path, written = whole[0], whole[0].stat()
+    left = path.with_name(path.name + ".training")
+    left.write_text("killed between the network and the removal of its state")
+    again = train(split, path, settings=replace(short, arithmetic="auto"), on_load=_no_clips)
+    assert again.before and not again.interrupted and again.results == {}
+    assert weights_hash(again.file.module) == _weights(path)
+    assert path.stat().st_mtime_ns == written.st_mtime_ns and not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"seed": 5}, "is a finished network with seed = 0, not 5; give another --out, or --again to train anew"),
+        ({"arithmetic": "bfloat16"}, "finished network with arithmetic = float32, not bfloat16"),
+    ],
+)
+def test_a_finished_network_of_other_settings_is_not_overwritten_unasked(
+    split: Split, short: Settings, whole: tuple[Path, Trained], changed: dict[str, object], said: str
+) -> None:
+    content = whole[0].read_bytes()
+    with pytest.raises(OutputError, match=said):
+        train(split, whole[0], settings=replace(short, **changed), on_load=_no_clips)  # type: ignore[arg-type]
+    assert whole[0].read_bytes() == content
+
+
+def test_a_finished_network_of_other_clips_or_another_start_is_not_overwritten_unasked(
+    split: Split, short: Settings, whole: tuple[Path, Trained], tmp_path: Path
+) -> None:
+    few, path = [clip for clip in split.train if clip.label != split.train[0].label], tmp_path / "net.safetensors"
+    for other, said in (
+        (Split(split.train[1:], split.held_out), "with other clips"),
+        (Split(split.train, split.held_out[1:]), "with other clips"),
+        (Split(tuple(few), ()), f"with other classes, such as '{split.train[0].label}'"),
+    ):
+        with pytest.raises(OutputError, match=said):
+            train(other, whole[0], settings=short, on_load=_no_clips)
+    with pytest.raises(OutputError, match=r"finished network with start = None, not [0-9a-f]{64}"):
+        train(split, whole[0], settings=short, start=whole[1].file, on_load=_no_clips)
+    save(replace(whole[1].file, provenance={}), path)
+    with pytest.raises(OutputError, match="finished network with no settings; give another --out"):
+        train(split, path, settings=short, on_load=_no_clips)
+    path.write_bytes(b"something else of the user's")
+    with pytest.raises(OutputError, match=r"not a whole safetensors file.* It is not overwritten: give another --out"):
+        train(split, path, settings=short, on_load=_no_clips)
+
+
+def test_asked_to_train_anew_it_does(split: Split, short: Settings, tmp_path: Path) -> None:
+    path, quick = tmp_path / "net.safetensors", replace(short, tower_steps=0, fusion_steps=1)
+    train(split, path, settings=quick)
+    first = _weights(path)
+    train(split, path, settings=replace(quick, seed=1), again=True)
+    assert _weights(path) != first
+    train(split, path, settings=quick, again=True)
+    assert _weights(path) == first
+
+
+def _no_clips(*_: int) -> None:
+    pytest.fail("clips were loaded first")
+
+
+def test_other_threads_than_those_it_began_with_are_told(split: Split, short: Settings, tmp_path: Path) -> None:
+    path, notes = tmp_path / "net.safetensors", []
+    train(split, path, settings=short, on_step=_stops_at("fusion", 1))
+    torch.set_num_threads(2)
+    try:
+        done = train(split, path, settings=short, on_note=notes.append)
+    finally:
+        torch.set_num_threads(1)
+    assert notes == [
+        "the training began with 1 threads and goes on with 2: its weights differ by rounding from those of one run"
+    ]
+    assert done.file.provenance["threads"] == 1 and done.file.provenance["settings"]["arithmetic"] == "float32"
+
+
 def test_nothing_is_chosen_by_the_clips_held_out(
     split: Split, short: Settings, watched: tuple[Path, Trained], tmp_path: Path
 ) -> None:
@@ -255,6 +334,18 @@ def test_a_minutes_limit_ends_every_stage(split: Split, short: Settings, tmp_pat
     settings = replace(short, minutes=1e-4, tower_steps=500, fusion_steps=500)
     done = train(split, tmp_path / "net.safetensors", settings=settings, on_step=steps.append)
     assert len(steps) < 20 and set(done.file.provenance["steps"]) == {"appearance", "motion", "fusion"}
+
+
+def test_decoding_counts_toward_the_minutes(split: Split, short: Settings, tmp_path: Path) -> None:
+    steps: list[TrainingProgress] = []
+    settings = replace(short, minutes=0.02, tower_steps=500, fusion_steps=500)
+    begun = time.monotonic()
+
+    def slowly(done: int, count: int) -> None:
+        time.sleep(max(0.0, begun + 1.5 - time.monotonic()))
+
+    train(split, tmp_path / "net.safetensors", settings=settings, on_load=slowly, on_step=steps.append)
+    assert [one.stage for one in steps] == ["appearance", "motion", "fusion"]  # a step each
 
 
 def test_a_stage_ends_when_its_loss_gets_no_better(
@@ -402,12 +493,8 @@ def test_a_place_that_cannot_be_written_is_found_before_the_long_part(
     split: Split, short: Settings, tmp_path: Path, name: str, said: str
 ) -> None:
     (tmp_path / "folder.safetensors").mkdir()
-
-    def loaded(*_: int) -> None:
-        pytest.fail("clips were loaded first")
-
     with pytest.raises(OutputError, match=said):
-        train(split, tmp_path / name, settings=short, on_load=loaded)
+        train(split, tmp_path / name, settings=short, on_load=_no_clips)
 
 
 def test_a_training_that_diverges_says_so(split: Split, short: Settings, tmp_path: Path) -> None:
@@ -429,8 +516,13 @@ def test_bf16_that_gives_no_finite_gradient_is_given_up(
             next(value for value in self.module.parameters() if value.grad is not None).grad.fill_(float("nan"))  # type: ignore[union-attr]
         return loss
 
-    monkeypatch.setattr(runner, "faster_in_bf16", lambda *_: True)
     monkeypatch.setattr(stage.Stage, "_gradients", broken)
-    done = train(split, tmp_path / "net.safetensors", settings=short)
+    monkeypatch.setattr(stage, "wrong_in_bfloat16", lambda *_: None)
+    notes: list[str] = []
+    settings = replace(short, arithmetic="bfloat16")
+    done = train(split, tmp_path / "net.safetensors", settings=settings, on_note=notes.append)
     assert used.count(True) == 3  # once in every stage
+    assert notes[0] == "stage 'appearance' computes in float32 from step 1 on: in bfloat16 a gradient is not finite"
+    assert done.file.provenance["arithmetic"] == dict.fromkeys(("appearance", "motion", "fusion"), "float32")
+    assert done.file.provenance["settings"]["arithmetic"] == "bfloat16"
     assert all(bool(value.isfinite().all()) for value in done.file.module.state_dict().values())

@@ -17,7 +17,7 @@ from marey.training.adversary import Adversary
 from marey.training.augmentation import stacked
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
-from marey.training.stage import Stage, clip_probabilities, faster_in_bf16, one_cycle, seeded
+from marey.training.stage import Stage, clip_probabilities, one_cycle, seeded
 from marey.video.read.clips import LoadedClip
 
 pytestmark = pytest.mark.slow
@@ -195,7 +195,8 @@ def test_another_seed_draws_otherwise(make_stage: MakeStage) -> None:
 def test_training_leaves_the_random_numbers_of_others_alone(make_stage: MakeStage) -> None:
     before = torch.get_rng_state()
     stage = make_stage(steps=2)
-    faster_in_bf16(stage.module, stage.streams, 2)
+    stage.bf16 = True
+    stage.check_arithmetic()
     stage.run(nothing, None)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -311,10 +312,18 @@ def test_the_weights_that_were_best_on_the_watched_clips_are_kept(
     assert not same(kept[3], kept[-1])
 
 
-def test_timing_the_arithmetic_leaves_the_network_as_it_was(
-    make_stage: MakeStage, left_as_found: Callable[..., object]
+@pytest.mark.parametrize("wrong", [None, "'flow.conv3_1' is 46 % off"])
+def test_a_stage_whose_layers_are_wrong_in_bfloat16_says_so_and_computes_in_float32(
+    make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch, left_as_found: Callable[..., object], wrong: str | None
 ) -> None:
-    stage = make_stage()
+    stage, notes = make_stage(), []
+    stage.bf16, stage.on_note = True, notes.append
     lay_channels_last(stage.module)
+    if wrong is not None:
+        monkeypatch.setattr(stages, "wrong_in_bfloat16", lambda *_: wrong)
+    drawn = stage.generator.get_state()
     with left_as_found(stage.module):  # type: ignore[attr-defined]
-        assert faster_in_bf16(stage.module, stage.streams, 2) in (True, False)
+        stage.check_arithmetic()
+    assert stage.generator.get_state().equal(drawn)
+    said = f"stage 'motion' computes in float32 from step 1 on: in bfloat16 layer {wrong}"
+    assert (stage.bf16, notes) == ((True, []) if wrong is None else (False, [said]))

@@ -4,12 +4,13 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from marey.accelerate.memory import clips_that_fit
 from marey.errors import NetworkError, first_line, out_of_memory
 from marey.network.crop import Crop
 from marey.network.hooks import arithmetic_copy, called
@@ -29,11 +30,14 @@ class Forward:
         what computes them: the network's own, or a copy in another floating-point type.
     precision
         "fp32", or "bf16" for convolutions and products; inputs and outputs stay fp32.
+    most
+        clips in one pass for which there is memory; None: any number.
     """
 
     crop: Crop
     module: nn.Module
     precision: str
+    most: int | None = None
 
     def __call__(self, windows: dict[str, Tensor]) -> dict[str, Tensor]:
         """The outputs (clip channel time height width) of the crop's layers for physical windows by stream."""
@@ -43,33 +47,54 @@ class Forward:
         """While inside, the module computes on the crop."""
         return self.crop.applied(self.module)
 
-    def describe(self) -> dict[str, str]:
-        """What makes values differ by rounding: precision, device and the version of torch."""
+    def on(self, crop: Crop) -> "Forward":
+        """The same for another crop of the same form."""
+        return replace(self, crop=crop)
+
+    def with_most(self, clips: int) -> "Forward":
+        """The same with at most so many clips in one pass."""
+        return replace(self, most=clips)
+
+    def describe(self) -> dict[str, Any]:
+        """What makes values differ by rounding: precision, clips in one pass, device and the version of torch."""
         device = self.crop.network.device
-        return {"precision": self.precision, "device": device.type, "torch": str(torch.__version__)}
+        passes = {} if self.most is None else {"clips_per_pass": self.most}
+        return {"precision": self.precision, **passes, "device": device.type, "torch": str(torch.__version__)}
+
+
+def passes(crop: Crop, *, precision: Precision = "auto", clips: int) -> Forward:
+    """As `forward`, with as many of `clips` in a pass as fit the free memory; NotEnoughMemoryError where none does."""
+    module = crop.network.module
+    most = clips_that_fit(lambda count: _step(crop, module, count), clips, device=crop.network.device)
+    return replace(forward(crop, precision=precision, clips=most), most=most)
+
+
+def _step(crop: Crop, module: nn.Module, count: int) -> None:
+    """One pass over clips that show nothing, forward and backward to the input."""
+    device = crop.network.device
+    windows = {
+        stream.name: torch.full((count, *stream.shape), stream.rest, device=device, requires_grad=True)
+        for stream in crop.streams
+    }
+    with crop.applied(module):
+        total = sum(volume.float().sum() for volume in crop.activations(windows, module=module).values())
+    if isinstance(total, Tensor) and total.requires_grad:
+        torch.autograd.backward(total, inputs=list(windows.values()))
 
 
 def forward(crop: Crop, *, precision: Precision = "auto", clips: int = 1) -> Forward:
     """The way to compute `crop` for batches of so many clips.
 
-    "auto" times one step, forward and backward to the input, in both types and takes the faster one; "bf16" raises
-    NetworkError where the network cannot compute in it.
+    "auto" times one step, forward and backward to the input, in both types and takes the faster one; a processor that
+    has no bf16 arithmetic is not asked. "bf16" raises NetworkError where the network cannot compute in it.
     """
     module = crop.network.module
     full = Forward(crop, module, "fp32")
-    if precision == "fp32":
+    if precision == "fp32" or (precision == "auto" and not _computes_bf16(crop.network.device)):
         return full
 
     def step(module: nn.Module, count: int = min(clips, _TIMED)) -> None:
-        device = crop.network.device
-        windows = {
-            stream.name: torch.full((count, *stream.shape), stream.rest, device=device, requires_grad=True)
-            for stream in crop.streams
-        }
-        with crop.applied(module):
-            total = sum(volume.float().sum() for volume in crop.activations(windows, module=module).values())
-        if isinstance(total, Tensor) and total.requires_grad:
-            torch.autograd.backward(total, inputs=list(windows.values()))
+        _step(crop, module, count)
 
     try:
         half = copy_for(lambda part: step(part, 1), module, torch.bfloat16)  # one clip shows what all of them use
@@ -83,6 +108,12 @@ def forward(crop: Crop, *, precision: Precision = "auto", clips: int = 1) -> For
             f"{crop.network.name} does not compute in bf16: {reason}. Give precision='fp32' or 'auto'."
         ) from error
     return Forward(crop, half, "bf16") if precision == "bf16" or faster(step, module, half) is half else full
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    """Whether a device may gain by bf16; where torch cannot tell, as it seems."""
+    known = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return device.type != "cpu" or known is None or bool(known())
 
 
 def copy_for(step: Step, module: nn.Module, dtype: torch.dtype) -> nn.Module:

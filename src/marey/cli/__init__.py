@@ -4,7 +4,9 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from marey.cli.waiting import wait_briefly
@@ -22,6 +24,7 @@ from marey.cli.flow import flow  # noqa: E402
 from marey.cli.layers import layers  # noqa: E402
 from marey.cli.maximize import maximize  # noqa: E402
 from marey.cli.record import record  # noqa: E402
+from marey.cli.screen import say  # noqa: E402
 from marey.cli.studies import studies  # noqa: E402
 from marey.cli.top import top  # noqa: E402
 from marey.cli.train import train  # noqa: E402
@@ -56,7 +59,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -88,7 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """The exit status of one command line."""
     try:
-        status = app(arguments, prog_name="marey", standalone_mode=False)
+        with _warnings_said():
+            status = app(arguments, prog_name="marey", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except (typer.Abort, KeyboardInterrupt):
         return _said("interrupted.", 130)
@@ -112,6 +116,21 @@ def run(arguments: list[str]) -> int:
         return _said(f"cannot use{place}: {error.strerror or error}.", 1)
 
 
+@contextmanager
+def _warnings_said() -> Iterator[None]:
+    """While inside, a warning is one line, as errors are."""
+    before = warnings.showwarning
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        say(f"marey: {message}", error=True)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
 def _said(message: str, status: int) -> int:
-    print(f"marey: {message}", file=sys.stderr)
+    say(f"marey: {message}", error=True)
     return status

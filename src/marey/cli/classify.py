@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, NetArgument
-from marey.cli.tables import remarks, screen, table
+from marey.cli.screen import screen
+from marey.cli.tables import remarks, table
 from marey.network.network import Network
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def classify(
 ) -> None:
     """Classify clips: probability and score of the best classes, averaged over windows spread over the clip."""
     from marey.cli.device import placed
-    from marey.evaluation.classify import check_classifier, class_scores
+    from marey.evaluation.classify import check_classifier, scores_and_probabilities
     from marey.families.loading import load
     from marey.video.flow.cache import FlowCache
     from marey.video.read.clips import Clip, load_clip, span_frames
@@ -50,11 +50,10 @@ def classify(
     check_classifier(network, windows)
     for clip in clips:
         loaded = load_clip(Clip(clip), network.streams, flow=flow, cache=FlowCache())
-        scores = class_scores(network, loaded, windows=windows)
-        probabilities = scores.softmax(0)
-        shown = table(escape(str(clip)), right=("probability", "score"))
+        scores, probabilities = scores_and_probabilities(network, loaded, windows=windows)
+        shown = table(str(clip), right=("probability", "score"))
         for index in probabilities.argsort(descending=True)[:top].tolist():
-            shown.add_row(escape(network.classes[index]), f"{probabilities[index]:.1%}", f"{scores[index]:.2f}")
+            shown.add_row(network.classes[index], f"{probabilities[index]:.1%}", f"{scores[index]:.2f}")
         screen().print(shown)
         short = loaded.frames < span_frames(network.streams)
         damage = [(str(clip), loaded.damage)] if loaded.damage is not None else []
@@ -91,5 +90,5 @@ def _units_table(network: Network, clip: Path, maxima: "Maxima", *, count: int, 
     shown = table("unit", right=("response", f"relative to {maxima.source}"))
     for strongest in strongest_responses(responses, maxima, count).values():
         for one in strongest:
-            shown.add_row(escape(network.label(one.unit)), f"{one.value:.4g}", f"{one.relative:.0%}")
+            shown.add_row(network.label(one.unit), f"{one.value:.4g}", f"{one.relative:.0%}")
     return shown

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from marey.cli.arguments import OutOption, SeedOption
 from marey.cli.output import writable
+from marey.cli.screen import screen
 
 SHOWN = (
     *("bounce_red_ball", "bounce_striped_ball", "jumping_jack", "kick_low", "punch", "skip"),
@@ -22,7 +21,7 @@ def demo(out: OutOption = Path("demo"), seed: SeedOption = 0) -> int:
     from marey.cli.maximize import maximize
 
     writable(out)
-    console = Console(stderr=True)
+    console = screen(error=True)
     console.print(f"what {len(SHOWN)} units of motion-studies, which ships with marey, want to see", style="bold")
     status = maximize(net="motion-studies", units=list(SHOWN), out=out, seed=seed, device="cpu")
     if status == 0:

@@ -1,20 +1,24 @@
 """`marey evaluate`: how often a network is right, and which classes it confuses."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument
 from marey.cli.output import writable
-from marey.cli.tables import class_table, confusion_table, remarks, results_table, screen
+from marey.cli.progress import Report, progress
+from marey.cli.screen import screen
+from marey.cli.tables import class_table, confusion_table, fits, mistakes_table, remarks, results_table
 from marey.evaluation.accuracy import Evaluation
 
 if TYPE_CHECKING:
     from marey.video.read.clips import Clip
+
+_MISTAKES = 10
+"""Pairs of classes that are listed where the confusion matrix is wider than the screen."""
 
 
 def evaluate(
@@ -31,7 +35,10 @@ def evaluate(
     ] = "held-out",
     group: GroupOption = None,
     windows: Annotated[int, typer.Option("--windows", help="Windows of a clip whose scores are averaged.")] = 5,
-    confusion: Annotated[bool, typer.Option("--confusion/--no-confusion", help="Show the confusion matrix.")] = True,
+    confusion: Annotated[
+        bool,
+        typer.Option("--confusion/--no-confusion", help="Show the confusion matrix, or what it confuses most."),
+    ] = True,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="Write figures and predictions as JSON.", show_default=False),
@@ -56,24 +63,36 @@ def evaluate(
     parts = data_set(data, group=group)
     test = [clip for name, part in parts.items() if name not in TRAIN_SPLITS[1:] or len(parts) == 1 for clip in part]
     chosen = _chosen(test, groups, data, held_out=provenance(net).get("held_out_groups", []))
-    console = Console(stderr=True)
-    loop = track(chosen, description="evaluating", console=console, transient=True, disable=not console.is_terminal)
-    found = evaluated(network, loop, windows=windows, flow=flow)
+    with progress() as report:
+        found = evaluated(network, _told(chosen, report), windows=windows, flow=flow)
     shown = screen()
     tested = sorted({group_of(clip) for clip in chosen})
     words = "all" if len(chosen) == len(test) else ", ".join(tested[:12]) + (", ..." if len(tested) > 12 else "")
-    shown.print(f"groups: {words}", highlight=False, markup=False)
+    people = "1 person or source video" if len(tested) == 1 else f"{len(tested)} people or source videos"
+    shown.print(f"groups: {words} ({people})", highlight=False, markup=False)
     count = f"{len(found.labels)}" + (f" of {found.total}" if found.skipped else "")
     shown.print(results_table({network.name: found}, heading=f"on {count} clips"))
     shown.print(class_table(found))
     if confusion:
-        shown.print(confusion_table(found))
+        matrix = confusion_table(found)
+        if fits(shown, matrix):
+            shown.print(matrix)
+        else:
+            shown.print(mistakes_table(found, _MISTAKES))
+            where = "--out FILE keeps it" if out is None else f"it is in {out}"
+            shown.print(f"the whole confusion matrix is wider than the screen; {where}", highlight=False, markup=False)
     notes = dict.fromkeys(note for part in parts.values() for note in part.notes)
     for line in (*notes, *remarks(found.skipped, found.damaged, found.padded)):
         shown.print(line, highlight=False, markup=False)
     if out is not None:
         with replacing(out) as temporary:
             temporary.write_text(json.dumps(_figures(found), indent=1) + "\n", encoding="utf-8")
+
+
+def _told(clips: "list[Clip]", report: Report) -> "Iterator[Clip]":
+    for done, clip in enumerate(clips):
+        report.at("evaluating clips", done, len(clips))
+        yield clip
 
 
 def _chosen(clips: "list[Clip]", groups: str, data: Path, *, held_out: list[str]) -> "list[Clip]":

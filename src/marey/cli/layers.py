@@ -1,15 +1,16 @@
 """`marey layers`: what can be looked at."""
 
-from fnmatch import fnmatch
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from marey.cli.arguments import NetArgument
-from marey.cli.tables import screen, table
+from marey.cli.screen import screen
+from marey.cli.tables import table
 from marey.errors import NetworkError, did_you_mean
-from marey.network.layer import Layer
 from marey.network.network import Network
 
 
@@ -18,35 +19,83 @@ def layers(
     match: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PATTERN", help="Only layers that match, as in 'fusion.*' (quote it).", show_default=False
+            metavar="PATTERN", help="Only layers that match, as in '*conv*' (quote it).", show_default=False
         ),
     ] = None,
 ) -> None:
-    """List the layers of a network: units, positions, stride and receptive field."""
+    """List the layers of a network: units, positions, stride and receptive field.
+
+    Layers that pass on the output of another share its line: `also called` has their names.
+    """
     from marey.families.loading import load
 
     network = load(net)
-
-    def matches(name: str) -> bool:
-        return not match or any(fnmatch(name, pattern) for pattern in match)
-
-    found = [layer for name, layer in network.layers.items() if matches(name)]
-    unusable = {name: reason for name, reason in network.unusable.items() if matches(name)}
+    names = own_outputs(network)
+    found = {name: others for name, others in names.items() if not match or _matches([name, *others], match)}
+    unusable = {name: reason for name, reason in network.unusable.items() if not match or _matches([name], match)}
     if not found and not unusable:
-        near = did_you_mean(match[0] if match else "", network.layers)
-        raise NetworkError(f"no layer of {network.name} matches {' '.join(match or [])}.{near}")
+        raise NetworkError(f"no layer of {network.name} matches {' '.join(match or [])}.{_near(network, match or [])}")
+    shown = screen()
     if found:
-        screen().print(layer_table(network, found))
+        shown.print(layer_table(network, found))
+        shown.print(_total(network, list(found)), highlight=False, markup=False, soft_wrap=True)
     for name, reason in unusable.items():
-        screen().print(f"{name} cannot be used: {reason}.", highlight=False, markup=False, soft_wrap=True)
+        shown.print(f"{name} cannot be used: {reason}.", highlight=False, markup=False, soft_wrap=True)
 
 
-def layer_table(network: Network, found: list[Layer]) -> Table:
-    """The layers with, per stream that they see, stride and receptive field; calls where any is called again."""
-    again = any(layer.calls > 1 for layer in found)
+def own_outputs(network: Network) -> dict[str, list[str]]:
+    """{layer: the layers that pass on its output}, of each layer with an output of its own, in order.
+
+    What flattening gives counts as an output of its own where it has other units.
+    """
+    from marey.network.twins import passed_on
+
+    first = passed_on(network.visits)
+    found: dict[str, list[str]] = {}
+    for name, layer in network.layers.items():
+        same = first.get(name)
+        if same in found and network.layers[same].shape == layer.shape:
+            found[same].append(name)
+        else:
+            found[name] = []
+    return found
+
+
+def _matches(names: Iterable[str], patterns: list[str]) -> bool:
+    from marey.network.parts import plain_name
+
+    return any(fnmatchcase(name, plain_name(pattern)) for name in names for pattern in patterns)
+
+
+def _near(network: Network, patterns: list[str]) -> str:
+    """Say which pattern would match, where the layers lie in a wrapper, or which layer is near."""
+    for pattern in patterns:
+        if _matches(network.layers, [f"*{pattern}"]):
+            return f" A pattern is for the whole name: did you mean '*{pattern}'?"
+    return f"{did_you_mean(patterns[0], network.layers)} It has {', '.join(list(network.layers)[-8:])}."
+
+
+def _total(network: Network, found: list[str]) -> str:
+    """Say how many layers and units are listed, and how one of these units is written."""
+    count = "1 layer" if len(found) == 1 else f"{len(found)} layers"
+    units = sum(network.layers[name].units for name in found)
+    unit = f"{found[-1]}:{network.layers[found[-1]].units - 1}"
+    label = f", a class by its name, as '{network.classes[0]}'" if network.classes else ""
+    return f"{count}, {units} units. A unit is written layer:channel, as '{unit}'{label}."
+
+
+def layer_table(network: Network, found: dict[str, list[str]]) -> Table:
+    """The layers with, per stream that they see, stride and receptive field, and the layers that pass them on.
+
+    How often a layer is called, and how many of its calls are read, is there where any is called again.
+    """
+    again = any(network.layers[name].calls > 1 for name in found)
     shown = table("layer", "kind", right=("units", "t × y × x", *(("calls (read)",) if again else ())))
+    shown.columns[0].no_wrap = True
     shown.add_column("sees: frames × px (stride)")
-    for layer in found:
+    if any(found.values()):
+        shown.add_column("also called", overflow="fold")
+    for layer, others in ((network.layers[name], others) for name, others in found.items()):
         sees = []
         for name, (time, *space) in layer.receptive_field.streams.items():
             stream = network.stream(name)
@@ -54,12 +103,8 @@ def layer_table(network: Network, found: list[Layer]) -> Table:
             size = f"{down.length}" if down.length == right.length else f"{down.length}×{right.length}"
             pixels = f"{size} px ({down.stride})" if down.stride else f"whole frame ({size} px)"
             sees.append(f"{name} {min(time.length, stream.frames)} × {pixels}")
-        shown.add_row(
-            layer.name,
-            layer.kind,
-            str(layer.units),
-            " × ".join(str(size) for size in layer.positions),
-            *((f"{layer.calls} ({layer.read})",) if again else ()),
-            ", ".join(sees) if sees else "nothing",
-        )
+        row = [layer.name, layer.kind, str(layer.units), " × ".join(str(size) for size in layer.positions)]
+        row += [f"{layer.calls} ({layer.read})"] if again else []
+        words = [*row, ", ".join(sees) or "nothing", ", ".join(others)]
+        shown.add_row(*words[: len(shown.columns)])
     return shown

@@ -1,23 +1,30 @@
 """`marey maximize`: the preferred appearance and motion of units, slow to fast."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from marey.cli.arguments import DeviceOption, FlowOption, FlowWord, GroupOption, NetArgument, OutOption, SeedOption
 from marey.cli.device import placed
 from marey.cli.output import writable
+from marey.cli.progress import Report, progress
+from marey.cli.screen import say
+from marey.errors import printable
 from marey.maximization.recipe import Precision, Recipe
-from marey.maximization.result import PreferredInput, folder_name
+from marey.maximization.result import PreferredInput
 from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.unit import Unit
 
 if TYPE_CHECKING:
+    from marey.maximization.maximization import Callback, Maximization
+    from marey.maximization.maximization import Progress as Steps
+    from marey.maximization.result_folder import ResultFolder
     from marey.recording import Recording
 
 _SHIPPED = Recipe()
@@ -92,9 +99,16 @@ def maximize(
 ) -> int:
     """Synthesize the input, in all streams together, that excites UNITs most, at several slownesses.
 
-    For each unit a folder in DIR holds the frames, scores and settings, a contact sheet and a looping video.
+    For each unit a folder in DIR holds the frames, scores and settings, a contact sheet and a looping video. It is
+    written as soon as it is made. Stopped, the same line goes on where it was; results that are there stay.
     """
+    from marey.draw.exemplars import REAL_CLIPS
+    from marey.draw.preferred_input import SHEET, VIDEO
     from marey.families.loading import load
+    from marey.maximization.maximization import Maximization, Parts
+    from marey.maximization.mosaic import mosaic as together
+    from marey.maximization.mosaic import mosaic_label
+    from marey.maximization.result_folder import ResultFolder
 
     if clips is not None and recording is not None:
         raise typer.BadParameter("--clips and --recording both give the units' ranges; give one of them.")
@@ -108,29 +122,108 @@ def maximize(
         seed=seed,
     )
     network = placed(load(net), device)
-    targets = _units(network, units)
+    targets = list(dict.fromkeys(_units(network, units)))
     layers = {unit.layer for unit in targets}
     recorded = None if recording is None else _recorded(network, recording)
-    writable(out)
-    console = Console(stderr=True)
-    maxima = None if recorded is None else recorded.maxima(sorted(layers))
-    if clips is not None:
-        maxima = _measured(network, net, clips, layers, flow=flow, group=group, console=console)
-    results = _maximized(
-        network, targets, recipe, maxima, parametrization=parametrization, mosaic=mosaic, console=console
-    )
-    _write(results, out, recorded, [] if mosaic else targets, console)
-    known = Maxima.merged(*(one for one in (maxima, network.maxima) if one is not None))
-    unknown = sorted(layer for layer in layers if layer not in known)
-    if unknown:
-        console.print(
-            f"no clip says how far {', '.join(unknown)} of {network.name} respond: scores are relative to generated "
-            "clips, and pictures may be noisy; give --clips DATA or --recording DIR.",
-            highlight=False,
-            markup=False,
+    labels = [mosaic_label(targets)] if mosaic else [network.label(unit) for unit in targets]
+    folder = ResultFolder(writable(out), labels, pictures=(SHEET, VIDEO, *REAL_CLIPS))
+    with progress() as report:
+        count = "a mosaic" if mosaic else "1 unit" if len(targets) == 1 else f"{len(targets)} units"
+        report.at(f"maximizing {count} of {network.name}: measuring responses")
+        maxima = None if recorded is None else recorded.maxima(sorted(layers))
+        if clips is not None:
+            maxima = _measured(network, net, clips, layers, flow=flow, group=group, report=report)
+        parts = Parts.of(parametrization=parametrization)
+        run = (together if mosaic else Maximization)(
+            network, targets, recipe=recipe, maxima=maxima, parts=parts, callback=_follow(report)
         )
-    print(out / ("overview.png" if len(results) > 1 else f"{folder_name(results[0].label)}/contact_sheet.png"))
-    return 130 if any(result.interrupted for result in results) else 0
+        made = _make(run, folder, _drawing(recorded, [] if mosaic else targets, report), report)
+        known = Maxima.merged(*(one for one in (maxima, network.maxima) if one is not None))
+        unknown = sorted(layer for layer in layers if layer not in known)
+        if unknown:
+            report.say(
+                f"no clip says how far {', '.join(unknown)} of {network.name} respond: scores are relative to "
+                "generated clips, and pictures may be noisy; give --clips DATA or --recording DIR."
+            )
+    for page in sorted(out.glob("overview*.png")) if len(made) > 1 else [out / folder.names[made[0]] / SHEET]:
+        say(page)
+    return 130 if run.interrupted else 0
+
+
+def _make(run: "Maximization", folder: "ResultFolder", draw: Callable[..., None], report: Report) -> list[int]:
+    """Make, write and draw the results that are not there yet; the places of those that are."""
+    from marey.draw.preferred_input import SHEET, VIDEO, draw_overview
+    from marey.maximization.result_folder import OVERVIEW
+
+    finished, other = folder.found(run)
+    missing = len(run.labels) - len(finished)
+    if finished:
+        rest = f"{missing} follow" if missing else "nothing is left to compute"
+        report.say(f"{len(finished)} of {len(run.labels)} results are in '{folder.path}' already; {rest}.")
+    if other:
+        report.say(f"{len(other)} results in '{folder.path}' were made with other settings; they are made anew.")
+    made, complete = set(finished), set(finished)
+    with _counted(complete, run, folder):
+        for place in finished:
+            name = folder.names[place]
+            if not all((folder.path / name / picture).exists() for picture in (SHEET, VIDEO)):
+                folder.write(name, folder.open(name), partial(draw, place))
+        if missing:
+            report.at("maximizing: first step")
+        for place, result in run.results(besides=finished):
+            folder.write(folder.names[place], result, partial(draw, place))
+            made.add(place)
+            complete.update(() if result.interrupted else (place,))
+            report.say(summary(result))
+        if len(made) > 1 and (missing or not (folder.path / OVERVIEW).exists()):
+            report.at("drawing the overview")
+            results = (folder.open(folder.names[place]) for place in sorted(made))
+            draw_overview(results, folder.path / OVERVIEW, title=run.network.name)
+    return sorted(made)
+
+
+@contextmanager
+def _counted(complete: set[int], run: "Maximization", folder: "ResultFolder") -> Iterator[None]:
+    """An error or Ctrl-C in the middle says how many results there are."""
+    from marey.errors import MareyError
+
+    def stay() -> str:
+        count = f"{len(complete)} of {len(run.labels)} results"
+        return f"{count} are complete and stay in '{folder.path}'; the same line goes on."
+
+    try:
+        yield
+    except MareyError as error:
+        raise type(error)(f"{error} {stay()}" if complete else str(error)) from error
+    except BaseException:
+        if complete:
+            say(f"marey: {stay()}", error=True)
+        raise
+    if run.interrupted:
+        say(f"marey: interrupted; {stay()}", error=True)
+
+
+def _follow(report: Report) -> "Callback":
+    """Tells steps and the mean score."""
+
+    def follow(progress: "Steps") -> None:
+        if progress.done % 4 == 0 or progress.done == 1:  # reading the scores makes an accelerator wait
+            mean = float(progress.scores.nanmean())
+            report.at("maximizing", progress.done, progress.planned, note=f"score {mean:.2f}")
+
+    return follow
+
+
+def _drawing(recorded: "Recording | None", units: list[Unit], report: Report) -> Callable[..., None]:
+    """Draws the result at a place into a folder, with the clips that drive its unit most."""
+    from marey.draw.preferred_input import draw
+
+    def pictures(place: int, result: PreferredInput, folder: Path) -> None:
+        draw(result, folder)
+        if recorded is not None and units:
+            _draw_real(result, recorded, units[place], folder, report)
+
+    return pictures
 
 
 def _units(network: Network, words: list[str]) -> list[Unit]:
@@ -148,64 +241,18 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise typer.BadParameter(f"--slowness is '{text}'; expected numbers of at least 0, as in 0,1,5,10.") from None
 
 
-def _maximized(
-    network: Network,
-    targets: list[Unit],
-    recipe: Recipe,
-    maxima: Maxima | None,
-    *,
-    parametrization: str,
-    mosaic: bool,
-    console: Console,
-) -> list[PreferredInput]:
-    """The results, under a bar that tells steps, time left and the mean score."""
-    from marey.maximization.mosaic import maximize_mosaic
-    from marey.maximization.run import Progress as Steps
-    from marey.maximization.run import maximize as preferred_inputs
-
-    columns = (TextColumn("maximizing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    score = TextColumn("score {task.fields[score]:.2f}")
-    with Progress(*columns, score, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, score=0.0)
-
-        def follow(progress: Steps) -> None:
-            if progress.done % 4 == 0:  # reading the scores makes an accelerator wait
-                mean = float(progress.scores.nanmean())
-                bar.update(task, completed=progress.done, total=progress.planned, score=mean)
-
-        options = {"recipe": recipe, "maxima": maxima, "parametrization": parametrization, "callback": follow}
-        if mosaic:
-            return [maximize_mosaic(network, targets, **options)]
-        return preferred_inputs(network, targets, **options)  # type: ignore[arg-type]
-
-
-def _write(
-    results: list[PreferredInput], out: Path, recorded: "Recording | None", units: list[Unit], console: Console
-) -> None:
-    """Each result in a folder with its pictures, the overview of several, and a line about each."""
-    from marey.draw.preferred_input import draw, draw_overview
-
-    for place, result in enumerate(results):
-        folder = result.save(out / folder_name(result.label))
-        draw(result, folder)
-        if recorded is not None and units:
-            _draw_real(result, recorded, units[place], folder, console)
-        console.print(summary(result), highlight=False)
-    if len(results) > 1:
-        draw_overview(results, out / "overview.png", title=results[0].provenance["network"])
-
-
-def summary(result: PreferredInput) -> str:
+def summary(result: PreferredInput) -> Text:
     """One line: the score at every slowness that makes a difference, and what must be said."""
     parts = []
     for place, chi in enumerate(result.slowness[:1] if result.still else result.slowness):
         words = [f"{result.scores[place]:.2f}"]
         recognized = result.recognized[place]
         if recognized is not None:
-            words.append(f"is {recognized}")
+            words.append(f"recognized as {recognized}")
         words += [note.split(":")[0] for note in result.notes[place]]
         parts.append(", ".join(words) if result.still else f"slowness {chi:g}: {', '.join(words)}")
-    return f"[bold]{escape(result.label)}[/bold]  {escape(' | '.join(parts))}  (1 is the largest on {result.source})"
+    rest = f"  {' | '.join(parts)}  (1 is the largest on {result.source})"
+    return Text.assemble((printable(result.label), "bold"), printable(rest))
 
 
 def _recorded(network: Network, folder: Path) -> "Recording":
@@ -217,7 +264,7 @@ def _recorded(network: Network, folder: Path) -> "Recording":
     return found
 
 
-def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder: Path, console: Console) -> None:
+def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder: Path, report: Report) -> None:
     """The clips that drive a unit most, in its folder and on its contact sheet; a note where they are gone."""
     from marey.draw.exemplars import draw_exemplars, sheet_with_exemplars
     from marey.draw.preferred_input import SHEET, STRIP, picture_row
@@ -228,7 +275,7 @@ def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder
     try:
         found = exemplars(recorded, unit, _REAL_CLIPS)
     except VideoError as error:
-        console.print(f"no real clips beside {result.label}: {error}", highlight=False, markup=False)
+        report.say(f"no real clips beside {result.label}: {error}")
         return
     draw_exemplars(found, folder)
     sheet = sheet_with_exemplars(picture_row(result, fields=STRIP), found, relative_to=result)
@@ -236,7 +283,7 @@ def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder
 
 
 def _measured(
-    network: Network, source: str, clips: Path, layers: set[str], *, flow: FlowWord, group: str | None, console: Console
+    network: Network, source: str, clips: Path, layers: set[str], *, flow: FlowWord, group: str | None, report: Report
 ) -> Maxima:
     """The maxima of `layers` on clips, kept in the network's file where it has one."""
     from marey.datasets.skipped_clip import SkippedClip
@@ -244,18 +291,18 @@ def _measured(
     from marey.recording import measure_maxima
 
     skipped: list[SkippedClip] = []
-    with console.status(escape(f"measuring {', '.join(sorted(layers))} on the clips of {clips}")):
-        maxima = measure_maxima(
-            network,
-            clips,
-            layers,
-            flow=flow,
-            group=group,
-            skipped=lambda clip, error: skipped.append(SkippedClip.of(clip, error)),
-        )
+    report.at(f"measuring {', '.join(sorted(layers))} on the clips of {clips}")
+    maxima = measure_maxima(
+        network,
+        clips,
+        layers,
+        flow=flow,
+        group=group,
+        skipped=lambda clip, error: skipped.append(SkippedClip.of(clip, error)),
+    )
     for one in skipped:
-        console.print(str(one), highlight=False, markup=False)
+        report.say(str(one))
     if source.endswith(".safetensors"):
         keep_maxima(maxima, source)
-    console.print(f"the range of {', '.join(sorted(layers))} is that on {maxima.source}", highlight=False, markup=False)
+    report.say(f"the range of {', '.join(sorted(layers))} is that on {maxima.source}")
     return maxima

@@ -1,17 +1,16 @@
 """`marey record`: what every unit responds to every clip of a data set."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption, names
-from marey.cli.tables import remarks, screen, table
+from marey.cli.progress import progress
+from marey.cli.screen import say, screen
+from marey.cli.tables import remarks, table
 
 if TYPE_CHECKING:
     from marey.recording import Recording
@@ -54,7 +53,7 @@ def record(
     """
     from marey.cli.device import placed
     from marey.cli.output import writable
-    from marey.datasets.clips_in import clips_in
+    from marey.datasets.clips_in import clip_set_in
     from marey.errors import VideoError
     from marey.families.loading import load
     from marey.recording.write.record import record as recorded
@@ -62,7 +61,7 @@ def record(
 
     settings = RecordingSettings(windows=windows, flow=flow, batch=batch)
     network = placed(load(net), device)
-    clips = clips_in(data.resolve(), group=group)
+    clips = clip_set_in(data.resolve(), group=group)
     writable(out)
     try:
         with reporting() as report:
@@ -78,9 +77,11 @@ def record(
                 report=report,
             )
     except KeyboardInterrupt:
-        print(f"marey: interrupted; what is recorded stays in '{out}', the same line goes on.", file=sys.stderr)
+        say(f"marey: interrupted; what is recorded stays in '{out}', the same line goes on.", error=True)
         return 130
     _show(found, out)
+    for line in (f"groups: {clips.grouping}", *clips.notes):
+        screen().print(line, highlight=False, markup=False, soft_wrap=True)
     if not found.recorded:
         raise VideoError(
             f"none of the {len(found.skipped)} clips can be read, for the reasons above; nothing is recorded."
@@ -102,15 +103,31 @@ def _show(found: "Recording", out: Path) -> None:
         more = f" and {len(partly) - 8} more" if len(partly) > 8 else ""
         text = f"called in several places of a pass, and read in the first: {listed}{more}"
         shown.print(text, highlight=False, markup=False, soft_wrap=True)
+    for line in _unjudged(found):
+        shown.print(line, highlight=False, markup=False, soft_wrap=True)
     for line in remarks(found.skipped, found.damaged, found.padded):
         shown.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+def _unjudged(found: "Recording") -> list[str]:
+    """Lines that say why recorded clips are neither right nor wrong, for a network that names classes."""
+    counts = found.summary["clips"]
+    known = sum(count for label, count in counts["labels"].items() if label in found.classes)
+    lines = []
+    if known > counts["of_known_class"]:
+        lines.append("the network names classes but has no layer of class scores: nothing is said of right and wrong")
+    if found.classes and known < found.recorded:
+        strange = [label for label in counts["labels"] if label not in found.classes]
+        words = (": " + ", ".join(strange[:6]) + (", ..." if len(strange) > 6 else "")) if strange else ""
+        lines.append(
+            f"{found.recorded - known} of {found.recorded} clips have no class that the network knows{words}; they are "
+            "recorded, and neither right nor wrong"
+        )
+    return lines
+
+
 @contextmanager
 def reporting() -> Iterator[Callable[[int, int], None]]:
-    """A bar that fills as clips are recorded, on a terminal; gives what is to be told how many of how many are done."""
-    console = Console(stderr=True)
-    columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("recording", total=None)
-        yield lambda done, count: progress.update(bar, completed=done, total=count)
+    """Gives what is to be told how many of how many clips are recorded, and shows it."""
+    with progress() as shown:
+        yield lambda done, count: shown.at("recording", done, count)

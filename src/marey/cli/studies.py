@@ -1,16 +1,15 @@
 """The command `marey studies`: generated clips of actions, whose flow, masks and causes are known."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from marey.cli.arguments import SeedOption
 from marey.cli.output import writable
+from marey.cli.progress import progress
+from marey.cli.screen import screen
 from marey.errors import MareyError
 
 
@@ -52,13 +51,16 @@ def studies(
     chosen = study_classes() if classes is None else [name.strip() for name in classes.split(",")]
     for name in chosen:
         study_class(name)
-    console = Console(stderr=True)
+    console = screen(error=True)
     if sheet is not None:
         write_study_sheet(sheet, seed=seed, size=size, frames=frames, setting=setting, difficulty=difficulty)
         console.print(f"all classes are in {sheet}")
     if out is not None:
         writable(out)
-        with _progress(console, clips * len(chosen)) as advance:
+        total = clips * len(chosen)
+        done = count(1)
+        with progress() as report:
+            report.at("making clips", 0, total)
             write_study_clips(
                 out,
                 clips,
@@ -69,17 +71,8 @@ def studies(
                 setting=setting,
                 difficulty=difficulty,
                 form=form,
-                on_clip=advance,
+                on_clip=lambda: report.at("making clips", next(done), total),
             )
         console.print(
             f"clips are in {out / 'clips'}, flow and masks in {out / 'truth'}, causes in {out / 'factors.jsonl'}"
         )
-
-
-@contextmanager
-def _progress(console: Console, clips: int) -> Iterator[Callable[[], None]]:
-    """Show a bar of clips, which the function in the `with` advances by one."""
-    columns = TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("clips", total=clips)
-        yield lambda: progress.advance(task)

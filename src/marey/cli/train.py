@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, SeedOption
 from marey.cli.output import writable
-from marey.cli.tables import results_table, screen
+from marey.cli.progress import progress
+from marey.cli.screen import say, screen
+from marey.cli.tables import results_table
 
 if TYPE_CHECKING:
     from marey.datasets.clip_set import ClipSet
@@ -107,12 +107,20 @@ def train(
         ),
     ] = None,
     seed: SeedOption = 0,
+    arithmetic: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option("--arithmetic", help="Of the network; auto: bfloat16 where the device has instructions for it."),
+    ] = "auto",
+    again: Annotated[
+        bool, typer.Option("--again", help="Train anew where NET is a finished network, and replace it.")
+    ] = False,
     device: DeviceOption = None,
 ) -> int:
     """Train a two-stream network: appearance tower, motion tower, then both with a convolutional fusion.
 
     DATA is a folder with a folder of clips per class, a split file, or a list of motion studies. Groups (people, source
-    videos) are never on both sides. Stopped, it goes on where it was when the same line is given again.
+    videos) are never on both sides. Stopped, it goes on where it was when the same line is given again. The same line
+    gives the same weights with as many threads of the same machine, unless --minutes ends it.
     """
     from marey.cli.device import device_of
     from marey.errors import MareyError
@@ -137,6 +145,7 @@ def train(
         validation=validation,
         minutes=minutes,
         seed=seed,
+        arithmetic=arithmetic,
         flow=flow,
         adversary=_adversary(adversary),
         kept_blocks=keep,
@@ -159,12 +168,16 @@ def train(
     if imagenet is not None:
         check_width(settings.width)
     place = device_of(device)
-    console = Console(stderr=True)
+    console = screen(error=True)
     split, words = chosen_split(data, hold_out, group=group, seed=seed)
     console.print(words, highlight=False, markup=False)
     trained = _trained(
-        split, out, console, settings=settings, name=data.name, start=begin, imagenet=imagenet, device=place
+        split, out, settings=settings, name=data.name, start=begin, imagenet=imagenet, again=again, device=place
     )
+    if trained.before:
+        console.print(
+            "this network is finished, with the same settings and clips; nothing was done. --again trains it anew."
+        )
     for one in trained.skipped:
         console.print(str(one), highlight=False, markup=False)
     if trained.interrupted:
@@ -172,36 +185,27 @@ def train(
         return 130
     if trained.results:
         screen().print(results_table(trained.results))
-    print(out)
+    say(out)
     return 0
 
 
-def _trained(split: "Split", out: Path, console: Console, **options: Any) -> "Trained":
+def _trained(split: "Split", out: Path, **options: Any) -> "Trained":
     """Train with `options` of `marey.training.fit.train`, with a bar for the clips and one for every stage."""
     from marey.training.fit import train as fit
     from marey.training.runner import TrainingProgress
 
-    with Progress(
-        TextColumn("{task.description:>10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-    ) as bar:
-        bars = {"clips": bar.add_task("clips", total=None, note="decoding, optical flow")}
+    with progress(transient=False) as report:
 
         def loaded(done: int, count: int) -> None:
-            bar.update(bars["clips"], completed=done, total=count)
+            report.at("clips", done, count, note="decoding, optical flow")
 
         def stepped(progress: TrainingProgress) -> None:
-            if progress.stage not in bars:
-                bars[progress.stage] = bar.add_task(progress.stage, total=progress.steps, note="")
-            bar.update(bars[progress.stage], completed=progress.step, note=f"loss {progress.loss:.2f}")
+            report.at(progress.stage, progress.step, progress.steps, note=f"loss {progress.loss:.2f}")
 
         def noted(note: str) -> None:
-            bar.console.print(note, highlight=False, markup=False)
+            report.say(note)
 
+        report.at("looking at clips")
         return fit(split, out, on_load=loaded, on_step=stepped, on_note=noted, **options)
 
 

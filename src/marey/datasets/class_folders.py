@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from marey.datasets.clip_files import bare, is_clip, visible
+from marey.datasets.clip_files import bare, is_clip, only_metadata, visible
 from marey.datasets.clip_set import ClipSet
 from marey.datasets.layout import Hints
 from marey.errors import DatasetError
@@ -12,8 +12,9 @@ from marey.video.read.clips import Clip
 class ClassFolders:
     """Folders named after classes, whose clips are video files or folders of frame images.
 
-    Hidden files are passed over. Files that are no clips are passed over too, and counted in `ClipSet.notes`. With
-    `Hints.images` the class folders of frames lie where it says, and so does the flow of each clip.
+    Hidden files, and those that systems and viewers write, are passed over. Files that are no clips are passed over
+    too, and counted in `ClipSet.notes`. With `Hints.images` the class folders of frames lie where it says, and so does
+    the flow of each clip.
     """
 
     def matches(self, place: Path) -> bool:
@@ -28,7 +29,7 @@ class ClassFolders:
             raise DatasetError(
                 f"'{top}' holds no clips; expected videos, folders of frames, or a folder of these for each class."
             )
-        labels = [path for path in visible(top) if path.is_dir()]
+        labels = [path for path in visible(top) if path.is_dir() and not only_metadata(path)]
         clips = [
             Clip(path, label=label.name, flow=None if images is None else images.stored(place, _video(path)))
             for label in labels

@@ -4,12 +4,17 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from marey.datasets.clip_set import ClipSet
+from marey.datasets.clip_set import ClipSet, group_of
 from marey.errors import DatasetError
 from marey.video.read.clips import Clip
 
-_UCF101 = re.compile(r"_(g\d\d)_c\d\d")
+_PUBLISHED = (
+    (r"_(g\d\d)_c\d\d", "guessed: source video, from 'gXX' in the file names (UCF101)"),
+    (r"^([\w-]{11})_\d{6}_\d{6}(?:\.\w+)?$", "guessed: YouTube video, from the file names ID_SSSSSS_EEEEEE (Kinetics)"),
+)
+_PREFIX = "^([^_]+)_"
 _ONE_EACH = "every clip is its own group"
 
 
@@ -44,12 +49,31 @@ def grouped_splits(splits: Mapping[str, ClipSet], pattern: str | None) -> dict[s
     if pattern is not None:
         return _regrouped(splits, _given(pattern, clips))
     if any(clip.group is not None for clip in clips):
-        return dict(splits)
+        return _told_apart(splits)
     guessed = _guess(clips)
     if guessed is None:
         words = f"{_ONE_EACH}: none could be guessed from the file names"
-        return {split: replace(part, grouping=words) for split, part in splits.items()}
-    return unparted(_regrouped(splits, guessed))
+        return _told_apart({split: replace(part, grouping=words) for split, part in splits.items()})
+    return _told_apart(unparted(_regrouped(splits, guessed)))
+
+
+def _told_apart(splits: Mapping[str, ClipSet]) -> dict[str, ClipSet]:
+    """Give clips without a group one with more of their path, where two splits have files of one name and folder."""
+    paths: dict[str, dict[Path, str]] = defaultdict(dict)
+    for split, part in splits.items():
+        for clip in part:
+            if clip.group is None:
+                paths[group_of(clip)][clip.path] = split
+    shared = {name for name, where in paths.items() if len(set(where.values())) > 1}
+    if not shared:
+        return dict(splits)
+
+    def longer(clip: Clip) -> Clip:
+        if clip.group is not None or group_of(clip) not in shared:
+            return clip
+        return replace(clip, group="/".join(clip.path.parts[-3:]))
+
+    return {split: replace(part, clips=tuple(map(longer, part.clips))) for split, part in splits.items()}
 
 
 def unparted(splits: Mapping[str, ClipSet]) -> dict[str, ClipSet]:
@@ -99,19 +123,31 @@ def _given(pattern: str, clips: Sequence[Clip]) -> Grouping:
 
 
 def _guess(clips: Sequence[Clip]) -> Grouping | None:
-    """Guess the grouping from the file names: UCF101's gXX, or else the text before the first '_'.
+    """Guess the grouping from the file names: as UCF101 or Kinetics give them, or else the text before the first '_'.
 
-    Such a prefix counts as a group only where every class has at least two prefixes and several clips share one.
+    A guess must fit every name, and part the clips. Such a prefix counts as a group only where every class has at least
+    two prefixes and several clips share one.
     """
-    names = [clip.path.name for clip in clips]
-    if names and all(_UCF101.search(name) for name in names):
-        return Grouping(_UCF101.pattern, "guessed: source video, from 'gXX' in the file names (UCF101)")
-    if not names or not all("_" in name for name in names):
+    for pattern, words in _PUBLISHED:
+        if len(_all(_groups(pattern, clips))) > 1:
+            return Grouping(pattern, words)
+    groups = _groups(_PREFIX, clips)
+    different = _all(groups)
+    if not different or len(different) == len(clips) or min(map(len, groups.values())) < 2:
         return None
-    prefixes: dict[str | None, set[str]] = defaultdict(set)
+    return Grouping(_PREFIX, f"guessed: {len(different)} groups, from the file names before the first '_'")
+
+
+def _groups(pattern: str, clips: Sequence[Clip]) -> dict[str | None, set[str]]:
+    """The groups that a pattern finds in each class; none where it does not fit every name."""
+    found: dict[str | None, set[str]] = defaultdict(set)
     for clip in clips:
-        prefixes[clip.label].add(clip.path.name.split("_")[0])
-    different = set().union(*prefixes.values())
-    if len(different) == len(clips) or min(len(found) for found in prefixes.values()) < 2:
-        return None
-    return Grouping("^([^_]+)_", f"guessed: {len(different)} groups, from the file names before the first '_'")
+        group = Grouping(pattern, "").group(clip.path.name)
+        if group is None:
+            return {}
+        found[clip.label].add(group)
+    return found
+
+
+def _all(groups: Mapping[str | None, set[str]]) -> set[str]:
+    return set().union(*groups.values())

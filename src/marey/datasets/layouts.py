@@ -8,6 +8,7 @@ from marey.datasets.layout import Layout
 from marey.datasets.loose_clips import LooseClips
 from marey.datasets.path_lists import PathLists
 from marey.datasets.something_something import SomethingSomething
+from marey.datasets.split_folders import SplitFolders
 from marey.datasets.study_list import StudyLists
 from marey.datasets.two_stream_tree import TwoStreamTree
 from marey.datasets.ucf101 import Ucf101
@@ -21,6 +22,7 @@ LAYOUTS: tuple[Layout, ...] = (
     CsvLists(),
     PathLists(),
     TwoStreamTree(),
+    SplitFolders(),
     LooseClips(),
     ClassFolders(),
 )

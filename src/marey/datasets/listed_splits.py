@@ -40,12 +40,11 @@ def listed_splits(
     if not listed:
         raise DatasetError(f"'{path}' lists no clips; expected lines such as 'walk/ann_walk.avi walk'.")
     found = FoundFiles(path.parent, hints.folder, hints.images)
-    names = [clip.name for clip in listed]
-    places = found.anywhere(names) if listed[0].anywhere else found.places(names)
-    clips = [
-        Clip(place, label=clip.label, group=clip.group, flow=flow)
-        for clip, (place, flow) in zip(listed, places, strict=True)
-    ]
+    parts: dict[str, list[ListedClip]] = {}
+    for one in listed:
+        parts.setdefault(one.split, []).append(one)
+    placed = {split: _placed(found, split, part) for split, part in parts.items()}
+    clips = [clip for part in placed.values() for clip in part]
     absent = [clip for clip in clips if not clip.path.exists()]
     if len(absent) == len(clips):
         raise DatasetError(
@@ -54,10 +53,16 @@ def listed_splits(
         )
     if absent:
         notes = (*notes, f"{len(absent)} of {len(clips)} listed clips are not there, such as '{absent[0].path}'")
-    parts: dict[str, list[Clip]] = {}
-    for clip, one in zip(clips, listed, strict=True):
-        parts.setdefault(one.split, []).append(clip)
     return {
         split: ClipSet(path.stem, tuple(part), grouping or f"as '{path.name}' says", tuple(notes))
-        for split, part in parts.items()
+        for split, part in placed.items()
     }
+
+
+def _placed(found: FoundFiles, split: str, listed: Sequence[ListedClip]) -> list[Clip]:
+    names = [clip.name for clip in listed]
+    places = found.anywhere(names) if listed[0].anywhere else found.places(names, split)
+    return [
+        Clip(place, label=clip.label, group=clip.group, flow=flow)
+        for clip, (place, flow) in zip(listed, places, strict=True)
+    ]

@@ -43,6 +43,9 @@ class Split:
 
     def __post_init__(self) -> None:
         both = {group_of(clip) for clip in self.train} & set(self.held_out_groups)
+        twice = {clip.path for clip in self.train if clip.group is None and group_of(clip) in both}
+        if twice:
+            raise DatasetError(f"the clip '{min(twice)}' is on both sides of the split; list it on one.")
         if both:
             raise DatasetError(f"group '{min(both)}' is on both sides of the split; keep all its clips on one.")
 
@@ -84,7 +87,7 @@ def grouped_split(clips: Sequence[Clip], *, held_out: Collection[str] | float | 
     if missing:
         raise DatasetError(
             f"holding out {', '.join(sorted(chosen)[:5])} leaves class '{missing[0]}' without training clips; "
-            "hold out other groups."
+            "hold out other groups, or none."
         )
     return split
 

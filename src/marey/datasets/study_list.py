@@ -11,9 +11,9 @@ from marey.datasets.clip_set import ClipSet
 from marey.datasets.layout import Hints
 from marey.datasets.list_files import beginning_of, json_of
 from marey.datasets.study_set import StudySet
-from marey.errors import DatasetError, did_you_mean
+from marey.errors import DatasetError
 from marey.files import replacing
-from marey.studies.difficulty import Difficulty
+from marey.schema import SchemaError, typed
 
 _KEY = "motion_studies"
 _BEGINS = re.compile(rf'\s*\{{\s*"{_KEY}"')
@@ -61,19 +61,10 @@ def write_study_list(path: str | Path, sets: Sequence[StudySet]) -> None:
 
 
 def _set(path: Path, number: int, entry: Any) -> StudySet:
-    if not isinstance(entry, dict) or "count" not in entry:
-        raise DatasetError(f'entry {number} of \'{path}\' has no count; expected as {{"count": 10, "seed": 1}}.')
-    for name in entry:
-        if name not in _NAMES:
-            near = did_you_mean(name, _NAMES)
-            raise DatasetError(f"entry {number} of '{path}' has '{name}'.{near} Expected {', '.join(_NAMES)}.")
-    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
     try:
-        if isinstance(plain.get("difficulty"), dict):
-            plain["difficulty"] = Difficulty(**plain["difficulty"])
-        return StudySet(**plain)
-    except (TypeError, AttributeError):
+        return typed(entry, StudySet)
+    except SchemaError as error:
         raise DatasetError(
-            f"entry {number} of '{path}' is no set of motion studies: a value is of the wrong kind; expected as "
+            f"entry {number} of '{path}' is no set of motion studies: {error}; expected as "
             '{"count": 10, "seed": 1, "classes": ["walk", "run"]}.'
         ) from None

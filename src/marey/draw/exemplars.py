@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from marey.draw.captions import NARROWEST_NAME
 from marey.draw.cells import Cells, middle_frame, strongest
 from marey.draw.color_wheel import nice_max_px
 from marey.draw.contact_sheet import contact_block
@@ -18,6 +19,9 @@ from marey.recording import Exemplar
 from marey.video.encode import Picture, write_mp4, write_png
 
 _LEAST_PICTURES = 24
+
+REAL_CLIPS = ("real_clips.png", "real_*.mp4")
+"""Patterns of the files that `draw_exemplars` writes."""
 
 
 def seen_loop(exemplar: Exemplar, *, max_px: float | None = None) -> Picture:
@@ -91,13 +95,15 @@ def sheet_with_exemplars(
     return page(below([synthetic, rule(width), words, real], gap=MARGIN // 2))
 
 
-def draw_exemplars(found: Sequence[Exemplar], folder: str | Path) -> list[Path]:
-    """Write for every exemplar a loop of what the unit saw, and a sheet of all; return the paths."""
+def draw_exemplars(found: Sequence[Exemplar], folder: str | Path, *, title: str = "") -> list[Path]:
+    """Write for every exemplar a loop of what the unit saw, and a sheet of all under `title`; return the paths."""
     folder = Path(folder)
     paths = []
     for place, one in enumerate(found, start=1):
         frames = seen_loop(one)
         paths.append(folder / f"real_{place:02d}.mp4")
         write_mp4(frames, paths[-1], rate=25.0, repeat=max(1, round(100 / len(frames))))
-    write_png(page(exemplar_block(found)), folder / "real_clips.png")
+    block = exemplar_block(found)
+    words = [text_block(title, size=15, width=max(block.width, NARROWEST_NAME))] if title else []
+    write_png(page(below([*words, block], gap=MARGIN // 2)), folder / "real_clips.png")
     return [*paths, folder / "real_clips.png"]

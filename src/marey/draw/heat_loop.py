@@ -1,11 +1,17 @@
 """A whole clip under heat: where and when a unit responds, drawn over the frames."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from marey.draw.frames import cell_size, resized
 from marey.errors import MareyError
-from marey.video.encode import Picture
+from marey.network.network import Network
+from marey.recording import Response, heat
+from marey.video.encode import Picture, write_mp4
+from marey.video.flow.methods import Method
 from marey.video.read.clips import LoadedClip
 
 _HOT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
@@ -40,3 +46,15 @@ def heat_loop(loaded: LoadedClip, responses: Tensor, *, largest: float | None = 
     enlarged = resized(drawn.permute(0, 3, 1, 2), size)
     picture: Picture = enlarged.permute(0, 2, 3, 1).clamp(0, 255).round().to(torch.uint8).numpy()
     return picture
+
+
+def draw_heat(
+    network: Network, responses: Sequence[Response], folder: str | Path, *, flow: Method, largest: float | None = None
+) -> list[Path]:
+    """Write, for the clip of each response, a loop of the whole clip under the heat of its unit; return the paths."""
+    paths = []
+    for place, response in enumerate(responses, start=1):
+        loaded, values = heat(network, response.unit, response.clip, flow=flow)
+        paths.append(Path(folder) / f"heat_{place:02d}.mp4")
+        write_mp4(heat_loop(loaded, values, largest=largest), paths[-1], rate=loaded.rate)
+    return paths

@@ -1,14 +1,18 @@
 """The pictures of preferred inputs: contact sheet, loop and overview, drawn from results alone."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
 from marey.draw.contact_sheet import contact_sheet
 from marey.draw.overview import overview
 from marey.draw.picture_row import PictureRow
 from marey.draw.preferred_loop import preferred_loop
+from marey.draw.typeset import Block
 from marey.maximization.diagnostics import SEES_NO_MOTION
 from marey.maximization.result import PreferredInput
 from marey.video.encode import write_mp4, write_png
@@ -38,6 +42,11 @@ def picture_row(result: PreferredInput, *, fields: int | None = None, alone: boo
     )
 
 
+def sheet(result: PreferredInput) -> Block:
+    """Draw the contact sheet of a result as an image."""
+    return Image.fromarray(contact_sheet(picture_row(result, fields=STRIP)))
+
+
 def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
     """Write the contact sheet and the looping video of a result to `folder`, and return their paths."""
     folder = Path(folder)
@@ -49,14 +58,43 @@ def draw(result: PreferredInput, folder: str | Path) -> list[Path]:
     return [folder / SHEET, folder / VIDEO]
 
 
-def draw_overview(results: Sequence[PreferredInput], path: str | Path, *, title: str = "") -> Path:
-    """Write one page with all results that have the slownesses of the first, and return its path."""
-    shown = [one for one in results if one.slowness == results[0].slowness]
-    said = {_scores(one) for one in shown}
-    rows = [picture_row(one, fields=STRIP, alone=len(said) > 1) for one in shown]
+def draw_overview(results: Iterable[PreferredInput], path: str | Path, *, title: str = "") -> list[Path]:
+    """Write all results that have the slownesses of the first, and return the paths of the pages.
+
+    The first page is at `path`, further ones beside it as `overview-2.png` where `path` is `overview.png`. Further
+    pages of an earlier overview at `path` are removed. Of each result only what is drawn stays in memory.
+    """
+    path = Path(path)
+    shown, swept = [], None
+    for one in results:
+        swept = one.slowness if swept is None else swept
+        if one.slowness == swept:
+            shown.append((_drawn(picture_row(one, fields=STRIP, alone=False)), _scores(one)))
+    said = {words for _, words in shown}
+    rows = [row if len(said) == 1 else _with_words(row, words) for row, words in shown]
     note = f"{said.pop()}." if len(said) == 1 else ""
-    write_png(overview(rows, title=title, note=note), path)
-    return Path(path)
+    paths = []
+    for number, page in enumerate(overview(rows, title=title, note=note), start=1):
+        paths.append(path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}"))
+        write_png(page, paths[-1])
+    further = re.compile(re.escape(path.stem) + r"-\d+" + re.escape(path.suffix))
+    for old in path.parent.iterdir():
+        if further.fullmatch(old.name) and old not in paths:
+            old.unlink()
+    return paths
+
+
+def _with_words(row: PictureRow, words: str) -> PictureRow:
+    return replace(row, subtitle=", ".join(filter(None, (row.subtitle, words))))
+
+
+def _drawn(row: PictureRow) -> PictureRow:
+    """A copy of a row with its clips' middle frames, and the one before, by which a clip is known from a picture."""
+    appearance, motion = row.appearance, row.motion
+    if appearance is not None:
+        middle = appearance.shape[2] // 2
+        appearance = appearance[:, :, max(0, middle - 1) : middle + 1].clone()
+    return replace(row, appearance=appearance, motion=None if motion is None else motion.clone())
 
 
 def _middle(motion: Tensor, fields: int) -> Tensor:

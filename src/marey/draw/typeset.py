@@ -44,7 +44,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):  # pragma: no cover - a Pillow built without FreeType
         raise RuntimeError("this Pillow was built without FreeType and cannot set text.")
-    return font
+    # whether Pillow finds a library for complex layout depends on the machine, and pictures shall not
+    return font.font_variant(layout_engine=ImageFont.Layout.BASIC)
 
 
 @lru_cache(maxsize=1024)

@@ -36,6 +36,10 @@ class Evaluation:
     padded: tuple[str, ...] = ()
     damaged: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        right = f"{self.right} of {len(self.labels)} clips right"
+        return f"Evaluation({right}, {len(self.classes)} classes, {len(self.skipped)} skipped)"
+
     @cached_property
     def predictions(self) -> Tensor:
         """The class of highest probability of every clip."""
@@ -86,6 +90,12 @@ class Evaluation:
             wrong = "" if int(counts.sum()) == 0 else self.classes[int(counts.argmax())]
             rows.append((name, int(self.confusion[index].sum()), right, wrong))
         return rows
+
+    def mistakes(self) -> list[tuple[str, str, int]]:
+        """(right class, predicted class, clips) of every pair of classes that is confused, most clips first."""
+        wrong = self.confusion.clone().fill_diagonal_(0)
+        pairs = sorted(wrong.nonzero().tolist(), key=lambda pair: -int(wrong[pair[0], pair[1]]))
+        return [(self.classes[right], self.classes[taken], int(wrong[right, taken])) for right, taken in pairs]
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain values for JSON."""

@@ -10,6 +10,7 @@ from marey.accelerate.passes import quick_passes
 from marey.datasets.skipped_clip import SkippedClip
 from marey.errors import DatasetError, NetworkError, VideoError, did_you_mean
 from marey.evaluation.accuracy import Evaluation
+from marey.network.class_scores import probabilities
 from marey.network.network import Network
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method
@@ -33,7 +34,8 @@ def class_scores(
     if not isinstance(clip, LoadedClip):
         piece = clip if isinstance(clip, Clip) else Clip(Path(clip))
         clip = load_clip(piece, network.streams, flow=flow, cache=cache if cache is not None else FlowCache())
-    return _scores(network, clip, windows)
+    scores, _ = scores_and_probabilities(network, clip, windows=windows)
+    return scores
 
 
 def check_classifier(network: Network, windows: int) -> None:
@@ -42,24 +44,30 @@ def check_classifier(network: Network, windows: int) -> None:
         raise NetworkError(
             f"{network.name} has no class names, so it cannot classify; give Network(..., classes=[...])."
         )
-    found = network.layer(network.scores).units
-    if found != len(network.classes):
-        raise NetworkError(
-            f"{network.name} names {len(network.classes)} classes, but layer '{network.scores}' gives {found} scores; "
-            "name as many, or the right layer with scores='...'."
-        )
+    _ = network.scores  # says what is wrong with them
     if windows < 1:
         raise NetworkError(f"windows is {windows}; expected at least 1.")
 
 
-def _scores(network: Network, loaded: LoadedClip, windows: int) -> Tensor:
-    rows = []
+def scores_and_probabilities(network: Network, loaded: LoadedClip, *, windows: int) -> tuple[Tensor, Tensor]:
+    """Mean class scores before softmax and probabilities (class) over windows spread over a clip.
+
+    Where the network ends in a softmax or sigmoid the probabilities are its own, averaged; otherwise they are the
+    softmax of the mean scores.
+    """
+    layer = network.scores
+    squashed = network.class_scores.probabilities_of(layer)
+    scores, own = [], []
     with torch.no_grad(), quick_passes(network):
         for start in starts(loaded, network.streams, windows):
             window = loaded.window(network.streams, start)
             inputs = {name: values[None].to(network.device) for name, values in window.items()}
-            rows.append(network.activations(inputs, [network.scores])[network.scores].flatten().float().cpu())
-    return torch.stack(rows).mean(0)
+            outputs = network.activations(inputs, [layer] if squashed is None else [layer, squashed])
+            scores.append(outputs[layer].float().mean((2, 3, 4))[0].cpu())
+            if squashed is not None:
+                own.append(probabilities(outputs[squashed])[0].cpu())
+    mean = torch.stack(scores).mean(0)
+    return mean, torch.stack(own).mean(0) if own else mean.softmax(0)
 
 
 def evaluated(
@@ -93,14 +101,14 @@ def evaluated(
         except VideoError as error:
             skipped.append(SkippedClip.of(clip, error))
             continue
-        scores = _scores(network, loaded, windows)
+        _, found = scores_and_probabilities(network, loaded, windows=windows)
         names.append(str(clip.path))
         if loaded.frames < span_frames(network.streams):
             padded.append(names[-1])
         if loaded.damage is not None:
             damaged.append((names[-1], loaded.damage))
         labels.append(network.classes.index(clip.label))
-        rows.append(scores.softmax(0))
+        rows.append(found)
     if not rows:
         raise DatasetError(
             f"no clip can be used; the first error: {skipped[0].reason}" if skipped else "there is no clip."

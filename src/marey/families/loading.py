@@ -15,6 +15,16 @@ from marey.network.network import Network
 _OTHERS = "; other layers: "
 
 
+_COMPILED_FILES = {
+    ".onnx": "an ONNX file",
+    ".pt2": "an exported program",
+    ".torchscript": "a TorchScript file",
+    ".engine": "a TensorRT engine",
+    ".tflite": "a TensorFlow Lite file",
+}
+"""What files hold that run a network without its Python module, by suffix."""
+
+
 class Family(Protocol):
     """Networks of one kind: a module with these two functions, or an object with these two methods."""
 
@@ -48,6 +58,11 @@ def load(source: str | Path, *, families: Sequence[Family] = ()) -> Network:
         raise WeightsError(
             f"there is no network '{text}'; expected a .safetensors file, or file.py:function for your own, or one of "
             f"{', '.join(bundled.BUNDLED)}."
+        )
+    if (made := _COMPILED_FILES.get(Path(text).suffix.lower())) is not None:
+        raise WeightsError(
+            f"'{text}' is {made}, inside which hooks see no layer; give the Python module it was made from, as "
+            "file.py:function that returns a marey.Network."
         )
     raise WeightsError(
         f"'{text}' is no network file; expected .safetensors as `marey train` writes, or file.py:function that returns "

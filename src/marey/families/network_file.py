@@ -1,6 +1,5 @@
 """The family of networks in files of marey: weights, streams, classes, maxima, and how the network was made."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +12,14 @@ from torch import Tensor, nn
 
 from marey.errors import NetworkError, OutputError, WeightsError
 from marey.families.two_stream import TwoStream
-from marey.families.weights import MAXIMA, fitting_tensors, module_weights, read_safetensors, weights_hash
+from marey.families.weight_files import MAXIMA, read_safetensors
+from marey.families.weights import fitting_tensors, module_weights, weights_hash
 from marey.files import replacing
 from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.stream import Stream
 from marey.network.weights_hash import tensors_hash
+from marey.schema import SchemaError, check_signature, parsed, signed, typed
 
 FORMAT = 2
 OPENED = (1, FORMAT)
@@ -102,14 +103,13 @@ def save(file: NetworkFile, path: str | Path, *, half: bool = False, base: nn.Mo
         about["maxima"] = {"bounds": dict(known.bounds), "source": known.source}
     about |= ({"half": True} if half else {}) | ({} if base is None else {"base": weights_hash(base)})
     try:
-        text = json.dumps(about)
+        text = json.dumps(signed(about))
     except (TypeError, ValueError) as error:
         raise NetworkError(f"the network cannot be described as JSON: {error}; give plain values only.") from None
     tensors = weights | {MAXIMA + name: values for name, values in maxima.items()}
     # one entry of metadata, because safetensors writes several in random order
-    signed = json.dumps({"sha256": _text_hash(text)} | about)
     with replacing(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata={"marey": signed}))
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata={"marey": text}))
 
 
 def check_name(path: Path) -> None:
@@ -131,28 +131,21 @@ def open_network(path: str | Path, *, base: nn.Module | None = None) -> NetworkF
             f"'{path}' holds tensors but no description of a network; build the network and use load_weights."
         )
     about = _description(metadata["marey"], path)
-    if about["format"] not in OPENED or about["architecture"] not in ARCHITECTURES:
-        raise WeightsError(
-            f"'{path}' holds {about['architecture']} in format {about['format']}; this version opens formats up to "
-            f"{FORMAT} of {', '.join(ARCHITECTURES)}: use the version of marey that wrote it."
-        )
     maxima = {name.removeprefix(MAXIMA): tensors.pop(name) for name in list(tensors) if name.startswith(MAXIMA)}
-    if tensors_hash(tensors) != about["weights_hash"] or tensors_hash(maxima) != about["maxima_hash"]:
+    if tensors_hash(tensors) != about.weights_hash or tensors_hash(maxima) != about.maxima_hash:
         raise WeightsError(f"'{path}' is damaged: its values have changed since it was saved; take another copy.")
-    if about.get("half", False):
+    if about.half:
         tensors = {name: values.float() if values.is_floating_point() else values for name, values in tensors.items()}
     try:
         with torch.device("meta"):  # no memory and no random numbers for weights that the file replaces
-            module = ARCHITECTURES[about["architecture"]](**about["config"])
-        streams = tuple(Stream.from_json(values) for values in about["streams"])
+            module = ARCHITECTURES[about.architecture](**about.config)
         known = _maxima(about, maxima)
-    except (TypeError, NetworkError) as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, NetworkError) as error:
         raise WeightsError(f"'{path}' describes a network that this version cannot build: {error}") from None
-    if "base" in about:
-        tensors = _with_base(tensors, about["base"], base, module, path)
-    fitting_tensors(module, tensors, path, strict=True)
-    module.load_state_dict(tensors, assign=True)
-    return NetworkFile(module.eval(), streams, tuple(about["classes"]), about["provenance"], known)
+    if about.base is not None:
+        tensors = _with_base(tensors, about.base, base, module, path)
+    module.load_state_dict(fitting_tensors(module, tensors, path, strict=True), assign=True)
+    return NetworkFile(module.eval(), about.streams, about.classes, about.provenance, known)
 
 
 def _with_base(
@@ -177,24 +170,50 @@ def _shortened(values: Tensor) -> Tensor:
     return short
 
 
-def _text_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+@dataclass(frozen=True)
+class _MaximaAbout:
+    bounds: dict[str, float]
+    source: str
 
 
-def _description(signed: str, path: Path) -> dict[str, Any]:
-    """The description of a network, checked against the hash that it carries."""
+@dataclass(frozen=True)
+class _About:
+    sha256: str
+    format: int
+    architecture: str
+    config: dict[str, Any]
+    streams: tuple[Stream, ...]
+    classes: tuple[str, ...]
+    provenance: dict[str, Any]
+    weights_hash: str
+    maxima_hash: str
+    maxima: _MaximaAbout | None = None
+    half: bool = False
+    base: str | None = None
+
+
+def _description(text: str, path: Path) -> _About:
+    """The description of a network, checked against the hash that it carries, and of a format that can be opened."""
     try:
-        about = dict(json.loads(signed))
-        if about.pop("sha256") == _text_hash(json.dumps(about)):
-            return about
-    except (ValueError, TypeError, KeyError):
-        pass
-    raise WeightsError(f"'{path}' is damaged: its description has changed since it was saved; take another copy.")
+        values = typed(parsed(text), dict[str, Any])
+        found, architecture = values.get("format"), values.get("architecture")
+        if found not in OPENED or architecture not in list(ARCHITECTURES):
+            check_signature(values)
+            raise WeightsError(
+                f"'{path}' holds {architecture} in format {found}; this version opens formats up to "
+                f"{FORMAT} of {', '.join(ARCHITECTURES)}: use the version of marey that wrote it."
+            )
+        about = typed(values, _About)
+        check_signature(values)
+    except SchemaError as error:
+        raise WeightsError(f"'{path}' is damaged: {error}; take another copy.") from None
+    return about
 
 
-def _maxima(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Maxima | None:
+def _maxima(about: _About, tensors: Mapping[str, Tensor]) -> Maxima | None:
     """The maxima that a file holds; None when it holds none."""
-    if about["format"] == 1:
-        bounds = about["provenance"].pop("bounds", {})
+    if about.format == 1:
+        bounds = about.provenance.pop("bounds", {})
         return Maxima(largest=tensors, bounds=bounds, source=UNNAMED_CLIPS) if tensors or bounds else None
-    return Maxima.from_tensors(tensors, **about["maxima"]) if "maxima" in about else None
+    known = about.maxima
+    return None if known is None else Maxima.from_tensors(tensors, bounds=known.bounds, source=known.source)

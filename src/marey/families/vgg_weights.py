@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from marey.errors import NetworkError, WeightsError
 from marey.families.two_stream import TwoStream
-from marey.families.weights import read_tensors
+from marey.families.weight_files import read_tensors
+from marey.files import regular_file
 
 PUBLISHED = {"none": "vgg16-397923af.pth", "batch": "vgg16_bn-6c64b313.pth"}
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
@@ -31,7 +32,7 @@ def load_vgg(network: TwoStream, path: str | Path, *, sha256: str | None = None)
     path = Path(path)
     check_width(network.config["width"])
     checked_digest(path, sha256)
-    tensors = read_tensors(path)
+    tensors = _vgg_tensors(path)
     sources = _convolution_sources(network, _published_layers(tensors, path, norm=network.config["norm"]))
     for name, values in sources.items():
         wanted = network.get_submodule(name).state_dict()
@@ -58,9 +59,16 @@ def check_width(width: float) -> None:
 
 def published_norm(path: str | Path) -> Literal["none", "batch"]:
     """The `norm` of the `TwoStream` that a VGG-16 file fits: "batch" where it holds batch normalizations."""
-    tensors = read_tensors(path)
+    tensors = _vgg_tensors(path)
     flat = (name for name, values in tensors.items() if name.startswith("features.") and values.ndim == 1)
     return "batch" if any(name.endswith("running_mean") for name in flat) else "none"
+
+
+def _vgg_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a file, without what programs put in front of "features." and "classifier."."""
+    tensors = read_tensors(path)
+    prefix = next((name.partition("features.")[0] for name in tensors if "features." in name), "")
+    return {name.removeprefix(prefix): values for name, values in tensors.items()}
 
 
 def motion_filters(filters: Tensor, channels: int) -> Tensor:
@@ -77,7 +85,7 @@ def checked_digest(path: Path, sha256: str | None = None) -> str:
     """
     in_name = re.fullmatch(r"vgg\d+(?:_bn)?-([0-9a-f]{8,64})", path.stem)
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise WeightsError(f"no file of weights at '{path}'.") from None

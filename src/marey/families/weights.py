@@ -1,34 +1,41 @@
-"""Weights by name: reading them from files, checking that they fit a module, copying them into it."""
+"""Weights by name: checking that they fit a module, under the names that programs give them, copying them into it."""
 
-import re
+import copy
 import warnings
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice, takewhile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from marey.errors import WeightsError, first_line
+from marey.errors import WeightsError
+from marey.families.weight_files import Note, read_tensors
 from marey.network.weights_hash import tensors_hash
 
-MAXIMA = "maxima/"
-"""Start of the names of tensors that are no weights, see marey.families.network_file."""
-WRAPPERS = ("state_dict", "model_state_dict", "model")
-PREFIXES = ("module.", "_orig_mod.")
+_WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+"""Parts of names that DataParallel, torch.compile and their like add, in front or within."""
+
+Renamed = dict[str, Tensor]
 
 
-def load_weights(module: nn.Module, path: str | Path, *, strict: bool = True) -> tuple[str, ...]:
-    """Copy the tensors of a .safetensors, .pt or .pth file into `module`, and return the names of the copied ones.
+def load_weights(
+    module: nn.Module, path: str | Path, *, strict: bool = True, on_note: Note | None = None
+) -> tuple[str, ...]:
+    """Copy the weights in a file into `module`, and return the names of the copied ones.
 
-    Wrappers of training programs ("state_dict", "model", "module." before each name) are removed. Without `strict`,
-    missing and unexpected tensors are allowed, as when one tower starts from another network; wrong shapes never are.
+    The file is one that torch.save or safetensors wrote, whatever its suffix, see `read_tensors`. All that
+    `module.load_state_dict` takes is taken as it is. Where names do not fit, a prefix that makes them fit is taken off
+    or put in front ("module.", "model.", "backbone.", or any other), (1, units) becomes (units), and tensors of which
+    the module has one under two names may be given once; `on_note` is told so in one line. Without `strict`, missing
+    and unexpected tensors are allowed, as when one tower starts from another network; wrong shapes never are.
+
     Raises WeightsError, before anything is copied, if the file does not fit, is damaged or is a pickle with code.
     """
     path = Path(path)
-    tensors = fitting_tensors(module, read_tensors(path), path, strict=strict)
-    module.load_state_dict(tensors, strict=False)
+    tensors = fitting_tensors(module, read_tensors(path, on_note=on_note), path, strict=strict, on_note=on_note)
+    module.load_state_dict(tensors, strict=strict)
     return tuple(tensors)
 
 
@@ -49,17 +56,6 @@ def take_weights(module: nn.Module, other: nn.Module) -> tuple[str, ...]:
     return tuple(fitting)
 
 
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The weights {name: tensor} of a .safetensors, .pt or .pth file, without wrappers; code in a pickle is not run."""
-    path = Path(path)
-    if path.suffix == ".safetensors":
-        tensors, _ = read_safetensors(path)
-        return {name: values for name, values in tensors.items() if not name.startswith(MAXIMA)}
-    if path.suffix not in (".pt", ".pth"):
-        raise WeightsError(f"'{path}' is not a file of weights; expected .safetensors, .pt or .pth.")
-    return _unwrapped(_unpickled(path), path)
-
-
 def weights_hash(module: nn.Module) -> str:
     """SHA-256 over names, types, shapes and values of a module's weights and buffers, the same for any file or device.
 
@@ -74,86 +70,138 @@ def module_weights(module: nn.Module) -> dict[str, Tensor]:
     return {name: values.detach().cpu().contiguous() for name, values in module.state_dict().items()}
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors {name: tensor} of a safetensors file and its metadata; WeightsError when it cannot be read."""
+def fitting_tensors(
+    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, strict: bool, on_note: Note | None = None
+) -> Mapping[str, Tensor]:
+    """The tensors under the names and in the shapes that the module has; WeightsError that says what does not fit."""
+    wanted: dict[str, Tensor] = module.state_dict(keep_vars=True)
+    takes = _taker(module, wanted)
+    if takes(tensors):
+        return tensors
+    found = [(said, _shaped(renamed, wanted)) for said, renamed in _renamings(tensors, wanted)]
+    if strict:
+        fitting = next(((said, renamed) for said, renamed in found if takes(renamed)), None)
+    else:
+        said, renamed = max(found, key=lambda one: len(one[1].keys() & wanted.keys()))
+        shared = {name: values for name, values in renamed.items() if name in wanted}
+        fitting = (said, shared) if shared and all(_fits(shared[name], wanted[name]) for name in shared) else None
+    if fitting is None:
+        raise WeightsError(_misfit(module, path, wanted, found, strict=strict))
+    said, renamed = fitting
+    given = {id(values) for values in tensors.values()}
+    reshaped = [name for name, values in renamed.items() if id(values) not in given]
+    if on_note is not None and (said or reshaped):
+        counted = [_counted("reshaped", reshaped)] if reshaped else []
+        on_note(f"weights of '{path}': {'; '.join(([said] if said else []) + counted)}")
+    return renamed
+
+
+def _taker(module: nn.Module, wanted: Mapping[str, Tensor]) -> Callable[[Mapping[str, Tensor]], bool]:
+    """A function that says whether `module.load_state_dict` takes tensors, strictly; it asks a copy without values."""
+    twins: dict[int, object] = {}
+    for values in (*module.parameters(), *module.buffers()):
+        if not is_lazy(values):
+            twin = torch.empty_like(values, device="meta", requires_grad=False)
+            twins[id(values)] = nn.Parameter(twin, requires_grad=False) if isinstance(values, nn.Parameter) else twin
     try:
-        with safe_open(path, framework="pt") as file:
-            # copies, because the file's alignment in memory would change how sums are rounded
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
-    except FileNotFoundError:
-        raise WeightsError(f"no file of weights at '{path}'.") from None
-    except OSError as error:
-        raise WeightsError(f"cannot read weights from '{path}': {error.strerror or error}.") from None
-    except (SafetensorError, RuntimeError, ValueError) as error:
-        raise WeightsError(
-            f"'{path}' is not a whole safetensors file ({first_line(error)}); take another copy of it."
-        ) from None
+        twin_module = copy.deepcopy(module, twins)
+    except Exception:  # noqa: BLE001  modules may hold what cannot be copied, such as locks
+        return lambda given: given.keys() == wanted.keys() and all(_fits(given[name], wanted[name]) for name in wanted)
+
+    def takes(given: Mapping[str, Tensor]) -> bool:
+        if any(name in wanted and _lossy(values, wanted[name]) for name, values in given.items()):
+            return False
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that a copy to the twin does nothing
+                twin_module.load_state_dict(given, strict=True)
+        except Exception:  # noqa: BLE001  code of the module's own may run
+            return False
+        return True
+
+    return takes
 
 
-def _unpickled(path: Path) -> object:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"no file of weights at '{path}'.") from None
-    except OSError as error:
-        raise WeightsError(f"cannot read weights from '{path}': {error.strerror or error}.") from None
-    except Exception as error:  # noqa: BLE001  a damaged pickle may fail in any way
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if named is not None:
-            raise WeightsError(
-                f"'{path}' is a pickle that asks for {named[1]}, which could run code: refused, nothing was run; "
-                "save its tensors as .safetensors where you trust it, and give that file."
-            ) from None
-        raise WeightsError(
-            f"'{path}' is damaged, or not a plain file of tensors from torch.save; "
-            "take another copy, or save its tensors as .safetensors."
-        ) from None
+def _lossy(values: Tensor, wanted: Tensor) -> bool:
+    """Whether numbers would be cut to whole ones."""
+    return values.is_floating_point() and not wanted.is_floating_point() and not values.equal(values.round())
 
 
-def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
-    while isinstance(content, Mapping):
-        inner = next((content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
-        if inner is None:
-            break
-        content = inner
-    named = isinstance(content, Mapping) and all(isinstance(name, str) for name in content)
-    if not isinstance(content, Mapping) or not named or not content:
-        raise WeightsError(f"'{path}' holds {type(content).__name__}; expected tensors by name.")
-    for name, values in content.items():
-        if not isinstance(values, Tensor):
-            raise WeightsError(f"'{path}' holds {type(values).__name__} as '{name}'; expected tensors by name.")
-    tensors = dict(content)
-    while (prefix := next(iter(tensors)).partition(".")[0] + ".") in PREFIXES:
-        if not all(name.startswith(prefix) for name in tensors):
-            break
-        tensors = {name.removeprefix(prefix): values for name, values in tensors.items()}
-    return tensors
+def _fits(values: Tensor, wanted: Tensor) -> bool:
+    return (is_lazy(wanted) or values.shape == wanted.shape) and not _lossy(values, wanted)
 
 
-def fitting_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, strict: bool) -> dict[str, Tensor]:
-    """The tensors whose names the module has; WeightsError that names the first ones that do not fit."""
-    wanted: dict[str, Tensor] = module.state_dict()
-    shared = {name: values for name, values in tensors.items() if name in wanted}
-    wrong = [
-        f"{name} {_form(values)} instead of {_form(wanted[name])}"
-        for name, values in shared.items()
-        if values.shape != wanted[name].shape or values.is_floating_point() != wanted[name].is_floating_point()
+def _shaped(renamed: Renamed, wanted: Mapping[str, Tensor]) -> Renamed:
+    """The tensors with (1, units) as (units), and with those that the module has under two names under both."""
+    shaped = dict(renamed)
+    for name, values in renamed.items():
+        target = wanted.get(name)
+        if target is None or is_lazy(target) or target.ndim != 1 or values.ndim < 2:
+            continue
+        if values.numel() == max(values.shape) == len(target):
+            shaped[name] = values.reshape(-1)
+    given = {id(wanted[name]): values for name, values in shaped.items() if name in wanted}
+    return shaped | {
+        name: given[id(target)] for name, target in wanted.items() if name not in shaped and id(target) in given
+    }
+
+
+def _renamings(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Iterator[tuple[str, Renamed]]:
+    """What was done to the names, in words, and the tensors under the new ones: as they are, then likelier first."""
+    for bare, words in ((str, ""), (_bare, "names without those of wrappers")):
+        goals, given = {bare(name): name for name in wanted}, {bare(name): name for name in tensors}
+        if len(goals) < len(wanted) or len(given) < len(tensors):
+            continue  # names that were two became one
+        for put in _shared_prefixes(goals):
+            for taken in (*_shared_prefixes(given), *_prefixes(given)):
+                names = {put + name.removeprefix(taken): old for name, old in given.items()}
+                if len(names) == len(given):
+                    said = [words] if words else []
+                    said += [f"'{taken}' taken off names"] if taken else []
+                    said += [f"'{put}' put in front of names"] if put else []
+                    yield ", ".join(said), {goals.get(name, name): tensors[old] for name, old in names.items()}
+
+
+def _bare(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+
+
+def _shared_prefixes(names: Iterable[str]) -> list[str]:
+    """Nothing, and the beginnings that all of the dotted names have, as "model." and "model.net."."""
+    parts = [name.split(".")[:-1] for name in names] or [[]]
+    both = zip(min(parts), max(parts), strict=False)  # what these two share, all between them share
+    shared = [one for one, other in takewhile(lambda pair: pair[0] == pair[1], both)]
+    return ["", *(".".join(shared[:count]) + "." for count in range(1, len(shared) + 1))]
+
+
+def _prefixes(names: Iterable[str]) -> list[str]:
+    """The first parts of those dotted names that have several."""
+    return list(dict.fromkeys(first + dot for first, dot, _ in (name.partition(".") for name in names) if dot))
+
+
+def _misfit(
+    module: nn.Module, path: Path, wanted: Mapping[str, Tensor], found: list[tuple[str, Renamed]], *, strict: bool
+) -> str:
+    """What does not fit, for those new names of which the most are the module's."""
+    said, given = max(found, key=lambda one: len(one[1].keys() & wanted.keys()))
+    shared = [name for name in given if name in wanted]
+    wrong = [name for name in shared if not _fits(given[name], wanted[name])]
+    missing = [
+        f"{name} {_form(values)}"
+        for name, values in wanted.items()
+        if name not in given and not name.endswith("num_batches_tracked")
     ]
-    missing = [f"{name} {_form(values)}" for name, values in wanted.items() if name not in tensors]
-    unexpected = [f"{name} {_form(values)}" for name, values in tensors.items() if name not in wanted]
-    kinds = {"wrongly shaped": wrong} | ({"missing": missing, "unexpected": unexpected} if strict else {})
+    unexpected = [f"{name} {_form(values)}" for name, values in given.items() if name not in wanted]
+    shapes = [f"{name} {_form(given[name])} instead of {_form(wanted[name])}" for name in wrong]
+    kinds = {"wrongly shaped": shapes} | ({"missing": missing, "unexpected": unexpected} if strict else {})
     parts = [_counted(kind, names) for kind, names in kinds.items() if names]
-    if not parts and not shared and wanted:
-        parts = [f"none of its {len(tensors)} tensors is in the network ({_counted('unexpected', unexpected)})"]
-    if parts:
-        raise WeightsError(
-            f"'{path}' does not fit this {type(module).__name__}: {'; '.join(parts)}. "
-            "Build the network with the options that these weights were made with."
-        )
-    return shared
+    todo = "Build the network with the options that these weights were made with"
+    if not shared:
+        parts = [f"none of its {len(given)} tensors is in the network ({_counted('unexpected', unexpected)})"]
+    else:
+        parts.append(f"{len(shared) - len(wrong)} matched{f' ({said})' if said else ''}")
+        todo += "" if wrong or not strict else ", or take those that match by strict=False"
+    return f"'{path}' does not fit this {type(module).__name__}: {'; '.join(parts)}. {todo}."
 
 
 def _counted(kind: str, names: list[str]) -> str:
@@ -162,5 +210,7 @@ def _counted(kind: str, names: list[str]) -> str:
 
 
 def _form(values: Tensor) -> str:
+    if is_lazy(values):
+        return "(any size)"
     size = " x ".join(str(length) for length in values.shape) or "one number"
     return f"({size})" if values.is_floating_point() else f"({size}, {str(values.dtype).removeprefix('torch.')})"

@@ -1,4 +1,4 @@
-"""Inputs that are optimized together: which may share a forward pass, and how many fit in one."""
+"""Inputs that are optimized together: those that may share a forward pass, as many as are quick."""
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -19,8 +19,9 @@ from marey.network.network import Network
 
 _VALUES = {"cpu": 5_000_000}
 _MOST_VALUES = 48_000_000
-"""Input values in one forward pass where `Recipe.batch` is None. A processor takes longer for each input of a larger
-batch, whose maps leave its cache and whose memory the system clears anew at every step; an accelerator is filled."""
+"""Input values that are optimized together where `Recipe.batch` is None, whether they fit one forward pass or not, so
+that results do not depend on memory. A processor takes longer for each input of a larger batch, whose maps leave its
+cache and whose memory the system clears anew at every step; an accelerator is filled."""
 
 
 _WEIGHT, _CLASS_WEIGHT = 2.0, 8.0
@@ -77,7 +78,7 @@ class Batch:
 
     def part(self, start: int, stop: int) -> "Batch":
         """Some of the inputs; what is said of their sweeps stays that of the whole batch."""
-        return replace(self, jobs=self.jobs[start:stop], seeds=self.seeds[start:stop])
+        return replace(self, jobs=self.jobs[start:stop], seeds=self.seeds[start:stop], weights=self.weights[start:stop])
 
     @cached_property
     def _terms(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -93,7 +94,7 @@ class Batch:
 
 
 def jobs_in_batches(targets: Sequence[Target], recipe: Recipe) -> Iterator[list[Job]]:
-    """Every target at every slowness, in groups that fit one forward pass: targets that see the same part of the input.
+    """Every target at every slowness, in groups optimized together: targets that see the same part of the input.
 
     A target that sees a single picture comes at the first slowness alone: it would be the same at all.
     """
@@ -102,15 +103,17 @@ def jobs_in_batches(targets: Sequence[Target], recipe: Recipe) -> Iterator[list[
         sweep = recipe.slowness[:1] if target.crop.still else recipe.slowness
         groups.setdefault(target.crop.form, []).extend(Job(place, target, chi) for chi in sweep)
     for jobs in groups.values():
-        size = _whole_sweeps(_most(jobs[0].target.crop, recipe) if recipe.batch is None else recipe.batch, recipe)
+        size = _whole_sweeps(_most(jobs[0].target.crop, recipe), recipe)
         yield from (jobs[start : start + size] for start in range(0, len(jobs), size))
 
 
 def _most(crop: Crop, recipe: Recipe) -> int:
-    """How many inputs that see this part of the input fit one forward pass: a sweep at least, where memory has room."""
+    """How many inputs that see this part of the input are optimized together: a sweep at least, unless it is huge."""
     values = sum(math.prod(stream.shape) for stream in crop.streams)
-    room = _VALUES.get(crop.network.device.type, _MOST_VALUES) // values
-    return max(1, min(256, max(room, min(len(recipe.slowness), _MOST_VALUES // values))))
+    sweep = min(len(recipe.slowness), _MOST_VALUES // values)
+    if recipe.batch is not None:
+        return max(1, recipe.batch, sweep)
+    return max(1, min(256, max(_VALUES.get(crop.network.device.type, _MOST_VALUES) // values, sweep)))
 
 
 def halves(jobs: Sequence[Job], recipe: Recipe) -> tuple[Sequence[Job], Sequence[Job]]:

@@ -24,7 +24,7 @@ _UNIFORM = 0.05
 """Motion whose variance in space is less than this part of its mean square is the same everywhere, not noise."""
 
 _AT_ONCE = 8
-"""Inputs in one forward pass in full precision."""
+"""Inputs in one forward pass in full precision, at most."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,16 @@ class Diagnosis:
 def diagnosed(network: Network, batch: Batch, optimized: Optimized) -> tuple[Diagnosis, ...]:
     """The diagnosis of every input of the batch."""
     frames = {name: video.to(network.device) for name, video in optimized.frames.items()}
+    at_once = _AT_ONCE if optimized.most is None else min(_AT_ONCE, optimized.most)
     streams = batch.scene.streams
     offsets = {name: video - streams[name].rest for name, video in frames.items()}
     with torch.no_grad(), batch.crop.applied(network.module):
-        found = _scores(batch, frames)
-        unmoved = None if batch.crop.still else _scores(batch, _stilled(frames, streams)).relative
+        found = _scores(batch, frames, at_once)
+        unmoved = None if batch.crop.still else _scores(batch, _stilled(frames, streams), at_once).relative
         penalties = {k: term for prior in optimized.priors for k, term in prior.terms(offsets, batch.scene).items()}
     scores = found.relative.nan_to_num(0.0, 0.0, 0.0)
     terms = {"score": batch.weights * scores, **penalties}
-    recognized = _recognized(network, batch, frames)
+    recognized = _recognized(network, batch, frames, at_once)
     diagnoses = []
     for place in range(len(batch)):
         sizes = {name: abs(float(values[place])) for name, values in terms.items()}
@@ -128,24 +129,24 @@ def _stilled(frames: Mapping[str, Tensor], streams: Mapping[str, Stream]) -> dic
     return still
 
 
-def _scores(batch: Batch, frames: Mapping[str, Tensor]) -> Scores:
+def _scores(batch: Batch, frames: Mapping[str, Tensor], at_once: int) -> Scores:
     """Scores in the network's own arithmetic, few inputs at a time."""
     parts = []
-    for start in range(0, len(batch), _AT_ONCE):
-        shown = {name: video[start : start + _AT_ONCE] for name, video in frames.items()}
-        parts.append(batch.part(start, start + _AT_ONCE).scores(batch.crop.activations(shown)))
+    for start in range(0, len(batch), at_once):
+        shown = {name: video[start : start + at_once] for name, video in frames.items()}
+        parts.append(batch.part(start, start + at_once).scores(batch.crop.activations(shown)))
     return Scores(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
-def _recognized(network: Network, batch: Batch, frames: Mapping[str, Tensor]) -> list[str | None]:
+def _recognized(network: Network, batch: Batch, frames: Mapping[str, Tensor], at_once: int) -> list[str | None]:
     """The class that the network gives every input, where the input fills it."""
     fills = batch.crop.mode == "whole" and set(frames) == {stream.name for stream in network.streams}
     if not fills or not any(map(network.gives_scores, network.layers)):
         return [None] * len(batch)
     found: list[str | None] = []
     with torch.no_grad():
-        for start in range(0, len(batch), _AT_ONCE):
-            part = {name: video[start : start + _AT_ONCE] for name, video in frames.items()}
+        for start in range(0, len(batch), at_once):
+            part = {name: video[start : start + at_once] for name, video in frames.items()}
             scores = network.activations(part, [network.scores])[network.scores].mean((2, 3, 4))
             found += [network.classes[index] for index in scores.argmax(1).tolist()]
     return found

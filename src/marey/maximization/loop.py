@@ -1,7 +1,7 @@
 """The loop: Adam maximizes equation (1) for one batch of inputs. It shows, names and stores nothing."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from marey.accelerate.forward import Forward
+from marey.errors import out_of_memory
 from marey.maximization.batches import Batch, Scores
 from marey.maximization.bound import projected
 from marey.maximization.parametrizations import FINE, Parametrization, Shape
@@ -55,6 +56,8 @@ class Optimized:
         {input: the other one of its sweep in whose place it went on at half time, as it was lost}.
     interrupted
         whether Ctrl-C ended the loop.
+    most
+        inputs in one pass for which there was memory; None: all.
     """
 
     frames: dict[str, Tensor]
@@ -63,6 +66,7 @@ class Optimized:
     unstable: frozenset[int]
     led: dict[int, int]
     interrupted: bool
+    most: int | None = None
 
 
 def optimize(
@@ -82,9 +86,9 @@ def optimize(
             for step in range(recipe.steps):
                 if 0 < step == recipe.steps // 2:
                     loop.find_lost()
-                windows = loop.step(step)
+                offsets = loop.step(step)
                 if watch is not None:
-                    watch(step, loop.history[-1], windows)
+                    watch(step, loop.history[-1], loop.windows(offsets))
                 loop.settle(step)
                 if loop.all_ended:
                     break
@@ -122,23 +126,23 @@ class _Loop:
         nobody = torch.zeros(len(batch), dtype=torch.bool, device=self.device)
         self.dead, self.silent, self.ended, self.unstable = nobody, nobody, nobody, nobody
         self.reviving = self.all_ended = False
+        self._divide(len(batch) if forward.most is None else min(len(batch), forward.most))
         self.led: dict[int, int] = {}
         self.history: list[Tensor] = []
         self.losses: list[Tensor] = []
 
     def step(self, step: int) -> dict[str, Tensor]:
-        """Gradient, Adam's step, and the priors of the next step; gives what the network was shown."""
+        """Gradient, Adam's step, and the priors of the next step; gives what was shown, as distances from rest."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.first_step * _fall(step / self.recipe.steps)
         self.optimizer.zero_grad()
         offsets = self._shown()
-        windows = {name: offset + self.batch.scene.streams[name].rest for name, offset in offsets.items()}
         terms = {name: term for prior in self.priors for name, term in prior.terms(offsets, self.batch.scene).items()}
-        scores = self._scores(windows, step)
+        scores, slopes = self._passes(offsets, step)
         # what keeps a dead unit's input calm is as weak as what a dead unit passes on
         calm = 1 - (1 - REVIVAL_SLOPE) * self.dead
         penalty = sum(terms.values(), torch.zeros_like(scores.relative))
-        self._differentiate(calm * penalty - self.batch.weights * scores.relative)
+        self._differentiate(calm * penalty, offsets, slopes)
 
         with torch.no_grad():
             loss = penalty - self.batch.weights * scores.relative
@@ -152,7 +156,11 @@ class _Loop:
             self.dead, self.silent = scores.dead, scores.silent
             self.history.append(scores.relative.masked_fill(self.ended, float("nan")))
             self.losses.append(loss)
-        return {name: window.detach() for name, window in windows.items()}
+        return {name: offset.detach() for name, offset in offsets.items()}
+
+    def windows(self, offsets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Distances from rest in physical values."""
+        return {name: offset + self.batch.scene.streams[name].rest for name, offset in offsets.items()}
 
     def find_lost(self) -> None:
         """Put inputs that are still nearly silent where another of their sweep is that is not: the nearest in slowness.
@@ -202,6 +210,7 @@ class _Loop:
             unstable=frozenset(self.unstable.nonzero().flatten().tolist()),
             led=self.led,
             interrupted=interrupted,
+            most=self.most if self.most < len(self.batch) else None,
         )
 
     def _shape(self, stream: Stream) -> Shape:
@@ -232,17 +241,53 @@ class _Loop:
             shown[stream.name] = self._bounded(frames, stream)
         return shown
 
-    def _scores(self, windows: dict[str, Tensor], step: int) -> Scores:
-        """The scores; gradients reach dead units, and in the first half those that are silent while others are not."""
+    def _passes(self, offsets: Mapping[str, Tensor], step: int) -> tuple[Scores, dict[str, Tensor]]:
+        """The scores, and the slopes of what is minimized of them, by stream: in as many passes as memory asks for.
+
+        Gradients reach dead units, and in the first half those that are silent while others are not.
+        """
         lost = self.dead | self.silent if step < self.recipe.steps // 2 else self.dead
         if self.device.type == "cpu" or step % _EVERY == 1:  # from the second step on it is known who is dead
             self.reviving = bool(lost.any())
-        with revived(self.forward.module, lost, self.batch.crop.network.axes) if self.reviving else nullcontext():
-            return self.batch.scores(self.forward(windows))
+        found: list[tuple[Scores, dict[str, Tensor]]] = []
+        while not found:
+            try:
+                found = [self._pass(offsets, lost, some, part) for some, part in self.parts]
+            except (MemoryError, RuntimeError) as error:
+                if self.most == 1 or not out_of_memory(error):
+                    raise
+            if not found:  # outside, where the error holds nothing anymore
+                self._divide(self.most // 2)
+        scores = Scores(*(torch.cat(values) for values in zip(*(scores for scores, _ in found), strict=True)))
+        return scores, {name: torch.cat([slopes[name] for _, slopes in found]) for name in found[0][1]}
 
-    def _differentiate(self, loss: Tensor) -> None:
-        if loss.requires_grad:
-            torch.autograd.backward(loss.sum(), inputs=list(self.free.values()))
+    def _divide(self, most: int) -> None:
+        """Take at most so many inputs in one pass from here on."""
+        self.most = most
+        starts = range(0, len(self.batch), most)
+        self.parts = [(slice(start, start + most), self.batch.part(start, start + most)) for start in starts]
+
+    def _pass(
+        self, offsets: Mapping[str, Tensor], lost: Tensor, some: slice, batch: Batch
+    ) -> tuple[Scores, dict[str, Tensor]]:
+        """Scores and slopes of some of the inputs, which leave nothing else behind."""
+        leaves = {name: offset.detach()[some].requires_grad_() for name, offset in offsets.items()}
+        axes = self.batch.crop.network.axes
+        with revived(self.forward.module, lost[some], axes) if self.reviving else nullcontext():
+            scores = batch.scores(self.forward(self.windows(leaves)))
+        if scores.relative.requires_grad:
+            torch.autograd.backward(-(batch.weights * scores.relative).sum(), inputs=list(leaves.values()))
+        slopes = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+        return Scores(*(values.detach() for values in scores)), slopes
+
+    def _differentiate(self, penalty: Tensor, offsets: Mapping[str, Tensor], slopes: Mapping[str, Tensor]) -> None:
+        """The gradient of penalties and of what was shown, whose slopes are known, to the free numbers."""
+        ends = [(offsets[name], slope) for name, slope in slopes.items() if offsets[name].requires_grad]
+        if penalty.requires_grad:
+            ends.append((penalty.sum(), torch.ones_like(penalty.sum())))
+        if ends:
+            tensors, gradients = zip(*ends, strict=True)
+            torch.autograd.backward(tensors, gradients, inputs=list(self.free.values()))
 
     def _bound(self) -> None:
         """Bring free numbers within the bound, where the parametrization does so after every step."""

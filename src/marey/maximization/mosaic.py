@@ -6,9 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from marey.errors import NetworkError
+from marey.maximization.maximization import PRIORS, Callback, Maximization, Parts
 from marey.maximization.objectives import Activation, Objective
+from marey.maximization.parametrizations import Parametrization
+from marey.maximization.priors import Prior
+from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput
-from marey.maximization.run import maximize
+from marey.maximization.transforms import Transform
+from marey.network.maxima import Maxima
 from marey.network.network import Network
 from marey.network.receptive_field import Field
 from marey.network.unit import Unit
@@ -20,14 +25,27 @@ PITCH = 1.1
 def maximize_mosaic(
     network: Network,
     units: Sequence[str | Unit],
-    **options: Any,
+    *,
+    recipe: Recipe | None = None,
+    maxima: Maxima | None = None,
+    priors: Sequence[Prior] = PRIORS,
+    parametrization: Parametrization | str = "fourier",
+    transforms: Sequence[Transform] | None = None,
+    callback: Callback | None = None,
 ) -> PreferredInput:
     """One preferred input of the whole layer: the units, row by row, in the squares of a grid.
 
     The network is shown as large an input as the grid needs, so the layer must be convolutional and its network run at
-    any size up to it. The score is the mean over the units. `options` are those of `maximize`. Raises NetworkError for
-    units of several layers, or of a layer that sees the whole frame.
+    any size up to it. The score is the mean over the units. The options are those of `maximize`. Raises NetworkError
+    for units of several layers, or of a layer that sees the whole frame.
     """
+    parts = Parts.of(priors, parametrization, transforms)
+    ((_, result),) = mosaic(network, units, recipe=recipe, maxima=maxima, parts=parts, callback=callback).results()
+    return result
+
+
+def mosaic(network: Network, units: Sequence[str | Unit], **options: Any) -> Maximization:
+    """The run that makes a mosaic; `options` are those of `Maximization`."""
     chosen = network.units(units)
     layers = {unit.layer for unit in chosen}
     if len(layers) != 1:
@@ -51,11 +69,13 @@ def maximize_mosaic(
         row, column = divmod(number, across)
         position = (frames // 2, _middle(row, cells, vertical), _middle(column, cells, horizontal))
         terms.append((Activation(replace(unit, position=position)), 1.0 / len(chosen)))
-    result = maximize(larger, Objective.of(*terms), **options)
-    first, last = chosen[0].channel, chosen[-1].channel
     grid = {"units": [str(unit) for unit in chosen], "rows": down, "columns": across}
-    provenance = {**result.provenance, "mosaic": grid}
-    return replace(result, label=f"{layer.name}:{first}-{last} mosaic", provenance=provenance)
+    return Maximization(larger, [Objective.of(*terms)], label=mosaic_label(chosen), about={"mosaic": grid}, **options)
+
+
+def mosaic_label(units: Sequence[Unit]) -> str:
+    """What a mosaic of units is called: its layer, its first and its last unit."""
+    return f"{units[0].layer}:{units[0].channel}-{units[-1].channel} mosaic"
 
 
 def _middle(place: int, cells: int, field: Field) -> int:

@@ -125,7 +125,7 @@ class Projection(Term):
             raise NetworkError(
                 f"a direction of {len(self.vector)} numbers was given; layer '{self.layer}' has {units} units."
             )
-        return replace(self, place=unit.position)
+        return replace(self, layer=unit.layer, place=unit.position)
 
     def scale(self, maxima: Maxima) -> Scale:
         vector = torch.tensor(self.vector)

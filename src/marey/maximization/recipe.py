@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from marey.errors import MareyError
+from marey.schema import SchemaError, typed
 
 Precision = Literal["auto", "fp32", "bf16"]
 Where = Literal["center", "everywhere"]
@@ -37,8 +38,8 @@ class Recipe:
     precision
         arithmetic of the network: "auto" times both. Inputs and Adam's state are always fp32.
     batch
-        most inputs in one forward pass, in whole sweeps where one fits; halved when memory runs out. None: chosen by
-        the input's size.
+        most inputs in one forward pass. None: as many as are quick, fewer where the memory of a pass, which is
+        measured, asks for it. Values change by rounding only, as inputs of a sweep are optimized together in any case.
     seed
         of the noise at the start and of the transforms.
     """
@@ -83,6 +84,8 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Recipe":
-        """The recipe that `to_json` gave."""
-        plain: dict[str, Any] = {key: tuple(part) if isinstance(part, list) else part for key, part in values.items()}
-        return cls(**plain)
+        """The recipe that `to_json` gave; MareyError for values that are none."""
+        try:
+            return typed(dict(values), cls)
+        except SchemaError as error:
+            raise MareyError(f"a recipe cannot be described so: {error}.") from None

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,12 +11,21 @@ from safetensors.torch import save
 from torch import Tensor
 
 from marey.errors import MareyError
-from marey.files import replacing
+from marey.files import regular_file, replacing
 from marey.network.stream import Stream
+from marey.network.weights_hash import tensors_hash
+from marey.schema import SIGNATURE, SchemaError, check_signature, parsed, signed, typed
 
-FORMAT = 2
+if TYPE_CHECKING:
+    from marey.draw.typeset import Block
+
+FORMAT = 3
+OPENED = (2, FORMAT)
+"""Formats that are read. Format 2 has no checksums."""
 FILE = "preferred_input.safetensors"
 _OLD = "preferred_input.json"
+_LONGEST_LABEL = 80
+"""Letters of a label that `repr` shows: sums of many units have long ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +85,18 @@ class PreferredInput:
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{chi:g}: {score:.2f}" for chi, score in zip(self.slowness, self.scores, strict=True))
-        return f"PreferredInput({self.label!r}, scores by slowness {{{scores}}} relative to {self.source})"
+        label = self.label if len(self.label) <= _LONGEST_LABEL else f"{self.label[:_LONGEST_LABEL]}..."
+        return f"PreferredInput({label!r}, scores by slowness {{{scores}}} relative to {self.source})"
+
+    def picture(self) -> "Block":
+        """The contact sheet as an image of Pillow, as `marey maximize` writes it; notebooks show it for the result."""
+        from marey.draw.preferred_input import sheet
+
+        return sheet(self)
+
+    def _repr_png_(self) -> bytes | None:
+        """What IPython shows."""
+        return self.picture()._repr_png_()
 
     @property
     def interrupted(self) -> bool:
@@ -108,33 +128,37 @@ class PreferredInput:
         Pictures and other files in the folder are left.
         """
         folder = Path(folder)
-        metadata = {"marey": json.dumps(self.to_json(), allow_nan=False)}
+        tensors = self._tensors()
+        text = json.dumps(signed(self.to_json(), beside=tensors_hash(tensors)), allow_nan=False)
         with replacing(folder / FILE) as temporary:
-            temporary.write_bytes(save(self._tensors(), metadata=metadata))
+            temporary.write_bytes(save(tensors, metadata={"marey": text}))
         return folder
 
     @classmethod
     def open(cls, folder: str | Path) -> "PreferredInput":
         """The result saved in a folder; MareyError when it is none or damaged."""
-        folder = Path(folder)
+        path = Path(folder) / FILE
         try:
-            with safe_open(folder / FILE, framework="pt") as file:
-                values = json.loads((file.metadata() or {})["marey"])
+            with safe_open(regular_file(path), framework="pt") as file:
+                values = typed(parsed((file.metadata() or {})["marey"]), dict[str, Any])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            found = values.get("format")
+            if found not in OPENED:
+                raise MareyError(f"the preferred input in '{folder}' has format {found}; this marey reads {FORMAT}.")
+            return cls._of(values, tensors)
         except FileNotFoundError:
-            old = " It holds one of an earlier marey, which this one does not read." if (folder / _OLD).exists() else ""
+            old = (
+                " It holds one of an earlier marey, which this one does not read."
+                if path.with_name(_OLD).exists()
+                else ""
+            )
             raise MareyError(
                 f"'{folder}' holds no preferred input ({FILE}).{old} Make it with `marey maximize`."
             ) from None
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise MareyError(f"the preferred input in '{folder}' is damaged: {error}. Make it again.") from None
-        found = values.get("format") if isinstance(values, dict) else None
-        if found != FORMAT:
-            raise MareyError(f"the preferred input in '{folder}' has format {found}; this marey reads {FORMAT}.")
-        try:
-            return cls._of(values, tensors)
-        except (KeyError, TypeError, ValueError, MareyError) as error:
-            raise MareyError(f"the preferred input in '{folder}' is damaged: {error!r}. Make it again.") from None
+        except KeyError as error:
+            raise _damaged(path, f"{error} is missing") from None
+        except (OSError, ValueError, SafetensorError) as error:
+            raise _damaged(path, error) from None
 
     def to_json(self) -> dict[str, Any]:
         """All but the tensors, as JSON gives it back."""
@@ -162,33 +186,30 @@ class PreferredInput:
 
     @classmethod
     def _of(cls, values: dict[str, Any], tensors: dict[str, Tensor]) -> "PreferredInput":
-        frames = {name.removeprefix("frames."): part for name, part in tensors.items() if name.startswith("frames.")}
-        return cls(
-            target=values["target"],
-            label=values["label"],
-            slowness=tuple(values["slowness"]),
-            streams=tuple(Stream.from_json(stream) for stream in values["streams"]),
-            frames=frames,
-            scores=tuple(values["scores"]),
-            ordinary=values["ordinary"],
-            reach=values["reach"],
-            source=values["source"],
-            history=tensors["history"],
-            shares=tuple(values["shares"]),
-            notes=tuple(tuple(notes) for notes in values["notes"]),
-            recognized=tuple(values["recognized"]),
-            provenance=values["provenance"],
-        )
+        """The result of checked values and tensors; SchemaError where these do not go together."""
+        frames = {name.removeprefix("frames."): part for name, part in tensors.items() if name != "history"}
+        if "provenance" not in values:
+            raise KeyError("provenance")
+        content = {name: value for name, value in values.items() if name not in (SIGNATURE, "format")}
+        made = typed(content, cls, frames=frames, history=tensors["history"])
+        if values["format"] == FORMAT or SIGNATURE in values:
+            check_signature(values, beside=tensors_hash(tensors))
+        count = len(made.slowness)
+        for name in ("scores", "shares", "notes", "recognized"):
+            if len(getattr(made, name)) != count or not count:
+                raise SchemaError(f"'{name}' is a list of {len(getattr(made, name))}, and 'slowness' of {count}")
+        found = {name: tuple(values.shape) for name, values in tensors.items() if values.is_floating_point()}
+        shapes: dict[str, tuple[int, ...]] = {
+            f"frames.{stream.name}": (count, *stream.shape) for stream in made.streams
+        }
+        shapes["history"] = (*found.get("history", ())[:1], count)
+        if found != shapes:
+            raise SchemaError(f"its tensors are {found}; expected {shapes}")
+        return made
 
 
-def folder_name(label: str) -> str:
-    """A file name for a unit.
-
-    >>> folder_name("fusion.conv5:21@2,7,7")
-    'fusion.conv5-21-at-2-7-7'
-    """
-    text = label.replace(":", "-").replace("@", "-at-").replace(",", "-")
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text).strip(".") or "unit"
+def _damaged(path: Path, error: object) -> MareyError:
+    return MareyError(f"'{path}' is damaged: {error}. Make it again with `marey maximize`.")
 
 
 def merged(parts: list[Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ from marey.errors import NetworkError
 from marey.maximization.objectives import Objective, Position, Scale, unit
 from marey.maximization.recipe import Where
 from marey.network.crop import Crop, crop_of, whole
+from marey.network.gradient import check_gradient, check_seen
 from marey.network.maxima import Maxima
 from marey.network.measured_maxima import measured_maxima
 from marey.network.network import Network
@@ -51,25 +52,27 @@ def targets_of(network: Network, named: Sequence[Named], maxima: Maxima | None, 
     """The targets behind `named`.
 
     Ranges come from `maxima`, else from the network's file, else from generated clips. Objectives of the same layers
-    and position share one crop. Raises NetworkError for an address that does not exist.
+    and position share one crop. Raises NetworkError for an address that does not exist, and where no gradient
+    comes back.
     """
     found = [_objective(network, one, where) for one in named]
+    crops: dict[tuple[frozenset[str], Position | None], Crop] = {}
+    for objective, _ in found:
+        if (key := (objective.layers, objective.position)) not in crops:
+            crops[key] = _crop(network, objective)
+            check_gradient(crops[key])
     known = [one for one in (maxima, network.maxima) if one is not None]
     missing = {layer for objective, _ in found for layer in objective.layers if not any(layer in one for one in known)}
     if missing:
         known.append(_generated(network, missing))
-    crops: dict[tuple[frozenset[str], Position | None], Crop] = {}
     targets = []
     for objective, label in found:
-        key = (objective.layers, objective.position)
-        if key not in crops:
-            crops[key] = _crop(network, objective)
+        crop = crops[objective.layers, objective.position]
         ranges = Maxima.merged(*(one.only(objective.layers) for one in known))
         scales = tuple(term.scale(ranges) for term, _ in objective.terms)
-        position = crops[key].position
-        placed = objective if position is None else objective.at(position)
+        placed = objective if crop.position is None else objective.at(crop.position)
         class_scores = any(network.gives_scores(layer) for layer in objective.layers)
-        targets.append(Target(objective, label, crops[key], placed, scales, ranges.source, class_scores))
+        targets.append(Target(objective, label, crop, placed, scales, ranges.source, class_scores))
     return targets
 
 
@@ -104,6 +107,8 @@ def _objective(network: Network, named: Named, where: Where) -> tuple[Objective,
 def _crop(network: Network, objective: Objective) -> Crop:
     """What a neuron sees where one layer is read at one position; else the full frame."""
     layers, position = sorted(objective.layers), objective.position
+    for layer in layers:
+        check_seen(network, layer)
     if position is None or len(layers) > 1:
         return whole(network, layers)
     return crop_of(network, Unit(layers[0], 0, position))

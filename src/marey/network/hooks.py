@@ -37,6 +37,9 @@ class _Reached(Exception):
 def _first_tensor(output: Any) -> Tensor | None:
     if isinstance(output, Tensor):
         return output
+    logits = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if isinstance(logits, Tensor):
+        return logits
     parts = list(output.values()) if isinstance(output, Mapping) else output
     if isinstance(parts, Sequence):
         for part in parts:
@@ -47,7 +50,7 @@ def _first_tensor(output: Any) -> Tensor | None:
 
 @contextmanager
 def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """While inside, `callback(name, output)` sees the first tensor of every output of `modules`, where it holds one."""
+    """While inside, `callback(name, output)` sees of every output of `modules` `logits`, or else the first tensor."""
     handles = []
     try:
         for name, module in modules.items():
@@ -161,7 +164,7 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
     modes = [(part, part.training) for part in module.modules()]
     wanted = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
     gradients = [(parameter, parameter.grad) for parameter in module.parameters()]
-    in_place = [part for part in module.modules() if getattr(part, "inplace", False) is True]
+    in_place = [part for part in module.modules() if vars(part).get("inplace") is True]  # not where TorchScript has it
     try:
         module.eval()
         for parameter, _ in wanted:

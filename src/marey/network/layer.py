@@ -1,13 +1,15 @@
 """One layer of a network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
+from marey.errors import NetworkError
 from marey.network.axes import Axes
 from marey.network.receptive_field import ReceptiveField, receptive_field
+from marey.network.unit import Unit
 from marey.network.visit import Visit
 
 
@@ -49,6 +51,27 @@ class Layer:
             return None
         which = f"the first of {self.calls} calls is" if self.read == 1 else f"{self.read} of {self.calls} calls are"
         return f"only {which} read: a pass calls '{self.name}' in several places, or with other sizes"
+
+
+def within(layer: Layer, unit: Unit) -> Unit:
+    """`unit` of the layer, its position counted from the start; NetworkError where the layer has no such unit."""
+    if not 0 <= unit.channel < layer.units:
+        raise NetworkError(
+            f"unit {unit} is out of range: layer '{layer.name}' has {layer.units} units, 0 to {layer.units - 1}."
+        )
+    unit = replace(unit, layer=layer.name)
+    if unit.position is None:
+        return unit
+    position = tuple(
+        size + index if index < 0 else index for index, size in zip(unit.position, layer.positions, strict=True)
+    )
+    if not all(0 <= index < size for index, size in zip(position, layer.positions, strict=True)):
+        raise NetworkError(
+            f"position {unit.position} of unit {unit} is outside layer '{layer.name}', "
+            f"which has {layer.positions} positions (t, y, x)."
+        )
+    t, y, x = position
+    return replace(unit, position=(t, y, x))
 
 
 def layer_of(name: str, module: nn.Module, axes: Axes, calls: Sequence[Visit]) -> Layer:

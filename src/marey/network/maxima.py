@@ -49,6 +49,11 @@ class Maxima:
                 if name not in self.largest or units.shape != self.largest[name].shape:
                     raise NetworkError(f"maxima of layer '{name}' do not fit each other; measure them again.")
 
+    def __repr__(self) -> str:
+        names = ", ".join(self.layers[:4]) + (", ..." if len(self.layers) > 4 else "")
+        count = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
+        return f"Maxima({count} ({names}) on {self.source})"
+
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers whose units were measured."""

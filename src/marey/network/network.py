@@ -1,24 +1,27 @@
 """A trained module together with what marey must know of it: its streams, classes and layers."""
 
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from marey.errors import NetworkError, did_you_mean, first_line, out_of_memory
+from marey.errors import MareyWarning, NetworkError, did_you_mean
+from marey.network.as_written import as_written
 from marey.network.axes import Axes, one_by_one
+from marey.network.class_scores import ClassScores, class_scores
 from marey.network.hooks import calls_of, frozen
-from marey.network.layer import Layer, layer_of
+from marey.network.layer import Layer, layer_of, within
 from marey.network.maxima import Maxima
-from marey.network.probe import Probe, probed
+from marey.network.original import original
+from marey.network.parts import hooked_parts, listed_name, output_name, part_of
+from marey.network.probe import Probe, probe_clips, probed
 from marey.network.stream import Stream
 from marey.network.unit import Unit, expand
-from marey.network.visit import Visit, visits
-from marey.network.weights_hash import tensors_hash
+from marey.network.visit import Visit, does_not_run, visited_calls
+from marey.network.weights_hash import weights_hash
 
 Call = Literal["arguments", "list", "dict", "keywords"]
 
@@ -31,15 +34,14 @@ class Network:
 
     module
         takes the streams' tensors in order as arguments, as one list, as one dict by stream name, or as keywords
-        (`call`). A module with `skips_absent_streams = True` may be given None for a stream that the layers asked for
-        do not see.
+        (`call`). Of a compiled module the one it was made from is used. A module with `skips_absent_streams = True` may
+        be given None for a stream that the layers asked for do not see.
     streams
         what the network is shown, see `Stream`; RGB-only, flow-only, two-stream and two-rate networks are one case.
     classes
         names of the class scores, in order.
     scores
-        path of the layer that gives the class scores before softmax; None: the last layer whose output has one
-        channel per class.
+        path of the layer that gives the class scores before softmax; None: found in one pass, see `class_scores`.
     maxima
         what its units respond to clips, as its file says, see `Maxima`; None: not known.
 
@@ -66,11 +68,11 @@ class Network:
             raise NetworkError(f"stream names must differ, got {names}.")
         if call not in get_args(Call):
             raise NetworkError(f"call is '{call}'; expected one of {', '.join(get_args(Call))}.")
-        self.module = module
+        self.module = original(module)
         self.streams = tuple(streams)
         self.classes = tuple(classes)
         self.call: Call = call
-        self.name = name if name is not None else type(module).__name__
+        self.name = name if name is not None else type(self.module).__name__
         self.maxima = maxima
         self._scores = scores
         self._deepest: str | None = None
@@ -86,16 +88,14 @@ class Network:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        for parameter in self.module.parameters():
-            return parameter.device
-        return torch.device("cpu")
+        weight = next(self.module.parameters(), None)
+        return torch.device("cpu") if weight is None else weight.device
 
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type of the weights."""
-        for parameter in self.module.parameters():
-            return parameter.dtype
-        return torch.float32
+        weight = next(self.module.parameters(), None)
+        return torch.float32 if weight is None else weight.dtype
 
     def rest(
         self, clips: int = 1, *, seen: Collection[str] | None = None, besides: Collection[str] = ()
@@ -130,85 +130,82 @@ class Network:
         for stream in self.streams:
             given = inputs[stream.name]
             values.append(None if given is None else stream.to_network(given, dtype=dtype))
-        if self.call == "list":
-            return run(values)
         named = {stream.name: value for stream, value in zip(self.streams, values, strict=True)}
-        if self.call == "dict":
-            return run(named)
-        if self.call == "keywords":
-            return run(**named)
-        return run(*values)
+        with as_written():
+            if self.call == "list":
+                return run(values)
+            if self.call == "dict":
+                return run(named)
+            if self.call == "keywords":
+                return run(**named)
+            return run(*values)
 
     def activations(
         self, inputs: Mapping[str, Tensor | None], layers: Iterable[str], *, module: nn.Module | None = None
     ) -> dict[str, Tensor]:
         """The outputs of `layers` as (clip, channel, time, height, width); nothing deeper than the last runs."""
-        root = self.module if module is None else module
         asked = {layer: self.usable(layer) for layer in layers}
         axes = {name: self.axes[name] for name in asked.values()}
         clips = next(value.shape[0] for value in inputs.values() if value is not None)
         if clips > 1 and any(one.alone for one in axes.values()):
             parts = [self.activations(part, asked, module=module) for part in one_by_one(inputs, clips)]
             return {layer: torch.cat([part[layer] for part in parts]) for layer in asked}
-        modules = {name: root.get_submodule(name) for name in axes}
+        modules = {name: self.part(name, module=module) for name in axes}
         read = {name: one.read for name, one in axes.items()}
         outputs = calls_of(lambda: self.forward(inputs, module=module), modules, read)
         return {layer: axes[name].volume(outputs[name], clips) for layer, name in asked.items()}
 
-    def layer_name(self, layer: str) -> str:
-        """The name under which the network lists `layer`; NetworkError with near matches where it has none."""
-        parts = self._parts
-        if layer in parts:
-            return layer
-        with suppress(AttributeError):
-            part = self.module.get_submodule(layer)
-            for name, other in parts.items():
-                if other is part:
-                    return name
-        near = did_you_mean(layer, parts)
-        raise NetworkError(f"no layer '{layer}' in {self.name}.{near} `marey layers` lists them.")
+    @cached_property
+    def output(self) -> str:
+        """The name under which what the network returns is a layer, see `output_name`."""
+        return output_name(self.module)
 
     @property
-    def _parts(self) -> dict[str, nn.Module]:
-        """The modules that are layers, where they are called."""
-        return {name: part for name, part in self.module.named_modules() if name}
+    def parts(self) -> dict[str, nn.Module]:
+        """All modules that hooks can see, by the names of their layers, the whole network last."""
+        return hooked_parts(self.module) | {self.output: self.module}
+
+    def part(self, layer: str, *, module: nn.Module | None = None) -> nn.Module:
+        """The module that gives a layer; of `module` that stands in for the network's own."""
+        root = self.module if module is None else module
+        return root if layer == self.output else part_of(root, layer)
+
+    def layer_name(self, layer: str) -> str:
+        """The name under which the network lists `layer`; NetworkError with near matches where it has none."""
+        parts = self.parts
+        name = layer if layer in parts else listed_name(self.module, layer, parts)
+        if name is None:
+            near = did_you_mean(layer, parts)
+            raise NetworkError(f"no layer '{layer}' in {self.name}.{near} `marey layers` lists them.")
+        return name
 
     @cached_property
-    def _visits(self) -> dict[str, list[Visit]]:
+    def visits(self) -> dict[str, list[Visit]]:
         """Every call of every layer, in one forward pass of one clip."""
         try:
             with frozen(self.module):
-                return visits(self.run, self.rest(), self._parts)
+                first = {name: clip[:1] for name, clip in probe_clips(self.streams, self.device).items()}
+                return visited_calls(self.run, first, self.parts)
         except (*_FAILS, MemoryError) as error:
-            shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in self.streams)
-            if out_of_memory(error):
-                raise NetworkError(
-                    f"memory ran out when {self.name} ran on a single clip of {shapes}; use smaller input."
-                ) from error
-            reason = first_line(error).rstrip(".")
-            raise NetworkError(
-                f"{self.name} does not run on a clip of {shapes}, passed on as {self.call}: {reason}. "
-                "Give it the streams, sizes and layouts that it was made for."
-            ) from error
+            raise does_not_run(error, self.name, self.streams, self.call) from error
 
     @cached_property
     def _probe(self) -> Probe:
         """Where clips, units and positions lie in every layer's output, by a pass of two clips."""
         with frozen(self.module):
-            return probed(self.forward, self.streams, self._visits, self._parts, self.device)
+            return probed(self.forward, probe_clips(self.streams, self.device), self.visits, self.parts)
 
     @cached_property
     def layers(self) -> dict[str, Layer]:
         """Every layer that the forward pass calls, in order, with units, shape and receptive field.
 
-        Takes a forward pass of one clip, one of two, and one more where frames lie in the batch. Raises NetworkError
-        where the network cannot take its streams.
+        Takes a forward pass of one clip and one of two. Raises NetworkError where the network cannot take its streams.
         """
-        return {
-            name: layer_of(name, self._parts[name], self.axes[name], calls)
-            for name, calls in self._visits.items()
-            if name in self.axes
-        }
+        parts, axes = self.parts, self.axes
+        layers = {n: layer_of(n, parts[n], axes[n], calls) for n, calls in self.visits.items() if n in axes}
+        if not layers and not self.unusable:
+            raise NetworkError(f"hooks see no layer of {self.name}; give the Python module that calls its parts.")
+        return layers
 
     @property
     def axes(self) -> Mapping[str, Axes]:
@@ -241,34 +238,50 @@ class Network:
 
     @cached_property
     def scores(self) -> str:
-        """Path of the layer that gives the class scores before softmax."""
+        """The layer of class scores before softmax, several positions averaged; warns where another head fits."""
         if self._scores is not None:
-            return self.layer_name(self._scores)
-        if self._scores_found is None:
+            layer = self.layer(self._scores)
+            if self.classes and layer.units != len(self.classes):
+                raise NetworkError(
+                    f"{self.name} names {len(self.classes)} classes, but layer '{layer.name}' gives {layer.units} "
+                    "scores; name as many, or the right layer with scores='...'."
+                )
+            return layer.name
+        found = self.class_scores
+        if found.layer is None:
             raise NetworkError(
                 f"{self.name} has no layer with one score for each of its {len(self.classes)} classes; "
                 "name the one before softmax with scores='...'."
             )
-        return self._scores_found
+        if found.others:
+            warnings.warn(f"{self.name}: {found.doubt}", MareyWarning, stacklevel=2)
+        return found.layer
 
     @cached_property
-    def _scores_found(self) -> str | None:
-        fitting = [
-            layer.name
-            for layer in self.layers.values()
-            if layer.positions == (1, 1, 1)
-            and (not self.classes or layer.units == len(self.classes))
-            and layer.kind not in ("Softmax", "LogSoftmax", "Sigmoid")
-        ]
-        return fitting[-1] if fitting else None
+    def class_scores(self) -> ClassScores:
+        """What gives the class scores and probabilities, as one pass of noise shows it."""
+        inputs = {name: clip[:1] for name, clip in probe_clips(self.streams, self.device).items()}
+        with frozen(self.module):
+            return class_scores(
+                self.run,
+                inputs,
+                self.layers,
+                self.parts,
+                classes=len(self.classes),
+                output=self.output,
+                axes=self.axes,
+            )
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether there are class names, and a layer for them that was named or found."""
+        return bool(self.classes) and (self._scores is not None or self.class_scores.layer is not None)
 
     def gives_scores(self, layer: str) -> bool:
         """Whether `layer` gives the class scores, of a network that has classes."""
-        if not self.classes:
+        if not self.classes or (layer in self.layers and self.layers[layer].units != len(self.classes)):
             return False
-        with suppress(NetworkError):
-            return layer == self.scores
-        return False
+        return layer == (self.class_scores.layer if self._scores is None else self.layer_name(self._scores))
 
     def unit(self, address: str | Unit) -> Unit:
         """The unit at an address `layer:channel[@t,y,x]`, or of a class by its name; checked against the network."""
@@ -284,37 +297,24 @@ class Network:
             address = Unit(self.scores, self.classes.index(label))
         if isinstance(address, str):
             if ":" not in address:
+                if address in self.layers:
+                    raise NetworkError(
+                        f"'{address}' is a layer; name a unit of it, as in '{address}:0', or some, as in "
+                        f"'{address}:0-{self.layers[address].units - 1}'."
+                    )
                 known = [*self.classes, *self.layers]
+                example = f", as in '{known[-1]}:0'" if self.layers else ""
                 raise NetworkError(
                     f"'{address}' is neither a class of {self.name} nor a unit.{did_you_mean(address, known)} "
-                    "A unit is written layer:channel, as in 'fusion.conv5:21'."
+                    f"A unit is written layer:channel{example}."
                 )
             address = Unit.parse(address)
-        layer = self.layer(address.layer)
-        if not 0 <= address.channel < layer.units:
-            raise NetworkError(
-                f"unit {address} is out of range: layer '{layer.name}' has {layer.units} units, 0 to {layer.units - 1}."
-            )
-        if address.position is None:
-            return address
-        position = tuple(
-            size + index if index < 0 else index for index, size in zip(address.position, layer.positions, strict=True)
-        )
-        if not all(0 <= index < size for index, size in zip(position, layer.positions, strict=True)):
-            raise NetworkError(
-                f"position {address.position} of unit {address} is outside layer '{layer.name}', "
-                f"which has {layer.positions} positions (t, y, x)."
-            )
-        t, y, x = position
-        return replace(address, position=(t, y, x))
+        return within(self.layer(address.layer), address)
 
     def units(self, addresses: Iterable[str | Unit]) -> list[Unit]:
         """The units at `addresses`; a range `layer:0-15` stands for all in it."""
-        found = []
-        for address in addresses:
-            for one in expand(address) if isinstance(address, str) else [address]:
-                found.append(self.unit(one))
-        return found
+        every = (one for address in addresses for one in (expand(address) if isinstance(address, str) else [address]))
+        return [self.unit(one) for one in every]
 
     def label(self, unit: Unit) -> str:
         """The class name of a class unit, else its address."""
@@ -347,4 +347,4 @@ class Network:
     @property
     def weights_hash(self) -> str:
         """SHA-256 over names, types, shapes and values of all weights."""
-        return tensors_hash(self.module.state_dict())
+        return weights_hash(self.module)

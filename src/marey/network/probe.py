@@ -1,6 +1,6 @@
 """Finds the axes of all layers of a network once: by what grows when it is shown two clips instead of one."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +9,7 @@ from torch import Tensor, nn
 from marey.network.axes import Axes
 from marey.network.hooks import observed
 from marey.network.stream import Stream
-from marey.network.visit import Visit
-
-_SAMPLED = 256
-"""Values of every frame that tell which frame of which clip it is."""
+from marey.network.visit import Run, Visit, sampled
 
 _CLEAR = 0.2
 """An order of clips and frames is clear where all others miss the values by so much more."""
@@ -23,6 +20,9 @@ _NEAR = 0.05
 Entries = tuple[int, int]
 """`Axes.outer` and `Axes.inner`."""
 
+Shape = tuple[int, ...]
+Parts = Mapping[str, nn.Module]
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -32,39 +32,41 @@ class Probe:
     unusable: Mapping[str, str]
 
 
-def noise(stream: Stream, generator: torch.Generator, clips: int = 1) -> Tensor:
-    """Clips of noise within the stream's range."""
-    grain = torch.randn((clips, *stream.shape), generator=generator)
+def noise(stream: Stream, generator: torch.Generator) -> Tensor:
+    """One clip of noise within the stream's range."""
+    grain = torch.randn((1, *stream.shape), generator=generator)
     return (stream.rest + 0.3 * (stream.high - stream.rest) * grain).clamp(stream.low, stream.high)
 
 
-def probed(
-    run: Callable[[Mapping[str, Tensor]], object],
-    streams: Sequence[Stream],
-    visits: Mapping[str, Sequence[Visit]],
-    parts: Mapping[str, nn.Module],
-    device: torch.device,
-) -> Probe:
-    """The axes of all layers that were visited with one clip; `parts` are their modules, `frozen`.
+def probe_clips(streams: Sequence[Stream], device: torch.device) -> dict[str, Tensor]:
+    """Two clips of noise, the second one brighter and paler, which shows where values of all clips are mixed.
 
-    Runs the network with two clips, and with the first of them: which entries of the two are those of the first says in
-    which order frames and clips lie where they share an axis. Clips are noise, as at rest all of them are the same. A
-    network that refuses two clips is shown one at a time, and so is one whose values of a clip depend on the other,
-    unless they differ from one pass to the next anyway.
+    At rest all frames of all clips were the same.
     """
     generator = torch.Generator().manual_seed(0)
-    two = {stream.name: noise(stream, generator, 2).to(device) for stream in streams}
-    one = {name: value[:1] for name, value in two.items()}
+    clips = {}
+    for stream in streams:
+        first, second = noise(stream, generator), noise(stream, generator)
+        clips[stream.name] = torch.cat([first, 0.2 * second + 0.3 * stream.high + 0.5 * stream.rest]).to(device)
+    return clips
+
+
+def probed(run: Run, clips: Mapping[str, Tensor], visits: Mapping[str, Sequence[Visit]], parts: Parts) -> Probe:
+    """The axes of all layers, from their calls with the first of two clips, and from one pass with both.
+
+    `parts` are the modules of the layers, `frozen`. Which entries of the two clips are those of the first alone says in
+    which order frames and clips lie where they share an axis. A network that refuses two clips is shown one at a time,
+    and so is one whose values of a clip depend on the other, unless they differ from one pass to the next anyway.
+    """
     modules = {name: parts[name] for name in visits}
+    first = {name: calls[0].sample for name, calls in visits.items()}
     orders: dict[str, Entries | None] = {}
     try:
-        shapes, both = _samples(run, two, modules, lambda name, shape: _grown(visits[name][0].shape, shape))
-        grown = {name: _grown(visits[name][0].shape, found[0]) for name, found in shapes.items()}
-        _, first = _samples(run, one, modules, lambda name, _: grown.get(name))
+        shapes, both = _samples(run, clips, modules, visits)
         orders = _orders(both, first, random=frozenset())
         if None in orders.values():
-            _, again = _samples(run, one, modules, lambda name, _: grown.get(name))
-            random = frozenset(name for name in first if _far(again[name], first[name]))
+            _, again = _samples(run, {name: clip[:1] for name, clip in clips.items()}, modules, visits)
+            random = frozenset(name for name, found in again.items() if _far(found[1, 1], first[name]))
             orders = _orders(both, first, random=random)
     except Exception:  # noqa: BLE001 -- it runs with one clip; whatever it says of two, it does not take them
         shapes = {}
@@ -75,7 +77,7 @@ def probed(
     )
 
 
-def _grown(one: tuple[int, ...], two: tuple[int, ...]) -> int | None:
+def _grown(one: Shape, two: Shape) -> int | None:
     """The only axis that is twice as long with two clips as with one."""
     if len(one) != len(two):
         return None
@@ -84,25 +86,26 @@ def _grown(one: tuple[int, ...], two: tuple[int, ...]) -> int | None:
 
 
 def _samples(
-    run: Callable[[Mapping[str, Tensor]], object],
-    inputs: Mapping[str, Tensor],
-    modules: Mapping[str, nn.Module],
-    axis_of: Callable[[str, tuple[int, ...]], int | None],
-) -> tuple[dict[str, list[tuple[int, ...]]], dict[str, Tensor]]:
-    """The shapes of all calls in a pass, and of first calls some values (entry along the axis of clips, value)."""
-    shapes: dict[str, list[tuple[int, ...]]] = {}
-    samples: dict[str, Tensor] = {}
+    run: Run, inputs: Mapping[str, Tensor], modules: Parts, visits: Mapping[str, Sequence[Visit]]
+) -> tuple[dict[str, list[Shape]], dict[str, dict[Entries, Tensor]]]:
+    """The shapes of all calls in a pass; and of first calls for each order the values where those of the visit were."""
+    shapes: dict[str, list[Shape]] = {}
+    samples: dict[str, dict[Entries, Tensor]] = {}
 
     def note(name: str, output: Tensor) -> None:
         shapes.setdefault(name, []).append(tuple(output.shape))
-        axis = axis_of(name, shapes[name][0])
-        if len(shapes[name]) > 1 or axis is None or not output.is_floating_point():
+        one = visits[name][0].shape
+        if len(shapes[name]) > 1 or not output.is_floating_point():
             return
-        entries = output.movedim(axis, 0).unsqueeze(-1)
-        count = entries[0].numel()
-        places = torch.linspace(0, count - 1, min(count, _SAMPLED), device=output.device).long()
-        index = torch.unravel_index(places, entries.shape[1:])
-        samples[name] = entries[(slice(None), *index)].float().nan_to_num()
+        if output.shape == one:
+            samples[name] = {(1, 1): output[sampled(one, output.device)].float().nan_to_num()}
+        elif (axis := _grown(one, tuple(output.shape))) is not None:
+            index = list(sampled(one, output.device))
+            entry, entries, samples[name] = index[axis], one[axis], {}
+            for outer in (outer for outer in range(1, entries + 1) if entries % outer == 0):
+                inner = entries // outer
+                index[axis] = entry // inner * 2 * inner + entry % inner
+                samples[name][outer, inner] = output[tuple(index)].float().nan_to_num()
 
     with torch.no_grad(), observed(modules, note):
         run(inputs)
@@ -110,35 +113,28 @@ def _samples(
 
 
 def _orders(
-    both: Mapping[str, Tensor], first: Mapping[str, Tensor], *, random: Collection[str]
+    both: Mapping[str, Mapping[Entries, Tensor]], first: Mapping[str, Tensor], *, random: Collection[str]
 ) -> dict[str, Entries | None]:
     """How clips and frames lie along the axis that they share, from the values of two clips and of the first alone.
 
-    None where those of a clip depend on the other, and from there on. Where all are alike, as where every unit is off, or `random`, they
-    lie as in the latest layer of which it is clear.
+    None where those of a clip depend on the other, and from there on. Where all are alike, as where every unit is off,
+    or `random`, they lie as in the latest layer of which it is clear.
     """
     orders: dict[str, Entries | None] = {}
     clear: dict[int, Entries] = {}
     mixed = False
-    for name, alone in first.items():
-        if name not in both:
-            continue
-        entries = len(alone)
-        found = {
-            (outer, entries // outer): both[name].reshape(outer, 2, -1, alone.shape[1])[:, 0].flatten(0, 1)
-            for outer in range(1, entries + 1)
-            if entries % outer == 0
-        }
+    for name, found in both.items():
+        alone = first[name]
         errors = sorted((float((values - alone).abs().mean()), order) for order, values in found.items())
         least, order = errors[0]
-        if name in random or (len(errors) > 1 and least >= _CLEAR * errors[1][0] and not _far(found[order], alone)):
-            orders[name] = clear.get(entries, (1, entries))
-        elif (len(errors) > 1 and least < _CLEAR * errors[1][0]) or not _far(found[order], alone):
-            clear[entries] = orders[name] = order
-        else:
+        entries = order[0] * order[1]
+        if name not in random and _far(found[order], alone):
             mixed = True
-        if mixed:
-            orders[name] = None
+        elif name in random or (len(errors) > 1 and least >= _CLEAR * errors[1][0]):
+            order = clear.get(entries, (1, entries))
+        else:
+            clear[entries] = order
+        orders[name] = None if mixed else order
     return orders
 
 
@@ -149,7 +145,7 @@ def _far(values: Tensor, others: Tensor) -> bool:
 def axes_of(
     calls: Sequence[Visit],
     module: nn.Module,
-    two: Sequence[tuple[int, ...]] | None = None,
+    two: Sequence[Shape] | None = None,
     order: Entries | None = None,
 ) -> Axes | str:
     """The axes of a layer from its calls with one clip and its shapes with `two`, or why they are not clear.
@@ -186,14 +182,14 @@ def axes_of(
     return Axes(dims, clips, units, time, outer, inner, alone, len(calls), _read(calls, module))
 
 
-def _as_usual(shape: tuple[int, ...], units: int) -> int | None:
+def _as_usual(shape: Shape, units: int) -> int | None:
     """The axis of clips of a network that takes no two: the first, or the second of a sequence; None: it has none."""
     if units == 0:
         return None
     return 1 if len(shape) == 3 and units == 2 and shape[0] != 1 and shape[1] == 1 else 0
 
 
-def _read(calls: Sequence[Visit], module: nn.Module) -> tuple[int, ...]:
+def _read(calls: Sequence[Visit], module: nn.Module) -> Shape:
     """The calls that are one after the other in time: all of a module with weights, else those in the same place.
 
     A place is known by the module before it. Where their shapes differ only the first call is read.

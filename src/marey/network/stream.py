@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from marey.errors import NetworkError
+from marey.schema import SchemaError, typed
 
 Kind = Literal["rgb", "flow"]
 
@@ -220,11 +221,9 @@ class Stream:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Stream":
         """The stream that `to_json` gave; NetworkError for values that are none."""
-        plain: dict[str, Any] = {key: tuple(part) if isinstance(part, list) else part for key, part in values.items()}
         try:
-            windows = plain.pop("windows", None)
-            return cls(**plain, windows=None if windows is None else Windows(**windows))
-        except TypeError as error:
+            return typed(dict(values), cls)
+        except SchemaError as error:
             raise NetworkError(f"a stream cannot be described so: {error}.") from None
 
     def resized(self, height: int, width: int) -> "Stream":

@@ -32,8 +32,8 @@ class Unit:
         match = _ADDRESS.match(address)
         if match is None:
             raise NetworkError(
-                f"'{address}' is no unit. A unit is written layer:channel, as in 'fusion.conv5:21', "
-                "or layer:channel@t,y,x for one position."
+                f"'{address}' is no unit. A unit is written layer:channel, with a number from 0 after the colon, or "
+                "layer:channel@t,y,x for one position."
             )
         position = None
         if match["position"] is not None:

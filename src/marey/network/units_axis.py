@@ -62,17 +62,18 @@ class UnitsAxes:
         if axis is None:
             axis = still[0] if len(still) == 1 else 2 if output.dim() == 3 else min(1, output.dim() - 1)
         self._shapes[tuple(output.shape)] = axis
-        self._memory[_owner(output)] = (output.shape[axis], output.stride(axis))
+        self._memory[owner(output)] = (output.shape[axis], output.stride(axis))
         return axis
 
     def _known(self, tensor: Tensor) -> int | None:
         """The axis of a tensor along which the units of an output in the same memory lie."""
-        found = self._memory.get(_owner(tensor))
+        found = self._memory.get(owner(tensor))
         fitting = [axis for axis in range(tensor.dim()) if (tensor.shape[axis], tensor.stride(axis)) == found]
         return fitting[0] if len(fitting) == 1 else None
 
 
-def _owner(tensor: Tensor) -> Tensor:
+def owner(tensor: Tensor) -> Tensor:
+    """The tensor that owns the memory of another one, which is a view of it."""
     return tensor if tensor._base is None else tensor._base
 
 

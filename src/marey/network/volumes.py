@@ -34,7 +34,7 @@ def volumes(
         if len(parts) == len(read):
             callback(layer, axes[layer].volume(waiting.pop(layer), clips))
 
-    with observed({layer: network.module.get_submodule(layer) for layer in layers}, take):
+    with observed({layer: network.part(network.layer_name(layer)) for layer in layers}, take):
         yield
     for layer, parts in waiting.items():
         callback(layer, axes[layer].volume(parts, clips))

@@ -3,11 +3,10 @@
 import hashlib
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import pyarrow
 
-from marey.video.flow.files import FlowFiles
+from marey.schema import parsed, typed
 from marey.video.flow.stored import StoredFlow
 
 
@@ -30,8 +29,5 @@ def stored_flow_text(flow: StoredFlow | None) -> str | None:
 
 
 def stored_flow(text: str | None) -> StoredFlow | None:
-    """The place that `stored_flow_text` wrote down."""
-    if text is None:
-        return None
-    values = json.loads(text)
-    return StoredFlow(Path(values["folder"]), values["video"], FlowFiles(**values["files"]))
+    """The place that `stored_flow_text` wrote down; SchemaError for any other text."""
+    return None if text is None else typed(parsed(text), StoredFlow)

@@ -6,11 +6,16 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-FORMAT = 4
-"""The version of the files; a recording of another one is not read."""
+FORMAT = 5
+"""The version of the files."""
+OPENED = (4, FORMAT)
+"""Versions that are read. Format 4 has no checksums."""
 
 SUMMARY, CLIPS, STATISTICS, RESPONSES = "recording.json", "clips.parquet", "statistics.parquet", "responses"
 """Of the folder of a recording: three files, and the folder of the responses."""
+
+CHECKSUMS = "checksums"
+"""In the summary: those of the other files."""
 
 UNFINISHED = "unfinished"
 """The folder with the shards of a recording that is not finished."""

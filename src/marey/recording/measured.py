@@ -73,7 +73,7 @@ def measure_maxima(
     if used == 0:
         raise VideoError(f"none of the {len(chosen)} clips of '{place}' can be used; the first error: {reasons[0]}")
     bounds = flow_bounds(network.streams, {name: median(values) for name, values in speeds.items()})
-    return replace(found, bounds=bounds, source=f"{used} clips of {Path(place).name}")
+    return replace(found, bounds=bounds, source=f"{used} clips of '{Path(place).name}'")
 
 
 def _speed(flow: Tensor) -> float:

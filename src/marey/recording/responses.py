@@ -48,7 +48,8 @@ def clip_responses(
     made = clip_windows(clip, network.streams, count=windows, flow=flow, cache=cache)
     inputs = {name: values.to(network.device) for name, values in made.inputs(network.streams).items()}
     count = len(made.start_frames)
-    alone = any(network.axes[network.usable(layer)].alone for layer in layers)
+    layers = [layer for layer in layers if network.layer_name(layer) in network.axes]
+    alone = any(network.axes[network.layer_name(layer)].alone for layer in layers)
     found: dict[str, Tensor] = {}
 
     def keep(name: str, volume: Tensor) -> None:

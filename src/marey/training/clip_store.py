@@ -1,9 +1,7 @@
 """The clips of a training: those that fit stay in memory, the others are decoded again ahead of each use."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from pathlib import Path
 from typing import overload
 
 from marey.video.read.clips import Clip, LoadedClip
@@ -59,35 +57,3 @@ class ClipStore(Sequence[LoadedClip]):
         for index in wanted:
             if index not in self._coming:
                 self._coming[index] = self._pool.submit(self._load, self.sources[index])
-
-
-def free_memory() -> int:
-    """Bytes that the machine and its control group leave to this process; 8 GiB where neither tells."""
-    free = [bytes_ for bytes_ in (_machine(), _control_group()) if bytes_ is not None]
-    return min(free) if free else 8 * 2**30
-
-
-def _machine() -> int | None:
-    """Free bytes of the machine; half of all where only their sum is known."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, ValueError, StopIteration):
-        try:
-            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-        except (AttributeError, ValueError, OSError):
-            return None
-
-
-def _control_group() -> int | None:
-    """Free bytes of the control group, which a container has; None where there is no limit."""
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            root = Path("/sys/fs/cgroup")
-            return int((root / limit).read_text()) - int((root / used).read_text())
-        except (OSError, ValueError):
-            continue
-    return None

@@ -1,5 +1,7 @@
 """Training of a two-stream network: appearance tower, motion tower, then both with the fusion."""
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -10,19 +12,21 @@ from typing import Any
 import torch
 
 from marey._version import __version__
+from marey.accelerate.memory import free_memory
 from marey.datasets.clip_set import classes_of
 from marey.datasets.skipped_clip import SkippedClip
 from marey.datasets.splits import Split
-from marey.errors import DatasetError, MareyError, OutputError
+from marey.errors import DatasetError, MareyError, OutputError, WeightsError
 from marey.evaluation.accuracy import Evaluation, averaged
-from marey.families.network_file import NetworkFile, check_name, save
+from marey.families.network_file import NetworkFile, check_name, open_network, save
 from marey.families.two_stream import TwoStream
 from marey.families.vgg_weights import checked_digest, load_vgg
 from marey.families.weights import take_weights, weights_hash
 from marey.network.stream import Stream
 from marey.threads import clip_threads
-from marey.training.clip_store import free_memory
+from marey.training.arithmetic import repeatable
 from marey.training.runner import Runner, TrainingProgress
+from marey.training.saved_state import first_difference
 from marey.training.settings import Settings
 from marey.training.stage import clip_probabilities, seeded
 from marey.training.training_data import WORKERS, TrainingData, loaded_data
@@ -36,6 +40,8 @@ class Trained:
     results
         {"appearance", "motion", "late", "fusion": evaluation on the clips held out}; empty when none were held out. The
         first three exist, as `late` does, where towers had stages of their own.
+    before
+        whether the network was finished before, and nothing was done; without results.
     skipped
         clips that are missing or cannot be read; they neither trained nor tested.
     late
@@ -47,6 +53,7 @@ class Trained:
     interrupted: bool = False
     skipped: tuple[SkippedClip, ...] = ()
     late: NetworkFile | None = None
+    before: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ def train(
     cache: FlowCache | None = None,
     start: NetworkFile | None = None,
     imagenet: str | Path | None = None,
+    again: bool = False,
     device: str | torch.device = "cpu",
     windows: int = 5,
     save_seconds: float = 60.0,
@@ -100,19 +108,21 @@ def train(
     Clips are kept in memory, resized, with their flow, as far as `memory_bytes` go (None: half of the free memory); the
     others are decoded again at each use, their flow coming from the cache. The result does not depend on it. The state
     is saved beside `out` every `save_seconds` and on Ctrl-C; the same call goes on from it, and removes it when done.
-    Nothing is chosen by the clips held out.
+    Nothing is chosen by the clips held out. A network that these settings and clips made before is given back as it is.
 
     start
         a network to start from, which may have other classes: weights whose names and shapes fit are taken (build the
         same with `Settings.built_as`), the others are random.
     imagenet
         a file of VGG-16 weights in torchvision's format, from which networks of width 1 start, see `load_vgg`.
+    again
+        whether to train anew where `out` is a finished network.
     on_load, on_step, on_note
         told how many clips of how many are loaded, every step, and in one line what the user should know.
 
     Raises DatasetError for a split without clips or a state of other settings, VideoError when no clip of a class can
-    be read, WeightsError or NetworkError for weights that do not fit, OutputError for an `out` that cannot be written;
-    all of them before the long part.
+    be read, WeightsError or NetworkError for weights that do not fit, OutputError for an `out` that cannot be
+    written or is another finished network; all of them before the long part.
     """
     settings = settings if settings is not None else Settings()
     out = _writable(Path(out))
@@ -121,7 +131,12 @@ def train(
     begun = time.monotonic()
     shown = _shown(len(classes), settings, begin)
     key = {**settings.to_json(), "classes": list(classes), **begin.to_json()}
-    with clip_threads(WORKERS) as pool:
+    asked = _clips_hash(split)
+    if out.exists() and not again:
+        file = _finished(out, key, asked)
+        _state(out).unlink(missing_ok=True)
+        return Trained(file, {}, before=True)
+    with repeatable(), clip_threads(WORKERS) as pool:
         data = loaded_data(
             split,
             classes,
@@ -142,13 +157,14 @@ def train(
             torch.device(device),
             save_seconds=save_seconds,
             on_step=on_step,
+            on_note=on_note,
             begun=begun,
         )
         towers = _towers(runner, len(classes), begin)
         network = _network(runner, len(classes), begin, towers)
         tested = data.held_out and not runner.interrupted
         results = _results(towers, network, data, split, windows=windows) if tested else {}
-    provenance = _provenance(name, split, runner, begin, results)
+    provenance = {**_provenance(name, split, runner, begin, results), "clips_hash": asked}
     file = NetworkFile(network, shown, classes, provenance)
     if runner.interrupted:
         return Trained(file, results, interrupted=True, skipped=data.skipped)
@@ -161,6 +177,33 @@ def train(
 def _state(out: Path) -> Path:
     """Where the state of an unfinished training is kept."""
     return out.with_name(out.name + ".training")
+
+
+def _clips_hash(split: Split) -> str:
+    """SHA-256 over the classes and file names of the clips on both sides of a split, in any order."""
+    sides = [sorted(f"{clip.label}/{clip.path.name}" for clip in side) for side in (split.train, split.held_out)]
+    return hashlib.sha256(json.dumps(sides).encode()).hexdigest()
+
+
+def _finished(out: Path, key: Mapping[str, Any], clips: str) -> NetworkFile:
+    """The finished network at `out`; OutputError when it is not what a training with `key` and `clips` makes."""
+    try:
+        file = open_network(out)
+    except WeightsError as error:
+        raise OutputError(
+            f"{error} It is not overwritten: give another --out, or --again to train in its place."
+        ) from None
+    made = file.provenance
+    starts = {name: made.get(name) for name in ("start", "imagenet")}
+    before = {**made.get("settings", {}), **starts, "classes": list(file.classes)}
+    what = first_difference(before, {**dict.fromkeys(starts), **key}) if "settings" in made else "no settings"
+    if what is None and made.get("clips_hash") != clips:
+        what = "other clips"
+    if what is not None:
+        raise OutputError(
+            f"'{out}' is a finished network with {what}; give another --out, or --again to train anew in its place."
+        )
+    return file
 
 
 def _classes(split: Split) -> tuple[str, ...]:
@@ -276,7 +319,8 @@ def _provenance(
         "held_out_groups": list(split.held_out_groups),
         "settings": runner.settings.to_json(),
         "steps": {stage: one["step"] for stage, one in done.items()},
-        "arithmetic": {stage: "bf16" if one["bf16"] else "fp32" for stage, one in done.items()},
+        "arithmetic": {stage: "bfloat16" if one["bf16"] else "float32" for stage, one in done.items()},
+        "threads": runner.state["threads"],
         "seconds": round(runner.seconds, 1),
         "results": {kind: evaluation.to_json() for kind, evaluation in results.items()},
         "versions": {"marey": __version__, "torch": str(torch.__version__)},

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from marey.families.two_stream import TwoStream
 from marey.network.hooks import lay_channels_last
 from marey.training.saved_state import open_state, save_state
 from marey.training.settings import Settings
-from marey.training.stage import Stage, faster_in_bf16
+from marey.training.stage import Stage
 from marey.training.training_data import TrainingData
 
 _SHARES = {"appearance": 0.25, "motion": 0.3, "fusion": 0.45}
@@ -35,8 +35,12 @@ class Runner:
     path
         where the state is kept, whole, every `save_seconds`; an unfinished training there goes on. Raises DatasetError
         when that state was made with another `key`: settings, classes and clips by name.
+    settings
+        the settings, whose arithmetic is the one that stages begin in.
     begun
         `time.monotonic()` at the start of the training.
+    on_note
+        told in one line what the user should know.
     """
 
     def __init__(
@@ -49,11 +53,26 @@ class Runner:
         *,
         save_seconds: float,
         on_step: Callable[[TrainingProgress], None] | None,
+        on_note: Callable[[str], None] | None,
         begun: float,
     ) -> None:
-        self.settings, self.data, self.path, self.device = settings, data, path, device
+        self.data, self.path, self.device = data, path, device
         self.save_seconds, self.on_step, self.begun = save_seconds, on_step, begun
-        self.state = open_state(path, key) or {"settings": key, "done": {}, "current": None, "seconds": 0.0}
+        self.on_note = on_note if on_note is not None else lambda note: None
+        threads = torch.get_num_threads()
+        self.state = open_state(path, key) or {
+            "settings": {**key, "arithmetic": settings.arithmetic_on(device)},
+            "threads": threads,
+            "done": {},
+            "current": None,
+            "seconds": 0.0,
+        }
+        self.settings = replace(settings, arithmetic=self.state["settings"]["arithmetic"])
+        if self.state["threads"] != threads:
+            self.on_note(
+                f"the training began with {self.state['threads']} threads and goes on with {threads}: "
+                "its weights differ by rounding from those of one run"
+            )
         self.interrupted = False
         self.before = float(self.state["seconds"])
 
@@ -74,7 +93,7 @@ class Runner:
             return module.eval()
         stage = self._stage(name, module, steps, batch, rates)
         try:
-            stage.run(self._follower(), self._limit_seconds(name))
+            stage.run(self._follower(), self._limit_seconds(stage))
         except KeyboardInterrupt:
             self.interrupted = True
             self._save(stage)
@@ -106,10 +125,13 @@ class Runner:
             steps=steps,
             batch=batch,
             rates=rates,
-            bf16=current["bf16"] if resumed else faster_in_bf16(module, streams, batch),
+            bf16=self.settings.arithmetic == "bfloat16",
+            on_note=self.on_note,
         )
         if resumed:
             stage.resume(current)
+        else:
+            stage.check_arithmetic()
         return stage
 
     def _follower(self) -> Callable[[Stage], None]:
@@ -127,13 +149,13 @@ class Runner:
 
         return after
 
-    def _limit_seconds(self, name: str) -> float | None:
-        """The time that the stage `name` may take; None: as long as it needs."""
+    def _limit_seconds(self, stage: Stage) -> float | None:
+        """The time that a stage may take, of what decoding and the stages before it left; None: as long as it needs."""
         if self.settings.minutes is None:
             return None
         done = self.state["done"]
-        left = 60 * self.settings.minutes - sum(stage["seconds"] for stage in done.values())
-        return float(left * _SHARES[name] / sum(_SHARES[stage] for stage in self.settings.stages if stage not in done))
+        left = max(0.0, 60 * self.settings.minutes - (self.seconds - stage.seconds))
+        return left * _SHARES[stage.name] / sum(_SHARES[name] for name in self.settings.stages if name not in done)
 
     def _save(self, stage: Stage | None) -> None:
         current = None if stage is None else stage.state

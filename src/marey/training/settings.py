@@ -1,13 +1,17 @@
 """All settings of a training run in one place, kept in the network's file."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from marey.errors import MareyError, did_you_mean, first_line
+import torch
+
+from marey.errors import MareyError
+from marey.files import regular_file
+from marey.schema import SchemaError, parsed, typed
 from marey.training.adversary import Adversary
+from marey.training.arithmetic import Arithmetic, arithmetic_of
 from marey.training.augmentation import Augmentation
 from marey.video.flow.methods import Method, check_method
 
@@ -64,8 +68,12 @@ class Settings(Architecture):
         `patience` looks without an improvement, one look every `look` steps. 0: all groups train, and a stage ends
         after as many looks without a better loss. Neither happens before the learning rate has come down to a tenth.
     minutes
-        limit of the whole training: each stage gets its share, and ends with the weights that it has by then. None: no
-        limit.
+        limit of the whole training: each stage gets its share of what decoding leaves, and ends with the weights that
+        it has by then, after one step at least. None: no limit, and the same seed, threads and arithmetic give the same
+        weights on the same machine.
+    arithmetic
+        of convolutions and products; "auto": bfloat16 where the device has instructions for it, else float32. A stage
+        checks its layers at the start, and goes over to float32 where bfloat16 is wrong in one of them.
     augmentation, adversary
         how training windows are varied, and how they are made harder.
     """
@@ -87,6 +95,7 @@ class Settings(Architecture):
     patience: int = 4
     minutes: float | None = None
     seed: int = 0
+    arithmetic: Literal["auto"] | Arithmetic = "auto"
     flow: Method = "tvl1-fast"
     augmentation: Augmentation = field(default_factory=Augmentation)
     adversary: Adversary = field(default_factory=Adversary)
@@ -110,12 +119,20 @@ class Settings(Architecture):
                 f"weight_decay is {self.weight_decay} and tower_rate {self.tower_rate}; expected at least 0."
             )
         check_method(self.flow)
+        if self.arithmetic not in ("auto", *get_args(Arithmetic)):
+            raise MareyError(
+                f"arithmetic is '{self.arithmetic}'; expected one of auto, {', '.join(get_args(Arithmetic))}."
+            )
         if not self.learning_rate > 0 or (self.minutes is not None and not self.minutes > 0):
             raise MareyError(f"learning_rate is {self.learning_rate} and minutes {self.minutes}; expected above 0.")
 
     def built_as(self, config: Mapping[str, Any]) -> "Settings":
         """These settings with the architecture and the fusion in the `config` of a `TwoStream`."""
         return replace(self, fusion=config["fusion"], **{name: config[name] for name in self.architecture()})
+
+    def arithmetic_on(self, device: torch.device) -> Arithmetic:
+        """The arithmetic on a device."""
+        return arithmetic_of(device) if self.arithmetic == "auto" else self.arithmetic
 
     def without_flip(self) -> "Settings":
         """These settings without mirror images, for classes such as left and right that a mirror image exchanges."""
@@ -149,42 +166,20 @@ class Settings(Architecture):
         Raises MareyError for a file that cannot be read and for unknown settings.
         """
         try:
-            given = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or first_line(error)
+            given = typed(parsed(regular_file(path).read_bytes()), dict[str, Any])
+            return typed(_changed(asdict(self), given), Settings)
+        except (OSError, SchemaError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise MareyError(
-                f"no settings can be read from '{path}': {reason}; expected JSON such as {{\"learning_rate\": 0.001}}."
+                f"no settings can be read from '{path}': {reason}; give JSON such as {{\"learning_rate\": 0.001}}."
             ) from None
-        if not isinstance(given, dict):
-            raise MareyError(f"'{path}' holds no settings; expected as {{\"learning_rate\": 0.001}}.")
-        changed: Settings = _with(self, given)
-        return changed
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain values for JSON."""
         return asdict(self)
 
 
-def _with(held: Any, given: Mapping[str, Any]) -> Any:
-    """`held` with the given values by name, which may be nested as `held` is."""
-    known = {one.name: one.type for one in fields(held)}
-    values = {}
-    for name, value in given.items():
-        if name not in known:
-            near = did_you_mean(name, known)
-            raise MareyError(f"there is no setting '{name}'.{near} There are {', '.join(known)}.")
-        before = getattr(held, name)
-        inner = isinstance(before, Augmentation | Adversary)
-        if not (isinstance(value, dict) if inner else _alike(value, before, known[name])):
-            raise MareyError(f"{name} is {value!r} in a file of settings; expected a value like {before!r}.")
-        values[name] = _with(before, value) if inner else value
-    return replace(held, **values)
-
-
-def _alike(value: object, before: object, kind: Any) -> bool:
-    """Whether `value` can replace `before` in a setting whose type is `kind`."""
-    if value is None:
-        return type(None) in get_args(kind)
-    if isinstance(value, bool | str) or isinstance(before, bool | str):
-        return type(value) is type(before)
-    return isinstance(value, int) or (isinstance(value, float) and not isinstance(before, int))
+def _changed(held: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with those given by name, which may be nested."""
+    nested = [name for name, one in given.items() if isinstance(one, dict) and isinstance(held.get(name), dict)]
+    return {**held, **given, **{name: _changed(held[name], given[name]) for name in nested}}

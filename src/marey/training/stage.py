@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from marey.errors import MareyError
 from marey.families.two_stream import TwoStream
 from marey.network.stream import Stream
 from marey.training.adversary import hardened
+from marey.training.arithmetic import wrong_in_bfloat16
 from marey.training.augmentation import augmented_window, stacked
 from marey.training.clip_store import ClipStore
 from marey.training.settings import Settings
@@ -49,7 +50,9 @@ class Stage:
     rates
         {start of the names of weights: learning rate relative to `Settings.learning_rate`}; the first match counts.
     bf16
-        whether passes run in bf16.
+        whether passes run in bfloat16 where that may be done.
+    on_note
+        told in one line when the stage goes over to float32.
     step, seconds, losses, best
         the progress: steps and seconds so far, the loss of every step, the best look.
     """
@@ -66,6 +69,7 @@ class Stage:
     batch: int
     rates: dict[str, float]
     bf16: bool
+    on_note: Callable[[str], None] = lambda note: None
     step: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
@@ -88,6 +92,29 @@ class Stage:
                 if group:
                     groups.append({"params": group, "weight_decay": decay, "factor": factor})
         self.optimizer = torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.99))
+
+    def check_arithmetic(self) -> None:
+        """Go over to float32, and say so, where bfloat16 is wrong in a layer of the module on this device."""
+        if not self.bf16:
+            return
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        index = [k % len(self.clips) for k in range(self.batch)]
+        augmentation = self.settings.augmentation
+        shown = stacked([augmented_window(self.clips[k], self.streams, augmentation, generator) for k in index])
+
+        def loss(module: nn.Module) -> Tensor:
+            with seeded(self.settings.seed):
+                return torch.stack(self._losses(index, shown, module=cast(TwoStream, module.train()))).sum()
+
+        self.bf16 = False  # for the pass whose layers are compared
+        wrong = wrong_in_bfloat16(self.module, loss)
+        self.bf16 = wrong is None
+        if wrong is not None:
+            self._leave_bf16(f"layer {wrong}")
+
+    def _leave_bf16(self, why: str) -> None:
+        self.bf16 = False
+        self.on_note(f"stage '{self.name}' computes in float32 from step {self.step + 1} on: in bfloat16 {why}")
 
     def _rate_of(self, name: str) -> str:
         return next(prefix for prefix in self.rates if name.startswith(prefix))
@@ -140,8 +167,8 @@ class Stage:
         inputs = self._hardened(index, stacked(windows), progress)
         self.module.train()
         loss = self._gradients(index, inputs)
-        if self.bf16 and not self._finite():  # oneDNN's bf16 gradient of small 3-D convolutions is NaN at times
-            self.bf16 = False
+        if self.bf16 and not self._finite():
+            self._leave_bf16("a gradient is not finite")
             loss = self._gradients(index, inputs)
         if not self._finite():
             raise MareyError(
@@ -180,9 +207,11 @@ class Stage:
         torch.autograd.backward(torch.stack(losses).sum())
         return float(losses[0].detach())
 
-    def _losses(self, index: list[int], inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    def _losses(
+        self, index: list[int], inputs: Mapping[str, Tensor], *, module: TwoStream | None = None
+    ) -> list[Tensor]:
         """The loss of the scores, then the losses of the towers' own classifiers."""
-        scores = scores_of(self.module, self.streams, inputs, bf16=self.bf16)
+        scores = scores_of(self.module if module is None else module, self.streams, inputs, bf16=self.bf16)
         return [
             functional.cross_entropy(
                 one.float(), self.labels[index].to(one.device), label_smoothing=self.settings.label_smoothing
@@ -232,6 +261,7 @@ class Stage:
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on from the `state` of a stage that was stopped."""
+        self.bf16 = state["bf16"]
         self.step, self.seconds, self.losses = state["step"], state["seconds"], list(state["losses"])
         self.best = Best(**state["best"])
         self.order = list(state["order"])
@@ -309,20 +339,3 @@ def clip_probabilities(
             rows.append(scores_of(module, streams, inputs, bf16=False)["fused"].float().mean(0).softmax(0).cpu())
     module.train(was_training)
     return torch.stack(rows)
-
-
-def faster_in_bf16(module: TwoStream, streams: Sequence[Stream], batch: int) -> bool:
-    """Whether a training step is faster in bf16 arithmetic here, by timing one of each after one to warm up."""
-    inputs = {stream.name: torch.zeros(batch, *stream.shape) for stream in streams}
-    best: dict[bool, float] = {}
-    kept = {name: value.clone() for name, value in module.state_dict().items()}
-    module.train()
-    for bf16 in (False, True, False, True):
-        start = time.perf_counter()
-        with seeded(0):
-            scores = scores_of(module, streams, inputs, bf16=bf16)
-        torch.autograd.backward(torch.stack([one.float().sum() for one in scores.values()]).sum())
-        best[bf16] = min(best.get(bf16, math.inf), time.perf_counter() - start)
-    module.zero_grad(set_to_none=True)
-    module.load_state_dict(kept)
-    return best[True] < best[False]

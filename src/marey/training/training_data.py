@@ -68,6 +68,8 @@ def loaded_data(
     def load(clip: Clip) -> LoadedClip:
         return load_clip(clip, streams, flow=settings.flow, cache=cache)
 
+    if on_load is not None:
+        on_load(0, len(every))
     for loaded in load_clips(every, streams, flow=settings.flow, cache=cache, workers=WORKERS, failed=failed):
         readable.add(loaded.clip)
         if loaded.frames < span_frames(streams):

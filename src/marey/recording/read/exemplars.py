@@ -1,6 +1,6 @@
 """What a unit saw of the clips that drive it most: its receptive field in the window of its largest response."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -29,7 +29,7 @@ class Exemplar:
 
     response: Response
     streams: tuple[Stream, ...]
-    window: dict[str, Tensor]
+    window: dict[str, Tensor] = field(repr=False)
     boxes: dict[str, Box]
     rate: float
 

@@ -1,6 +1,7 @@
 """A recording on disk: the responses of every unit to every clip, opened without network or clips."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,10 @@ from marey.network.maxima import Maxima, has_natural_zero
 from marey.network.stream import Stream
 from marey.network.unit import Unit
 from marey.recording.flow_bounds import flow_bounds
-from marey.recording.layer_json import layer_from_json
-from marey.recording.layout import CLIPS, RESPONSE_SCHEMA, RESPONSES, STATISTICS, SUMMARY
+from marey.recording.layout import CLIPS, RESPONSE_SCHEMA, RESPONSES, STATISTICS
 from marey.recording.read.clip_rows import ClipRows
 from marey.recording.read.descending import descending
-from marey.recording.read.opening import damaged, numbers, parquet_file, read_summary, read_table, rows_between
+from marey.recording.read.opening import UNREADABLE, damaged, numbers, parquet_file, read_summary, rows_between
 from marey.recording.read.response import Response
 from marey.video.read.clips import Clip
 
@@ -40,13 +40,9 @@ class Recording:
     def __init__(self, folder: str | Path) -> None:
         """Open the folder; MareyError when it holds no whole recording."""
         self.folder = Path(folder)
-        self.summary = read_summary(self.folder)
-        try:
-            self.layers, self.streams, self.recorded, self._skipped_count, self._responses  # noqa: B018 -- all there, or damaged
-        except (KeyError, TypeError, ValueError, NetworkError) as error:
-            raise damaged(self.folder / SUMMARY, error) from None
-        self._files: dict[Path, parquet.ParquetFile] = {}
-        self._clip_rows = ClipRows(self.folder / CLIPS)
+        self._about, self.summary = read_summary(self.folder)
+        self._files: dict[str, parquet.ParquetFile] = {}
+        self._clip_rows = ClipRows(self.folder / CLIPS, lambda: self._file(CLIPS))
 
     @classmethod
     def open(cls, folder: str | Path) -> "Recording":
@@ -55,63 +51,66 @@ class Recording:
 
     def __repr__(self) -> str:
         return (
-            f"Recording('{self.folder}': {len(self.layers)} layers of {self.summary['network']['name']}, "
-            f"{self.recorded} clips, {self._skipped_count} skipped)"
+            f"Recording('{self.folder}': {len(self.layers)} layers of {self._about.network.name}, "
+            f"{self.recorded} clips, {self._about.clips.skipped} skipped)"
         )
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The network's class names."""
-        return tuple(self.summary["network"]["classes"])
+        return self._about.network.classes
 
-    @cached_property
+    @property
     def streams(self) -> tuple[Stream, ...]:
         """The inputs of the network."""
-        return tuple(Stream.from_json(values) for values in self.summary["network"]["streams"])
+        return self._about.network.streams
 
     @property
     def recorded(self) -> int:
         """How many clips were recorded."""
-        return int(self.summary["clips"]["recorded"])
-
-    @property
-    def _skipped_count(self) -> int:
-        return int(self.summary["clips"]["skipped"])
+        return self._about.clips.recorded
 
     @cached_property
     def layers(self) -> dict[str, Layer]:
         """The recorded layers, in the order of the network."""
-        return {name: layer_from_json(name, values) for name, values in self.summary["layers"].items()}
+        return {name: one.layer(name) for name, one in self._about.layers.items()}
+
+    @property
+    def twins(self) -> dict[str, str]:
+        """{layer that is not recorded: a recorded one that gives the same values}, as a wrapper and its last layer."""
+        return {name: self.layers[same].name for name, same in self._about.twins.items()}
 
     @cached_property
     def clips(self) -> pyarrow.Table:
         """One row for every clip, skipped ones too; `marey.recording.layout.CLIP_SCHEMA` has the columns."""
-        return read_table(self.folder / CLIPS)
+        return self._table()
 
     @property
     def skipped(self) -> tuple[SkippedClip, ...]:
         """The clips that could not be used, with the reasons."""
         names = ["path", "label", "failure"]
-        rows = read_table(self.folder / CLIPS, names)
+        rows = self._table(names)
         out = rows.filter(compute.is_valid(rows["failure"]))
         return tuple(SkippedClip(*row) for row in zip(*(out[name].to_pylist() for name in names), strict=True))
 
     @property
     def damaged(self) -> tuple[tuple[str, str], ...]:
         """(path, what it lacks) of clips that are cut off or damaged; they were recorded as far as they can be read."""
-        return _damaged(read_table(self.folder / CLIPS, ["path", "damage"]))
+        return _damaged(self._table(["path", "damage"]))
 
     @property
     def padded(self) -> tuple[str, ...]:
         """Paths of clips shorter than the network's window, which their last frame filled up."""
-        return _padded(read_table(self.folder / CLIPS, ["path", "padded"]))
+        return _padded(self._table(["path", "padded"]))
 
     def clip(self, number: int) -> Clip:
         """The clip with this number."""
         return self._clip_rows.clip(number)
 
     def layer(self, name: str) -> Layer:
-        """The layer with this name; NetworkError when it was not recorded."""
+        """The layer with this name, or recorded as one that gives the same values; NetworkError when it was not."""
+        if name in self.twins:
+            return replace(self.layers[self.twins[name]], name=name)
         if name not in self.layers:
             raise NetworkError(
                 f"layer '{name}' is not in the recording '{self.folder}'.{did_you_mean(name, self.layers)} "
@@ -121,12 +120,12 @@ class Recording:
 
     def unit(self, address: str | Unit) -> Unit:
         """The unit at `layer:channel`, or of a class by its name; NetworkError when it was not recorded."""
-        scores = self.summary["network"]["scores"]
+        scores = self._about.network.scores
         if isinstance(address, str):
             name = address.removeprefix("class:")
             if name in self.classes and scores is not None:
                 address = Unit(scores, self.classes.index(name))
-            elif address in self.layers:
+            elif address in self.layers or address in self.twins:
                 raise NetworkError(
                     f"'{address}' is a layer; name a unit of it, as in '{address}:0', or some, as in '{address}:0-8'."
                 )
@@ -147,26 +146,32 @@ class Recording:
     def units(self, layer: str, first: int, stop: int) -> pyarrow.Table:
         """The rows of units `first` up to, not with, `stop`: one for each clip, sorted by unit, then clip."""
         self.layer(layer)
-        path, before = self._responses[layer]
-        file = self._file(path)
+        name, before = self._responses[self.twins.get(layer, layer)]
         begin, end = ((before + one) * self.recorded for one in (first, stop))
-        return rows_between(file, path, begin, end, RESPONSE_SCHEMA.names[1:])
+        return rows_between(self._file(name), self.folder / name, begin, end, RESPONSE_SCHEMA.names[1:])
 
     @cached_property
-    def _responses(self) -> dict[str, tuple[Path, int]]:
+    def _responses(self) -> dict[str, tuple[str, int]]:
         """Of every layer the file of its responses, and how many units are before it in there."""
-        found: dict[str, tuple[Path, int]] = {}
-        for name, layers in self.summary[RESPONSES].items():
+        found: dict[str, tuple[str, int]] = {}
+        for name, layers in self._about.responses.items():
             before = 0
             for layer in layers:
-                found[layer] = (self.folder / RESPONSES / name, before)
+                found[layer] = (f"{RESPONSES}/{name}", before)
                 before += self.layers[layer].units
         return found
 
-    def _file(self, path: Path) -> parquet.ParquetFile:
-        if path not in self._files:
-            self._files[path] = parquet_file(path)
-        return self._files[path]
+    def _file(self, name: str) -> parquet.ParquetFile:
+        if name not in self._files:
+            self._files[name] = parquet_file(self.folder, name, self._about)
+        return self._files[name]
+
+    def _table(self, columns: list[str] | None = None) -> pyarrow.Table:
+        """Some columns of the clips."""
+        try:
+            return self._file(CLIPS).read(columns)
+        except UNREADABLE as error:
+            raise damaged(self.folder / CLIPS, error) from None
 
     def responses(self, unit: str | Unit) -> pyarrow.Table:
         """A unit's rows, one for every recorded clip: clip, maximum, mean, t, y, x, start_frame, seconds."""
@@ -235,7 +240,7 @@ class Recording:
         ordinary: dict[str, Tensor] = {}
         at_once = max(1, ROWS_AT_ONCE // self.recorded)
         for name in names:
-            units = self.layers[name].units
+            units = self.layer(name).units
             parts = [self._means(name, first, min(units, first + at_once)) for first in range(0, units, at_once)]
             largest[name] = self.largest(name)
             largest_mean[name] = torch.cat([top for top, _, _ in parts])
@@ -264,27 +269,32 @@ class Recording:
         These are their count, mean, variance, maximum and quantiles, and the mean of the means.
         """
         self.layer(layer)
-        path = self.folder / STATISTICS
-        file = self._file(path)
+        layer = self.twins.get(layer, layer)
+        file = self._file(STATISTICS)
         names = list(self.layers)
         counts = [self.layers[name].units for name in names]
         classes = file.metadata.num_rows // sum(counts)  # and all clips, which every unit has rows of
         first = classes * sum(counts[: names.index(layer)])
-        table = rows_between(file, path, first, first + classes * self.layers[layer].units)
+        table = rows_between(file, self.folder / STATISTICS, first, first + classes * self.layers[layer].units)
         return table if channel is None else table.filter(compute.equal(table["unit"], channel))
 
     def speeds(self) -> dict[str, float]:
         """{flow stream: the root mean square speed in px/frame, the median of the recorded clips}."""
         names = [stream.name for stream in self.streams if stream.kind == "flow"]
-        columns = zip(*read_table(self.folder / CLIPS, ["speeds"])["speeds"].drop_null().to_pylist(), strict=True)
+        columns = zip(*self._table(["speeds"])["speeds"].drop_null().to_pylist(), strict=True)
         return {name: float(np.median(values)) for name, values in zip(names, columns, strict=False)}
 
     def evaluation(self) -> Evaluation:
         """How often the network is right on the recorded clips of its classes.
 
-        Clips of other classes, or without a class, do not count. Raises MareyError when no clip counts.
+        Clips of other classes, or without a class, do not count. Raises MareyError when no clip counts, and for a
+        network without class scores.
         """
         rows = self.recorded_clips
+        if rows["scores"].null_count:
+            raise MareyError(
+                f"the recording '{self.folder}' is of a network without class scores; nothing is right or wrong."
+            )
         known = compute.is_in(rows["label"], value_set=pyarrow.array(self.classes, pyarrow.string()))
         rows = rows.filter(known)
         if rows.num_rows == 0:

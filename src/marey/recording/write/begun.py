@@ -1,10 +1,10 @@
 """The folder of a recording that is not finished: its plan, its shards, and who works on them."""
 
-import json
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 from pyarrow import parquet
 
 from marey.errors import OutputError
@@ -16,6 +16,7 @@ from marey.recording.write.differences import clip_differences, differences
 from marey.recording.write.json_lines import json_lines
 from marey.recording.write.plan import Plan
 from marey.recording.write.shard import shard_path
+from marey.schema import SIGNATURE, SchemaError, check_signature, parsed, signed, typed
 
 _PLAN, _PLANNED, _CLAIMS = "plan.json", "planned.parquet", "claims"
 _BEGINNING = 2**40  # a claim that is no shard's
@@ -38,18 +39,16 @@ def prepare(folder: Path, plan: Plan) -> None:
         with replacing(folder / UNFINISHED / _PLANNED) as temporary:
             parquet.write_table(plan.table, temporary)
         with replacing(folder / UNFINISHED / _PLAN) as temporary:
-            temporary.write_text(json_lines(_begun(plan)), encoding="utf-8")
+            temporary.write_text(json_lines(signed(_begun(plan))), encoding="utf-8")
 
 
 def _matches(folder: Path, plan: Plan) -> bool:
     """Whether the folder holds this recording or its beginning; OutputError if it holds another."""
     unfinished = folder / UNFINISHED
-    try:
-        before = json.loads((unfinished / _PLAN).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        before = None
+    before = _plan(unfinished / _PLAN)
     if (folder / SUMMARY).exists():
-        summary = read_summary(folder)
+        _, summary = read_summary(folder)
+        summary["format"] = plan.provenance["format"]  # what is finished stays, though earlier files lack checksums
         summary["clips"] = {name: summary["clips"].get(name) for name in ("count", "sha256")}
         summary.pop(RESPONSES, None)  # where they lie, which says nothing of what they are
         _same(folder, plan, summary, folder / CLIPS, plan.provenance)
@@ -58,6 +57,20 @@ def _matches(folder: Path, plan: Plan) -> bool:
     else:
         return False
     return True
+
+
+def _plan(path: Path) -> dict[str, Any] | None:
+    """The plan that `prepare` wrote; None where there is none, OutputError where it has changed since."""
+    try:
+        found = typed(parsed(path.read_bytes()), dict[str, Any])
+        check_signature(found)
+        return {name: value for name, value in found.items() if name != SIGNATURE}
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except SchemaError as error:
+        raise OutputError(
+            f"'{path}' is damaged: {error}; remove '{path.parent}' and run the same line again."
+        ) from None
 
 
 def _begun(plan: Plan) -> dict[str, Any]:
@@ -80,7 +93,8 @@ def _same(folder: Path, plan: Plan, before: dict[str, Any], clips: Path, now: di
         return
     found = differences(before, now)
     if before["clips"] != now["clips"]:
-        found += clip_differences(parquet.read_table(clips), plan.table)
+        with suppress(OSError, pyarrow.ArrowException):  # the table only says which clips they were
+            found += clip_differences(parquet.read_table(clips), plan.table)
     what = "the beginning of a recording" if not (folder / SUMMARY).exists() else "a recording"
     raise OutputError(
         f"'{folder}' holds {what} of something else: {'; '.join(found) or 'other clips'}. "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from marey.errors import DatasetError, MareyError, OutputError
 from marey.recording.clip_identity import clip_key, clips_hash
-from marey.recording.layout import PLANNED_FIELDS, RESPONSE_FIELDS, RESPONSES, UNFINISHED, ResponseArrays
+from marey.recording.layout import FORMAT, PLANNED_FIELDS, RESPONSE_FIELDS, RESPONSES, UNFINISHED, ResponseArrays
 from marey.recording.read.recording import Recording
 from marey.recording.write.differences import differences
 from marey.recording.write.staged import remove_tree, staged
@@ -33,7 +33,7 @@ def merged(parts: Sequence[Recording], out: str | Path) -> Recording:
         raise OutputError(f"'{folder}' is not empty; name another folder.")
     first = parts[0]
     for part in parts[1:]:
-        found = differences(first.summary, part.summary)
+        found = differences(first.summary, {**part.summary, "format": first.summary["format"]})
         if found:
             raise MareyError(
                 f"the recordings '{first.folder}' and '{part.folder}' do not go together: {'; '.join(found)}."
@@ -50,6 +50,7 @@ def merged(parts: Sequence[Recording], out: str | Path) -> Recording:
 
     planned = table.select([name for name, _ in PLANNED_FIELDS])
     provenance = {name: value for name, value in first.summary.items() if name != RESPONSES}
+    provenance["format"] = FORMAT
     provenance["clips"] = {"count": len(table), "sha256": clips_hash(planned)}
     with staged(folder, folder / UNFINISHED) as staging:
         write_recording(staging, provenance, rows(), responses_of)

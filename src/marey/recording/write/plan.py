@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -13,12 +12,13 @@ import pyarrow
 
 from marey._version import __version__
 from marey.datasets.clip_set import check_on_disk
-from marey.errors import DatasetError, MareyError, NetworkError
+from marey.errors import DatasetError, MareyError
 from marey.network.layer import Layer
 from marey.network.network import Network
+from marey.network.twins import twins
 from marey.recording.clip_identity import clip_key, clips_hash, stored_flow_text
-from marey.recording.layer_json import layer_to_json
 from marey.recording.layout import FORMAT, PLANNED_FIELDS
+from marey.recording.summary import RecordedLayer
 from marey.recording.write.settings import RecordingSettings
 from marey.video.read.clips import Clip
 
@@ -37,6 +37,8 @@ class Plan:
     settings: RecordingSettings
     clips: tuple[Clip, ...]
     shard_clips: int
+    twins: Mapping[str, str]
+    """{layer that is not recorded: a recorded one that gives the same values}."""
 
     @property
     def shards(self) -> int:
@@ -69,7 +71,8 @@ class Plan:
         values = {
             "format": FORMAT,
             "network": dict(self.network),
-            "layers": {layer.name: layer_to_json(layer) for layer in self.layers},
+            "layers": {layer.name: asdict(RecordedLayer.of(layer)) for layer in self.layers},
+            "twins": dict(self.twins),
             "settings": asdict(self.settings),
             "clips": {"count": len(self.clips), "sha256": clips_hash(self.table)},
             "versions": _versions(),
@@ -102,7 +105,7 @@ def planned(
         shard_clips = min(256, max(16, -(-len(ordered) // 64)))
     if shard_clips < 1:
         raise MareyError(f"shard_clips is {shard_clips}; expected at least 1.")
-    return Plan(_network(network), layers, settings, ordered, shard_clips)
+    return Plan(_network(network), layers, settings, ordered, shard_clips, _twins(network, layers))
 
 
 def _network(network: Network) -> dict[str, Any]:
@@ -117,11 +120,19 @@ def _network(network: Network) -> dict[str, Any]:
     }
 
 
+def _twins(network: Network, layers: Sequence[Layer]) -> dict[str, str]:
+    recorded = {layer.name for layer in layers}
+    same = twins(network.visits, network.axes)
+    return {
+        name: min(recorded.intersection(group), key=group.index)
+        for name, group in same.items()
+        if name not in recorded and recorded.intersection(group)
+    }
+
+
 def _scores(network: Network) -> str | None:
     """The layer of class scores; None for a network that has none, or no class names."""
-    with suppress(NetworkError):
-        return network.scores if network.classes else None
-    return None
+    return network.scores if network.has_scores else None
 
 
 def _key(clip: Clip) -> tuple[str, float, float]:

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from marey.errors import MareyError
-from marey.files import replacing
+from marey.files import regular_file, replacing
+from marey.network.weights_hash import tensors_hash
+from marey.schema import check_signature, parsed, signed, typed
 
 FIELDS = ("maximum", "mean", "place", "window")
 
@@ -39,7 +42,7 @@ class ClipRow:
     damage: str | None = None
     start_frames: tuple[int, ...] = ()
     speeds: tuple[float, ...] = ()
-    scores: tuple[float, ...] = ()
+    scores: tuple[Any, ...] = ()  # numbers, or not a number where the network says so
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +60,8 @@ class Shard:
     def save(self, path: Path) -> None:
         """Write the file; what was there is replaced only by a whole one."""
         tensors = {name: np.ascontiguousarray(values) for name, values in self.responses.items()}
-        metadata = {"rows": json.dumps([asdict(row) for row in self.rows])}
+        about = signed({"rows": [asdict(row) for row in self.rows]}, beside=_hash(tensors))
+        metadata = {"marey": json.dumps(about)}
         with replacing(path) as temporary:
             temporary.write_bytes(save(tensors, metadata))
 
@@ -67,24 +71,33 @@ def shard_path(folder: Path, index: int) -> Path:
     return folder / f"{index:06d}.safetensors"
 
 
+@dataclass(frozen=True)
+class _About:
+    sha256: str
+    rows: tuple[ClipRow, ...]
+
+
 def shard_rows(path: Path) -> tuple[ClipRow, ...]:
-    """The clips of a shard on disk; MareyError when it is damaged."""
+    """The clips of a shard on disk; MareyError when anything in it has changed since it was written."""
     try:
-        with safe_open(path, framework="np") as file:
-            rows = json.loads(file.metadata()["rows"])
-        return tuple(_row(row) for row in rows)
+        with safe_open(regular_file(path), framework="np") as file:
+            values = parsed(file.metadata()["marey"])
+            responses = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        rows = typed(values, _About).rows
+        check_signature(values, beside=_hash(responses))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, error) from None
+    return rows
 
 
-def _row(row: dict[str, Any]) -> ClipRow:
-    return ClipRow(**{**row, **{name: tuple(row[name]) for name in ("start_frames", "speeds", "scores")}})
+def _hash(arrays: Mapping[str, NDArray[np.generic]]) -> str:
+    return tensors_hash({name: torch.from_numpy(values) for name, values in arrays.items()})
 
 
 def shard_units(path: Path, units: slice) -> dict[str, NDArray[np.generic]]:
-    """{field: (unit, clip)} of some of all units, without reading the others; MareyError when the shard is damaged."""
+    """{field: (unit, clip)} of some of all units, without reading the others; `shard_rows` checks them before."""
     try:
-        with safe_open(path, framework="np") as file:
+        with safe_open(regular_file(path), framework="np") as file:
             return {name: file.get_slice(name)[units] for name in FIELDS}
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise damaged(path, error) from None

@@ -12,7 +12,9 @@ import pyarrow
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from marey.recording.checked_file import checksums
 from marey.recording.layout import (
+    CHECKSUMS,
     CLIP_SCHEMA,
     CLIPS,
     RESPONSE_FIELDS,
@@ -26,6 +28,7 @@ from marey.recording.layout import (
 )
 from marey.recording.write.json_lines import json_lines
 from marey.recording.write.statistics import statistics_by_class
+from marey.schema import signed
 from marey.video.read.ahead import cores
 
 GROUP_ROWS = 2**17
@@ -100,18 +103,23 @@ def write_recording(
     files = _files({name: layer["units"] for name, layer in provenance["layers"].items()})
     at_once = max(1, memory_bytes // threads // (VALUE_BYTES * max(1, len(counts.numbers))))
 
-    def written(number: int) -> pyarrow.Table:
-        return _write_layers(responses_path(folder, number), files[number], counts, responses_of, at_once)
+    def written(number: int) -> tuple[pyarrow.Table, str]:
+        path = responses_path(folder, number)
+        return _write_layers(path, files[number], counts, responses_of, at_once), checksums(path)
 
+    checked = {CLIPS: checksums(folder / CLIPS)}
     with _writer(folder / STATISTICS, STATISTICS_SCHEMA) as writer, ThreadPoolExecutor(threads) as pool:
-        for statistics in pool.map(written, range(len(files))):
+        for number, (statistics, found) in enumerate(pool.map(written, range(len(files)))):
             writer.write_table(statistics, row_group_size=2**31)
+            checked[responses_path(Path(), number).as_posix()] = found
+    checked[STATISTICS] = checksums(folder / STATISTICS)
     summary = {
         **provenance,
         "clips": {**provenance["clips"], **counts.summary},
         RESPONSES: {responses_path(folder, number).name: list(units) for number, units in enumerate(files)},
+        CHECKSUMS: checked,
     }
-    (folder / SUMMARY).write_text(json_lines(summary), encoding="utf-8")
+    (folder / SUMMARY).write_text(json_lines(signed(summary)), encoding="utf-8")
 
 
 class _Counts:
@@ -133,7 +141,7 @@ class _Counts:
         if row["label"] is not None:
             self.columns[row["label"]].append(len(self.numbers))
         self.numbers.append(row["clip"])
-        if row["label"] in self.classes:
+        if row["label"] in self.classes and row["prediction"] is not None:  # which networks without scores do not make
             self.known += 1
             self.right += row["prediction"] == row["label"]
 

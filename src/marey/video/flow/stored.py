@@ -1,5 +1,6 @@
 """Flow that lies on disk as images: where it is, and its fields in any size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -11,16 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from marey.errors import VideoError
-from marey.video.flow.files import DENSEFLOW, FlowFiles, flow_frames, read_flow
+from marey.video.flow.files import DENSEFLOW, FlowFiles, Pair, numbered_images, read_pairs, unfinished
 
 Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
 class StoredFlow:
-    """The flow images of one video: field k, from frame k to the next, are the images number k of `files`.
+    """The flow images of one video: those of number k are the field from frame k to the next.
 
-    Flow is in pixels of the images' own size, whatever the size of the frames.
+    Frames of other numbers are paired by `marey.video.read.paired_flow`. Flow is in pixels of the images' own size,
+    whatever the size of the frames.
     """
 
     folder: Path
@@ -28,26 +30,31 @@ class StoredFlow:
     files: FlowFiles = DENSEFLOW
 
     @property
+    def images(self) -> dict[int, Pair]:
+        """Find the images of u and v by their number."""
+        return numbered_images(self.folder, self.video, files=self.files)
+
+    @property
     def count(self) -> int:
-        """Count the fields without a gap."""
-        return flow_frames(self.folder, self.video, files=self.files)
+        """Count the fields."""
+        return len(self.images)
 
     @property
     def size(self) -> Size:
         """Read height and width of the images; VideoError when the first cannot be read."""
-        height, width = read_flow(self.folder, self.video, files=self.files, count=1).shape[2:]
+        height, width = read_pairs([next(iter(self.images.values()))], self.files).shape[2:]
         return height, width
 
-    def fields(self, start: int, count: int, size: Size) -> Tensor:
-        """Read `count` fields from `start` on, resized: float16 (time, 2, height, width) in px/frame of `size`.
+    def fields(self, pairs: Sequence[Pair], size: Size) -> Tensor:
+        """Read the fields of some of `images`, resized: float16 (time, 2, height, width) in px/frame of `size`.
 
         Where the gray of rest lies between two grays, as 127.5 does, both are read as no motion: otherwise everything
         at rest would drift by half a step. Raises VideoError for an image that is missing or damaged.
         """
-        fields = torch.empty(count, 2, *size, dtype=torch.float16)
+        fields = torch.empty(len(pairs), 2, *size, dtype=torch.float16)
         half_step = 0.0 if self.files.rest.is_integer() else 0.501 * self.files.bound / self.files.rest
-        for index in range(count):
-            field = read_flow(self.folder, self.video, files=self.files, start_frame=start + index, count=1)[0]
+        for index, pair in enumerate(pairs):
+            field = read_pairs([pair], self.files)[0]
             field[field.abs() < half_step] = 0
             fields[index] = torch.from_numpy(_resized(field.numpy(), size))
         return fields
@@ -108,11 +115,14 @@ def flow_beside(clip: Path) -> StoredFlow | None:
 
 
 def _begun(root: Path, video: str, files: FlowFiles) -> StoredFlow | None:
-    """Find flow whose images are numbered from 0, or as `files` says."""
+    """Find flow whose images are numbered from 0, as `files` says, or from any other number on."""
     for numbered in (replace(files, first_frame=0), files):
+        if unfinished(root, video, numbered):
+            return None
         if (root / numbered.names(video, numbered.first_frame)[0].lstrip("/")).is_file():
             return StoredFlow(root, video, numbered)
-    return None
+    found = StoredFlow(root, video, files)
+    return found if found.images else None
 
 
 def _resized(field: NDArray[np.float32], size: Size) -> NDArray[np.float32]:

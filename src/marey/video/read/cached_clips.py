@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from marey._version import __version__
+from marey.files import regular_file
 from marey.network.stream import Kind, Stream
+from marey.schema import parsed, typed
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import SETTINGS, Method
 from marey.video.limits import Limits
@@ -26,7 +28,7 @@ from marey.video.read.image_folders import frame_images
 from marey.video.read.windows import Size, span_frames
 
 SUFFIX = ".marey-clip"
-_FORMAT = 1
+_FORMAT = 2
 _HEAD = 12  # bytes before the description: its length and its checksum, in hexadecimal
 
 
@@ -67,6 +69,18 @@ class _Rows:
             if zlib.crc32(into[place * row_bytes : (place + 1) * row_bytes]) != self.checksums[number]:
                 raise DamagedEntryError
         return torch.from_numpy(rows)
+
+
+@dataclass(frozen=True)
+class _About:
+    """What an entry says of itself; checksums are those of frames and fields."""
+
+    frames: int
+    rate: float
+    source_size: Size
+    damage: str | None
+    pictures: tuple[tuple[Size, tuple[int, ...]], ...]
+    fields: tuple[tuple[Size, str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -129,7 +143,7 @@ def _content(path: Path) -> str | None:
     digest = hashlib.sha256()
     try:
         if not path.is_dir():
-            with path.open("rb") as file:
+            with regular_file(path).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         for image in frame_images(path):
             content = image.read_bytes()
@@ -150,24 +164,23 @@ def cached_clip(cache: FlowCache, name: str, clip: Clip) -> CachedClip | None:
             text = file.read(min(length, 2**26))
         if len(text) != length or zlib.crc32(text) != checksum:
             return None
-        about = json.loads(text)
+        about = typed(parsed(text), _About)
         pictures: dict[Size, _Rows] = {}
         start = 2 * _HEAD + length
-        for size, checksums in about["pictures"]:
+        for size, checksums in about.pictures:
             row = (*size, 3)
-            pictures[tuple(size)] = _Rows(entry, start, row, "uint8", tuple(checksums))
+            pictures[size] = _Rows(entry, start, row, "uint8", checksums)
             start += len(checksums) * int(np.prod(row))
         fields: dict[Size, _Rows] = {}
-        for size, key, checksums in about["fields"]:
+        for size, key, checksums in about.fields:
             path, row = cache.flow_path(key), (2, *size)
             offset = path.stat().st_size - len(checksums) * 2 * int(np.prod(row))
-            fields[tuple(size)] = _Rows(path, offset, row, "float16", tuple(checksums))
+            fields[size] = _Rows(path, offset, row, "float16", checksums)
             cache.used(path)
     except (OSError, ValueError):
         return None
     cache.used(entry)
-    size = about["source_size"]
-    return CachedClip(clip, about["frames"], about["rate"], (size[0], size[1]), about["damage"], pictures, fields)
+    return CachedClip(clip, about.frames, about.rate, about.source_size, about.damage, pictures, fields)
 
 
 def keep(cache: FlowCache, name: str, loaded: LoadedClip, flow_keys: dict[Size, str]) -> None:
@@ -175,18 +188,18 @@ def keep(cache: FlowCache, name: str, loaded: LoadedClip, flow_keys: dict[Size, 
     if not all(cache.flow_path(key).exists() for key in flow_keys.values()):
         return  # flow is above the limit, or the folder cannot be written to
     pictures = [(size, np.ascontiguousarray(frames.numpy())) for size, frames in loaded.pictures.items()]
-    about: dict[str, Any] = {
-        "frames": loaded.frames,
-        "rate": loaded.rate,
-        "source_size": loaded.source_size,
-        "damage": loaded.damage,
-        "pictures": [(size, _checksums(frames)) for size, frames in pictures],
-        "fields": [(size, flow_keys[size], _checksums(fields.numpy())) for size, fields in loaded.fields.items()],
-    }
-    text = json.dumps(about).encode()
+    about = _About(
+        frames=loaded.frames,
+        rate=loaded.rate,
+        source_size=loaded.source_size,
+        damage=loaded.damage,
+        pictures=tuple((size, _checksums(frames)) for size, frames in pictures),
+        fields=tuple((size, flow_keys[size], _checksums(fields.numpy())) for size, fields in loaded.fields.items()),
+    )
+    text = json.dumps(asdict(about)).encode()
     head = f"{len(text):0{_HEAD}x}{zlib.crc32(text):0{_HEAD}x}".encode()
     cache.write(cache.folder / name, [head, text, *(frames.reshape(-1).data for _, frames in pictures)])
 
 
-def _checksums(rows: NDArray[Any]) -> list[int]:
-    return [zlib.crc32(np.ascontiguousarray(row).reshape(-1).view(np.uint8).data) for row in rows]
+def _checksums(rows: NDArray[Any]) -> tuple[int, ...]:
+    return tuple(zlib.crc32(np.ascontiguousarray(row).reshape(-1).view(np.uint8).data) for row in rows)

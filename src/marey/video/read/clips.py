@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from itertools import pairwise
 from typing import Literal
 
 import cv2
@@ -19,6 +18,7 @@ from marey.video.flow.stored import StoredFlow, flow_beside
 from marey.video.limits import LIMITS, Limits
 from marey.video.read.cached_clips import CachedClip, DamagedEntryError, cached_clip, entry_name, keep
 from marey.video.read.clip import Clip, LoadedClip
+from marey.video.read.paired_flow import PairedFlow, shown_in_order
 from marey.video.read.sampled_frames import SampledFrames, sampled_frames
 from marey.video.read.windows import Short, Size, resized_size, span_frames, too_short
 
@@ -33,9 +33,6 @@ __all__ = [
     "starts",
     "stream_inputs",
 ]
-
-_FIELDS_LESS = 2
-"""How many flow images may be missing at the end of a clip, which then ends earlier: programs disagree on the last."""
 
 
 def starts(
@@ -137,19 +134,22 @@ def load_clip(
             with suppress(DamagedEntryError):
                 return kept.loaded()
     whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
-    numbers = None if place is None else _shown_numbers(clip, place, whole.numbers, whole.count)
+    paired = None if place is None or not shown_in_order(whole.numbers) else PairedFlow.of(clip, place, whole.count)
+    numbers = None if paired is None or whole.numbers is None else paired.with_fields(whole.numbers)
     fields = {}
     keys: dict[Size, str] = {}
     for size in _sizes(whole.source_size, streams, ("flow",)):
-        if place is None or numbers is None:
+        if paired is None or numbers is None:
             key, fields[size] = _flow(whole.pictures[size], flow, cache)
             if key is not None:
                 keys[size] = key
         else:
-            fields[size] = _stored_fields(place, numbers, size)
+            fields[size] = paired.fields(numbers, size)
     count = whole.count if numbers is None else len(numbers)
     pictures = {size: whole.pictures[size][:count] for size in _sizes(whole.source_size, streams, ("rgb",))}
-    loaded = LoadedClip(clip, count, whole.rate, whole.source_size, pictures, fields, whole.damage)
+    told = [note for note in (whole.damage, None if paired is None else paired.note) if note is not None]
+    damage = "; ".join(dict.fromkeys(told)) or None
+    loaded = LoadedClip(clip, count, whole.rate, whole.source_size, pictures, fields, damage)
     if cache is not None and name is not None:
         keep(cache, name, loaded, keys)
     return loaded
@@ -255,34 +255,6 @@ def _comes_whole(clip: Clip, streams: Sequence[Stream]) -> bool:
     return clip.maker is not None or (any(one.kind == "flow" for one in streams) and _stored(clip) is not None)
 
 
-def _shown_numbers(clip: Clip, stored: StoredFlow, numbers: Sequence[int] | None, count: int) -> Sequence[int] | None:
-    """List the numbers of the frames whose flow is stored, up to two fewer than frames; None to compute flow.
-
-    Raises VideoError when more flow is missing.
-    """
-    if numbers is None or not {after - before for before, after in pairwise(numbers)} <= {0, 1}:
-        return None
-    there = stored.count
-    if numbers[-1] - there > _FIELDS_LESS:
-        raise VideoError(
-            f"'{clip.path}' has {count} frames up to number {numbers[-1] + 1}, but {there} flow images; "
-            "expected one less than frames. Complete or remove them."
-        )
-    return [number for number in numbers if number <= there]
-
-
-def _stored_fields(stored: StoredFlow, numbers: Sequence[int], size: Size) -> Tensor:
-    """Read the stored flow from each frame to the next; 0 where a frame is shown again."""
-    kept = stored.fields(numbers[0], numbers[-1] - numbers[0], size)
-    if len(kept) == len(numbers) - 1:
-        return kept
-    fields = kept.new_zeros(len(numbers) - 1, 2, *size)
-    for index, (before, after) in enumerate(pairwise(numbers)):
-        if after > before:
-            fields[index] = kept[before - numbers[0]]
-    return fields
-
-
 def _flow_alone(
     clip: Clip, stored: StoredFlow, streams: Sequence[Stream], folder_rate: float, limits: Limits
 ) -> LoadedClip | None:
@@ -290,12 +262,13 @@ def _flow_alone(
     rate = _rate(streams)
     if any(stream.kind != "flow" for stream in streams) or (rate is not None and abs(rate - folder_rate) > 1e-6):
         return None
+    paired = PairedFlow.of(clip, stored, None)
     first = round(clip.start_seconds * folder_rate)
-    last = stored.count if clip.stop_seconds is None else min(stored.count, round(clip.stop_seconds * folder_rate) - 1)
+    last = paired.last if clip.stop_seconds is None else min(paired.last, round(clip.stop_seconds * folder_rate) - 1)
     if last <= first:
         raise VideoError(f"'{clip.path}' has no flow from {clip.start_seconds:g} s to {clip.stop_seconds} s.")
     source_size = stored.size
     sizes = _sizes(source_size, streams, ("flow",))
     limits.check_bytes(clip.path, last - first, sum(4 * height * width for height, width in sizes))
-    fields = {size: stored.fields(first, last - first, size) for size in sizes}
-    return LoadedClip(clip, last - first + 1, folder_rate, source_size, {}, fields)
+    fields = {size: paired.fields(range(first, last + 1), size) for size in sizes}
+    return LoadedClip(clip, last - first + 1, folder_rate, source_size, {}, fields, paired.note)

@@ -12,7 +12,7 @@ import av
 from marey.errors import VideoError
 from marey.threads import stop_if_told
 from marey.video.limits import Limits
-from marey.video.read.picture import Picture, square_size, upright
+from marey.video.read.picture import Picture, Screen, upright
 
 Shown = tuple[float, Callable[[], Picture]]
 
@@ -120,11 +120,6 @@ def _within(path: Path, frames: list[av.VideoFrame], limits: Limits) -> Iterator
         yield frame
 
 
-def size_shown(stream: av.VideoStream, first: av.VideoFrame) -> tuple[int, int]:
-    """Compute width and height of every picture of a stream, before turning: its first frame in square pixels."""
-    return square_size(first.width, first.height, stream.sample_aspect_ratio)
-
-
 def shown_frames(path: Path, start_seconds: float, limits: Limits, how: Decoding) -> Generator[Shown]:
     """Yield for each frame its second, counted from the first frame, and a call that gives its picture.
 
@@ -139,7 +134,7 @@ def shown_frames(path: Path, start_seconds: float, limits: Limits, how: Decoding
         first = next(frames_decoded, None)
         if first is None:
             return
-        size = size_shown(stream, first)
+        screen = Screen.of(stream, first)
         zero = _seconds(first) or 0.0
         frames: Iterator[av.VideoFrame] = chain([first], frames_decoded)
         if start_seconds > _SEEK_FROM_SECONDS and first.pts is not None:
@@ -161,7 +156,7 @@ def shown_frames(path: Path, start_seconds: float, limits: Limits, how: Decoding
                 last = 0.0 if last is None else last + 1 / frame_rate(stream)
                 if seconds is not None and abs(seconds - zero - last) > _LONGEST_GAP_SECONDS:
                     zero = seconds - last
-            yield last, _picture(frame, size)
+            yield last, _picture(frame, screen)
 
 
 def _in_order(
@@ -173,17 +168,17 @@ def _in_order(
     fill their delay with them.
     """
     tick_seconds = float(stream.time_base or 1 / frame_rate(stream))
-    size: tuple[int, int] | None = None
+    screen: Screen | None = None
     before: int | None = None
     shown_tick = -1
     for frame in decoded(path, container, stream, limits, how):
-        size = size_shown(stream, frame) if size is None else size
+        screen = Screen.of(stream, frame) if screen is None else screen
         passed = 1
         if before is not None and frame.dts is not None:
             passed = frame.dts - before - sum(before < tick < frame.dts for tick in how.placeholders)
         shown_tick += passed if 0 < passed * tick_seconds <= _LONGEST_GAP_SECONDS else 1
         before = frame.dts if frame.dts is not None else before
-        yield shown_tick * tick_seconds, _picture(frame, size)
+        yield shown_tick * tick_seconds, _picture(frame, screen)
 
 
 def _seconds(frame: av.VideoFrame) -> float | None:
@@ -191,5 +186,5 @@ def _seconds(frame: av.VideoFrame) -> float | None:
     return None if ticks is None or frame.time_base is None else float(ticks * frame.time_base)
 
 
-def _picture(frame: av.VideoFrame, size: tuple[int, int]) -> Callable[[], Picture]:
-    return lambda: upright(frame, size)
+def _picture(frame: av.VideoFrame, screen: Screen) -> Callable[[], Picture]:
+    return lambda: upright(frame, screen)

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 from marey.errors import VideoError
+from marey.files import regular_file
+from marey.video.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES  # noqa: PLC0414
+from marey.video.images import read_image
 from marey.video.limits import LIMITS, Limits
 from marey.video.read.container import (
     Decoding,
@@ -20,13 +23,11 @@ from marey.video.read.container import (
     frame_rate,
     opened,
     shown_frames,
-    size_shown,
     video_stream,
 )
-from marey.video.read.image_folders import IMAGE_SUFFIXES as IMAGE_SUFFIXES  # noqa: PLC0414
-from marey.video.read.image_folders import frame_images, read_image, shown_images
+from marey.video.read.image_folders import FramePlaces, frame_images, shown_images
 from marey.video.read.picture import Picture as Picture  # noqa: PLC0414
-from marey.video.read.picture import upright
+from marey.video.read.picture import Screen, upright
 
 _TICK_SECONDS = 1e-6
 
@@ -63,14 +64,15 @@ def probe(path: str | Path, *, folder_rate: float = 25.0, limits: Limits = LIMIT
         images = frame_images(path)
         height, width = read_image(images[0], limits=limits).shape[:2]
         codec = images[0].suffix[1:].lower()
-        return VideoInfo(path, width, height, folder_rate, len(images), len(images) / folder_rate, codec)
+        steps = FramePlaces.of(images).places[-1] + 1
+        return VideoInfo(path, width, height, folder_rate, len(images), steps / folder_rate, codec)
     with opened(path, limits) as container:
         stream = video_stream(container, path, limits)
         with closing(decoded(path, container, stream, limits, Decoding())) as frames:
             first = next(frames, None)
         if first is None:
             raise _nothing_decoded(path)
-        height, width = upright(first, size_shown(stream, first)).shape[:2]
+        height, width = upright(first, Screen.of(stream, first)).shape[:2]
         seconds = None
         if stream.duration is not None and stream.time_base is not None:
             seconds = float(stream.duration * stream.time_base)
@@ -124,7 +126,8 @@ def read_video(
     for seconds, picture in frames_between(path, start_seconds, stop_seconds, folder_rate=folder_rate, limits=limits):
         times.append(seconds)
         pictures.append(picture())
-    rate = mean_rate(times) if len(times) > 1 else probe(path, folder_rate=folder_rate, limits=limits).rate
+    known = len(times) > 1 and not Path(path).is_dir()
+    rate = mean_rate(times) if known else probe(path, folder_rate=folder_rate, limits=limits).rate
     return Video(torch.from_numpy(np.stack(pictures)), tuple(times), rate)
 
 
@@ -224,7 +227,10 @@ def frames_shown(
     """
     path = _existing(path)
     how = Decoding()
-    shown = shown_images(path, folder_rate, limits) if path.is_dir() else shown_frames(path, start_seconds, limits, how)
+    if path.is_dir():
+        shown = shown_images(path, folder_rate, limits, damaged if start_seconds == 0 else None)
+    else:
+        shown = shown_frames(path, start_seconds, limits, how)
     before: Shown | None = None
     begun = False
     for now in shown:
@@ -264,12 +270,11 @@ def mean_rate(times_seconds: Sequence[float]) -> float:
 def _existing(path: str | Path) -> Path:
     path = Path(path).absolute()
     try:
-        empty = path.is_file() and path.stat().st_size == 0
-        exists = path.exists()
+        empty = regular_file(path).is_file() and path.stat().st_size == 0
+    except (FileNotFoundError, ValueError):
+        raise VideoError(f"no video at '{path}'; give a video file or a folder of frame images.") from None
     except OSError as error:
         raise VideoError(f"'{path}' cannot be read: {error.strerror}.") from None
-    if not exists:
-        raise VideoError(f"no video at '{path}'; give a video file or a folder of frame images.")
     if empty:
         raise VideoError(f"'{path}' is an empty file; expected a video.")
     return path

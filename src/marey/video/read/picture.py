@@ -1,11 +1,14 @@
 """Decoded frames as pictures on a screen: upright, in square pixels, of one moment."""
 
+import math
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideData
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]  # height width channel
@@ -29,11 +32,53 @@ def square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, 
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
-def upright(frame: av.VideoFrame, size: tuple[int, int]) -> Picture:
-    """Convert a frame to RGB (uint8: height width channel) as shown, resized to `size` (width, height before turning).
+@dataclass(frozen=True)
+class Screen:
+    """How all frames of a video are shown: width and height in square pixels before turning, and the display matrix.
+
+    `matrix` has a, b, c, d: the pixel in column p, row q is shown at x = a p + c q, y = b p + d q. Encoders may give it
+    with the first frame only, for all of them.
+    """
+
+    width: int
+    height: int
+    matrix: tuple[int, int, int, int] = (1, 0, 0, 1)
+
+    @classmethod
+    def of(cls, stream: av.VideoStream, first: av.VideoFrame) -> "Screen":
+        """Find how the frames of a stream are shown, from its first."""
+        width, height = square_size(first.width, first.height, stream.sample_aspect_ratio)
+        return cls(width, height, _display_matrix(first))
+
+    def oriented(self, picture: Picture) -> Picture:
+        """Turn and mirror a picture as the matrix says, to the nearest quarter turn; one without an area is ignored."""
+        a, b, c, d = self.matrix
+        if a * d == b * c:
+            return picture
+        if abs(a) + abs(d) < abs(b) + abs(c):
+            picture, a, d = picture.swapaxes(0, 1), c, b
+        return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    try:
+        given = cast("SideData | None", frame.side_data.get("DISPLAYMATRIX"))
+    except ValueError:  # PyAV lists no side data where it does not know one of its kinds: at least the turn
+        turn = math.radians(frame.rotation)
+        sine, cosine = round(4096 * math.sin(turn)), round(4096 * math.cos(turn))
+        return cosine, -sine, sine, cosine
+    if given is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = np.frombuffer(bytes(given), "=i4")[:5].tolist()
+    return a, b, c, d
+
+
+def upright(frame: av.VideoFrame, screen: Screen) -> Picture:
+    """Convert a frame to RGB (uint8: height width channel) as shown on a screen.
 
     An interlaced frame holds two moments in alternate lines: its even lines are shown, and the others between them.
     """
+    size = (screen.width, screen.height)
     if frame.interlaced_frame:
         picture = one_field(cast("Picture", frame.to_ndarray(format="rgb24")))
         if (frame.width, frame.height) != size:
@@ -42,8 +87,7 @@ def upright(frame: av.VideoFrame, size: tuple[int, int]) -> Picture:
         if (frame.width, frame.height) != size:
             frame = frame.reformat(width=size[0], height=size[1])
         picture = cast("Picture", frame.to_ndarray(format="rgb24"))
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+    return screen.oriented(picture)
 
 
 def one_field(picture: Picture) -> Picture:

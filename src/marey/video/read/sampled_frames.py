@@ -23,7 +23,8 @@ Size = tuple[int, int]  # height, width
 class SampledFrames:
     """Frames (uint8: time height width channel) by size.
 
-    `numbers` are the places of the frames in the video, counted from 0; None where these are not known.
+    `numbers` are the places of the frames in the video, counted from 0; None where these are not known. In a folder of
+    images they count those that are missing, for which the nearest is shown.
     """
 
     rate: float
@@ -52,31 +53,34 @@ def sampled_frames(
     found = _Resized(clip, sizes, flow_sizes, limits)
     damage: list[str] = []
     options: _Options = {"folder_rate": folder_rate, "limits": limits, "damaged": damage.append}
+    images = clip.path.is_dir()
     if rate is None:
         times = []
         for seconds, picture in frames_between(clip.path, clip.start_seconds, clip.stop_seconds, **options):
             times.append(seconds)
             found.add(picture())
-        rate = mean_rate(times) if len(times) > 1 else probe(clip.path, folder_rate=folder_rate, limits=limits).rate
+        known = len(times) > 1 and not images
+        rate = mean_rate(times) if known else probe(clip.path, folder_rate=folder_rate, limits=limits).rate
         found.check(int((times[-1] - times[0]) * rate))
-        shown = _evenly(times, rate)
+        shown = list(range(len(times))) if is_steady(times) and not images else _evenly(times, rate)
         first: int | None = round(times[0] * rate)
+        numbers = range(len(shown)) if images else shown
     else:
         stop = np.inf if clip.stop_seconds is None else clip.stop_seconds - 1e-6
         step = 1 / rate
         wanted = takewhile(lambda seconds: seconds < stop, (clip.start_seconds + k * step for k in counting()))
         for shown_picture in nearest_frames(clip.path, wanted, start_seconds=clip.start_seconds, **options):
             found.add(shown_picture)
-        shown = list(range(found.count))
-        known = clip.path.is_dir() and abs(rate - folder_rate) < 1e-6
+        shown = numbers = list(range(found.count))
+        known = images and abs(rate - folder_rate) < 1e-6
         first = round(clip.start_seconds * rate) if known else None
     if found.source_size is None:
         raise VideoError(f"'{clip.path}' has no frame from {clip.start_seconds:g} s to {clip.stop_seconds} s.")
     pictures = {
         size: torch.from_numpy(np.stack([frames[index] for index in shown])) for size, frames in found.frames.items()
     }
-    numbers = None if first is None else tuple(first + index for index in shown)
-    return SampledFrames(rate, found.source_size, pictures, numbers, len(shown), "; ".join(damage) or None)
+    known_numbers = None if first is None else tuple(first + number for number in numbers)
+    return SampledFrames(rate, found.source_size, pictures, known_numbers, len(shown), "; ".join(damage) or None)
 
 
 class _Options(TypedDict):
@@ -113,12 +117,10 @@ class _Resized:
 
 
 def _evenly(times_seconds: Sequence[float], rate: float) -> list[int]:
-    """Choose the frames to show at an even rate: each once where they come at one, else the nearest at every step."""
-    if is_steady(times_seconds):
-        return list(range(len(times_seconds)))
+    """Choose the frame to show at every step of an even rate: the nearest, the earlier of two."""
     times = np.array(times_seconds)
     even = np.arange(times[0], times[-1] + 1e-6, 1 / rate)
-    return [int(np.abs(times - seconds).argmin()) for seconds in even]
+    return [int(np.abs(times - seconds).round(6).argmin()) for seconds in even]
 
 
 def _resized(picture: Picture, size: Size) -> Picture:

@@ -1,0 +1,325 @@
+"""One call of `maximize`: which inputs are made together, and each result as soon as it is complete."""
+
+import json
+import math
+import platform
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from marey._version import __version__
+from marey.accelerate.forward import Forward, Precision, passes
+from marey.accelerate.memory import NotEnoughMemoryError
+from marey.accelerate.passes import quick_passes
+from marey.errors import MareyError, NetworkError, out_of_memory
+from marey.maximization.batches import Batch, Job, batch_of, halves, jobs_in_batches
+from marey.maximization.diagnostics import Diagnosis, diagnosed
+from marey.maximization.loop import optimize
+from marey.maximization.parametrizations import Parametrization, parametrization_of
+from marey.maximization.priors import Energy, Prior, Variation
+from marey.maximization.recipe import Recipe
+from marey.maximization.result import PreferredInput, merged
+from marey.maximization.targets import Named, Target, targets_of
+from marey.maximization.transforms import Transform
+from marey.network.maxima import Maxima
+from marey.network.network import Network
+
+PRIORS: tuple[Prior, ...] = (Energy(), Variation())
+"""The priors where none are named."""
+
+_ALIKE = 1e-3
+"""Ranges that differ by less than this part are the same but for rounding."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a maximization is, after each step.
+
+    step, done, planned
+        the step of the running batch; steps done and planned at most over all batches.
+    labels, slowness
+        of the inputs of the running batch.
+    scores
+        their relative scores (input), on the network's device: reading them makes it wait.
+    frames
+        what the network was shown {stream: (input channel time height width)}, physical, there as well.
+    """
+
+    step: int
+    done: int
+    planned: int
+    labels: tuple[str, ...]
+    slowness: tuple[float, ...]
+    scores: Tensor
+    frames: Mapping[str, Tensor]
+
+
+Callback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of equation (1) beside the score, and how it is climbed."""
+
+    priors: tuple[Prior, ...]
+    parametrization: Parametrization
+    transforms: tuple[Transform, ...] | None
+
+    @classmethod
+    def of(
+        cls,
+        priors: Sequence[Prior] = PRIORS,
+        parametrization: Parametrization | str = "fourier",
+        transforms: Sequence[Transform] | None = None,
+    ) -> "Parts":
+        """The parts as they are given to `maximize`."""
+        given = None if transforms is None else tuple(transforms)
+        return cls(tuple(priors), parametrization_of(parametrization), given)
+
+    def to_json(self) -> dict[str, Any]:
+        """The parts in words, as their `repr` says them."""
+        return {
+            "priors": [repr(prior) for prior in self.priors],
+            "parametrization": repr(self.parametrization),
+            "transforms": None if self.transforms is None else [repr(transform) for transform in self.transforms],
+        }
+
+
+@dataclass(frozen=True)
+class _Made:
+    """One input: its job, and what came out."""
+
+    job: Job
+    frames: dict[str, Tensor]
+    history: Tensor
+    diagnosis: Diagnosis
+    arithmetic: dict[str, Any]
+
+
+class Maximization:
+    """What a call of `maximize` will make, in which batches, and then the results, one by one.
+
+    label, about
+        of a single target, its name where it is not that of the objective, and further lines of its provenance.
+    labels
+        of the targets, in order.
+    interrupted
+        whether Ctrl-C ended the run.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        named: Sequence[Named],
+        *,
+        recipe: Recipe | None = None,
+        maxima: Maxima | None = None,
+        parts: Parts | None = None,
+        callback: Callback | None = None,
+        label: str | None = None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not named:
+            raise NetworkError("no unit was given to maximize; name at least one, as layer:channel or as a class.")
+        self.network, self.callback = network, callback
+        self.recipe = Recipe() if recipe is None else recipe
+        self.parts = Parts.of() if parts is None else parts
+        self.about = {} if about is None else about
+        for stream in self.recipe.bounds:
+            network.stream(stream)
+        known = Maxima.merged(*(one for one in (maxima, network.maxima) if one is not None))
+        self.bounds = dict(known.bounds)  # of real clips, as far as they are known
+        with torch.enable_grad(), quick_passes(network):
+            self.targets = targets_of(network, named, maxima, where=self.recipe.where)
+        self.labels = [target.label if label is None else label for target in self.targets]
+        self.interrupted = False
+        self._ways: dict[Hashable, Forward] = {}  # chosen once for every form of crop
+        self._before: dict[Hashable, dict[str, Any]] = {}  # the arithmetic of results of a form
+
+    def makes(self, place: int, result: PreferredInput) -> bool:
+        """Whether a result is a finished one of this target, with the same network, settings, ranges and version.
+
+        Not compared is what changes values by rounding: `Recipe.batch`, the device, versions of torch and Python.
+        """
+        target = self.targets[place]
+        expected = json.loads(json.dumps(self._provenance(target)))
+        found = json.loads(json.dumps(result.provenance))
+        for values in (expected, found):
+            if isinstance(values.get("recipe"), dict):
+                values["recipe"].pop("batch", None)
+        if (
+            result.interrupted
+            or (result.label, result.target) != (self.labels[place], str(target.objective))
+            or (result.slowness, result.streams) != (self.recipe.slowness, target.crop.streams)
+            or not all(_alike(found.pop(name, None), expected.pop(name)) for name in ("ranges", "bounds"))
+            or any(found.get(name) != value for name, value in expected.items())
+            or not isinstance(found.get("arithmetic"), dict)
+        ):
+            return False
+        self._before[target.crop.form] = found["arithmetic"]
+        return True
+
+    def results(self, *, besides: Collection[int] = ()) -> Iterator[tuple[int, PreferredInput]]:
+        """The place of each target and its result, as soon as it is made, but for the targets at the places `besides`.
+
+        A batch is made as a whole where any of its inputs is needed, so that results are the same whatever was made
+        before. Ctrl-C ends the run with the results up to there, the last ones marked as interrupted.
+        """
+        batches = list(jobs_in_batches(self.targets, self.recipe))
+        batches = [jobs for jobs in batches if any(job.place not in besides for job in jobs)]
+        missing = Counter(job.place for jobs in batches for job in jobs)
+        made: dict[int, list[_Made]] = {place: [] for place in missing if place not in besides}
+        for number, jobs in enumerate(batches):
+            try:
+                inputs, self.interrupted = self._batch(
+                    jobs, number * self.recipe.steps, len(batches) * self.recipe.steps
+                )
+            except KeyboardInterrupt:
+                self.interrupted = True
+                if number == 0:
+                    raise
+                return
+            for one in inputs:
+                if one.job.place in made:
+                    made[one.job.place].append(one)
+            for place in dict.fromkeys(job.place for job in jobs):
+                if place in made and (len(made[place]) == missing[place] or self.interrupted):
+                    yield place, self._result(place, made.pop(place))
+            if self.interrupted:
+                return
+
+    def _batch(self, jobs: Sequence[Job], done: int, planned: int) -> tuple[list[_Made], bool]:
+        """The inputs of one batch, in halves where memory runs out beside passes, and whether Ctrl-C ended it."""
+        target = jobs[0].target
+        try:
+            with torch.enable_grad(), quick_passes(self.network):
+                return self._together(jobs, done, planned)
+        except (MemoryError, RuntimeError, NotEnoughMemoryError) as error:
+            if not out_of_memory(error) and not isinstance(error, NotEnoughMemoryError):
+                raise
+            why = f": {error}" if isinstance(error, NotEnoughMemoryError) else ""
+        if len(jobs) > 1 and not why:
+            made: list[_Made] = []
+            for half in halves(jobs, self.recipe):
+                inputs, interrupted = self._batch(half, done, planned)
+                made += inputs
+                if interrupted:
+                    return made, True
+            return made, False
+        shapes = ", ".join(f"{stream.name} {stream.shape}" for stream in target.crop.streams)
+        raise MareyError(
+            f"memory ran out with a single input of {target.label} ({shapes}){why}; "
+            "use smaller input, a layer less deep, or precision='bf16'."
+        )
+
+    def _together(self, jobs: Sequence[Job], done: int, planned: int) -> tuple[list[_Made], bool]:
+        batch = batch_of(self.network, jobs, self.recipe, bounds=self.bounds, transforms=self.parts.transforms)
+        way = self._forward(batch)
+        labels = tuple(job.target.label for job in jobs)
+
+        def watch(step: int, scores: Tensor, frames: dict[str, Tensor]) -> None:
+            if self.callback is not None:
+                slowness = tuple(job.slowness for job in jobs)
+                self.callback(Progress(step, done + step + 1, planned, labels, slowness, scores, frames))
+
+        optimized = optimize(
+            batch,
+            way,
+            self.recipe,
+            priors=self.parts.priors,
+            parametrization=self.parts.parametrization,
+            watch=None if self.callback is None else watch,
+        )
+        if optimized.most is not None:
+            self._ways[batch.crop.form] = way.with_most(optimized.most)
+        diagnoses = diagnosed(self.network, batch, optimized)
+        made = [
+            _Made(
+                job,
+                frames={name: video[place] for name, video in optimized.frames.items()},
+                history=optimized.history[:, place],
+                diagnosis=diagnosis,
+                arithmetic=self._ways[batch.crop.form].describe(),
+            )
+            for place, (job, diagnosis) in enumerate(zip(jobs, diagnoses, strict=True))
+        ]
+        return made, optimized.interrupted
+
+    def _forward(self, batch: Batch) -> Forward:
+        """The way to compute a batch, as before where some of its form is made; a few steps are not worth a choice."""
+        form = batch.crop.form
+        if form not in self._ways:
+            few = self.recipe.precision == "auto" and self.recipe.steps < 32
+            before = self._before.get(form, {})
+            known: list[Precision] = [word for word in ("fp32", "bf16") if word == before.get("precision")]
+            precision = known[0] if known else "fp32" if few else self.recipe.precision
+            asked = (self.recipe.batch, before.get("clips_per_pass"))
+            limits = [limit for limit in asked if isinstance(limit, int) and limit > 0]
+            most = min([len(batch), *limits])
+            self._ways[form] = passes(batch.crop, precision=precision, clips=most)
+        return self._ways[form].on(batch.crop)
+
+    def _result(self, place: int, made: Sequence[_Made]) -> PreferredInput:
+        target = self.targets[place]
+        slowness = tuple(one.job.slowness for one in made)
+        if target.crop.still:  # made once, and the same at all
+            slowness = self.recipe.slowness
+            made = [*made] * len(slowness)
+        alone = len(target.scales) == 1 and target.objective.terms[0][1] == 1
+        return PreferredInput(
+            target=str(target.objective),
+            label=self.labels[place],
+            slowness=slowness,
+            streams=target.crop.streams,
+            frames={name: torch.stack([one.frames[name] for one in made]) for name in made[0].frames},
+            scores=tuple(one.diagnosis.score for one in made),
+            ordinary=target.scales[0].ordinary if alone else None,
+            reach=target.scales[0].reach if alone else None,
+            source=target.source,
+            history=merged([one.history for one in made]),
+            shares=tuple(one.diagnosis.shares for one in made),
+            notes=tuple(one.diagnosis.notes for one in made),
+            recognized=tuple(one.diagnosis.recognized for one in made),
+            provenance={
+                **self._provenance(target),
+                "arithmetic": made[0].arithmetic,
+                "python": platform.python_version(),
+            },
+        )
+
+    @cached_property
+    def _weights_hash(self) -> str:
+        """That of the weights at the start; no step changes them."""
+        return self.network.weights_hash
+
+    def _provenance(self, target: Target) -> dict[str, Any]:
+        """What makes the result of a target what it is, but for rounding."""
+        return {
+            "network": self.network.name,
+            "weights_sha256": self._weights_hash,
+            "classes": list(self.network.classes),
+            "recipe": self.recipe.to_json(),
+            **self.parts.to_json(),
+            "crop": {"mode": target.crop.mode, "corners": {k: list(v) for k, v in target.crop.corners.items()}},
+            "ranges": [[scale.ordinary, scale.reach] for scale in target.scales],
+            "bounds": self.bounds,
+            "marey": __version__,
+            **self.about,
+        }
+
+
+def _alike(found: Any, expected: Any) -> bool:
+    """Whether rows of numbers, or numbers by name, are the same but for rounding."""
+    if isinstance(expected, dict):
+        found = sorted(found.items()) if isinstance(found, dict) else None
+        expected = sorted(expected.items())
+    if isinstance(expected, list | tuple):
+        return isinstance(found, list | tuple) and len(found) == len(expected) and all(map(_alike, found, expected))
+    if isinstance(expected, float) and isinstance(found, float | int):
+        return math.isclose(found, expected, rel_tol=_ALIKE)
+    return bool(found == expected)

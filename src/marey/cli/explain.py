@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from marey.cli.arguments import DeviceOption, FlowOption, NetArgument, OutOption, SeedOption
-from marey.cli.tables import screen
+from marey.cli.screen import screen
 
 SHEET = "explanation.png"
 
@@ -56,7 +56,7 @@ def explain(
     network = placed(load(net), device)
     opened = None if recording is None else Recording.open(recording)
     writable(out)
-    with progress("explain") as report:
+    with progress() as shown:
         found = explained(
             network,
             clip,
@@ -67,7 +67,7 @@ def explain(
             windows=windows,
             flow=flow,
             seed=seed,
-            report=report,
+            report=lambda done, total: shown.at("asking units", done, total),
         )
     addresses = " ".join(one.unit for one in found.seen)
     command = f"their preferred inputs: marey maximize {net} {addresses} --out {out / 'preferred'}"
@@ -80,5 +80,6 @@ def explain(
     if any(one.loaded.pictures for one in found.seen):
         write_png(explanation_sheet(found), out / SHEET)
         written.append(out / SHEET)
-    screen().print(str(found), highlight=False, markup=False, soft_wrap=True)
+    for line in str(found).splitlines():
+        screen().print(line, highlight=False, markup=False, soft_wrap=True)
     screen().print(f"wrote {' and '.join(map(str, written))}", highlight=False, markup=False, soft_wrap=True)

@@ -92,7 +92,7 @@ def explain(
         "settings": settings,
     }
     classes = dict(zip(network.classes, probabilities, strict=True))
-    return explanation_of(str(piece.path), margin, seen, classes, remarks, provenance)
+    return explanation_of(str(piece.path), margin, seen, classes, remarks=remarks, provenance=provenance)
 
 
 def _check_class(network: Network, instead: str | None) -> None:
@@ -111,12 +111,13 @@ def _layer(network: Network, recording: Recording | None, layer: str | None) -> 
     if layer is not None:
         name = network.layer(layer).name
         return name if recording is None else recording.layer(name).name
-    first = deep_layers(network, layers, most=1)[0]
+    names = []
     for name in passable_layers(network, layers):
         _, height, width = layers[name].positions
         if height * width > 1:
             return name
-    return first
+        names.append(name)
+    return names[0] if names else deep_layers(network, layers)[0]  # which says why there is none
 
 
 def _values(network: Network, recording: Recording | None, layer: str) -> tuple[Tensor, str]:
@@ -185,6 +186,8 @@ def _seen(
     _, height, width = responses.shape
     frame, place = divmod(int(responses.argmax()), height * width)
     y, x = divmod(place, width)
+    alike = torch.nonzero(responses[:, y, x] == responses[frame, y, x]).flatten()  # frames of one position in time
+    frame = int(alike[len(alike) // 2])
     flat = bool((responses[frame] == responses[frame, 0, 0]).all())  # a layer that does not tell places apart
     top = [] if recording is None else recording.top(unit, _TOP_CLIPS)
     return UnitSeen(

@@ -102,6 +102,7 @@ def explanation_of(
     margin: Margin,
     seen: Sequence[UnitSeen],
     probabilities: Mapping[str, float],
+    *,
     remarks: Sequence[str],
     provenance: Mapping[str, Any],
 ) -> Explanation:
@@ -138,13 +139,16 @@ def _sentence(margin: Margin, seen: Sequence[UnitSeen], probabilities: Mapping[s
 
 def _measures(margin: Margin, count: int) -> tuple[Measure, ...]:
     lead = f"lead of {margin.first} over {margin.other}"
-    share = (margin.lead - margin.held) / (margin.lead - margin.whole) if margin.lead != margin.whole else _NAN
-    return (
+    measures = [
         Measure(lead, "the network", margin.lead, _NAN, _NAN, 1, "clip"),
         Measure(lead, f"{count} units of {margin.layer} held", margin.held, _NAN, _NAN, 1, "clip"),
         Measure(lead, f"all units of {margin.layer} held", margin.whole, _NAN, _NAN, 1, "clip"),
-        Measure("what the layer adds to the lead, explained", f"{count} units", share, _NAN, _NAN, 1, "clip", "share"),
-    )
+    ]
+    if margin.whole < margin.lead:  # else the layer as a whole adds nothing to the lead
+        share = (margin.lead - margin.held) / (margin.lead - margin.whole)
+        name = "explained of what the layer adds to the lead"
+        measures.append(Measure(name, f"{count} units of {margin.layer} held", share, _NAN, _NAN, 1, "clip", "share"))
+    return tuple(measures)
 
 
 def _nulls(margin: Margin, count: int) -> tuple[Measure, ...]:
@@ -153,9 +157,7 @@ def _nulls(margin: Margin, count: int) -> tuple[Measure, ...]:
     return (Measure(name, of, float(margin.random.mean()), float(low), float(high), len(margin.random), "draws"),)
 
 
-def _tables(
-    margin: Margin, seen: Sequence[UnitSeen], probabilities: Mapping[str, float]
-) -> dict[str, pyarrow.Table]:
+def _tables(margin: Margin, seen: Sequence[UnitSeen], probabilities: Mapping[str, float]) -> dict[str, pyarrow.Table]:
     order = np.argsort(-margin.effects, kind="stable")
     rows = [
         {

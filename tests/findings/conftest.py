@@ -1,6 +1,7 @@
 """Recordings with responses that a test chooses, so that the right answer is known."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from marey.network.layer import Layer
 from marey.network.receptive_field import Field, ReceptiveField
 from marey.network.stream import rgb_frames
 from marey.recording import Recording
-from marey.recording.layer_json import layer_to_json
 from marey.recording.layout import FORMAT
+from marey.recording.summary import RecordedLayer
 from marey.recording.write.tables import LayerUnits, write_recording
 
 
@@ -25,7 +26,7 @@ def written(
     folder: Path, responses: Mapping[str, np.ndarray], labels: Sequence[str | None], groups: Sequence[str]
 ) -> Recording:
     """A recording with these responses (clip, unit) by layer."""
-    layers = {name: layer_to_json(_layer(name, values.shape[1])) for name, values in responses.items()}
+    layers = {name: asdict(RecordedLayer.of(_layer(name, values.shape[1]))) for name, values in responses.items()}
     stream = rgb_frames(1, size=8)
     provenance: dict[str, Any] = {
         "format": FORMAT,

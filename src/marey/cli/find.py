@@ -1,13 +1,17 @@
 """`marey find`: answers to questions about a network, with numbers, nulls and evidence."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from marey.cli.arguments import DeviceOption, FlowOption, OutOption, SeedOption, names
-from marey.cli.tables import screen, table
+from marey.cli.progress import progress
+from marey.cli.screen import say, screen
+from marey.cli.tables import table
 
 if TYPE_CHECKING:
     from marey.findings.finding import Finding
@@ -72,7 +76,7 @@ def find(
             continue
         _show(_answered(one, sources, out))
     if left_out:
-        screen().print(f"not asked without --network: {', '.join(left_out)}", highlight=False, markup=False)
+        say(f"not asked without --network: {', '.join(left_out)}")
 
 
 def _same(network: "Network", recording: "Recording") -> "Network":
@@ -84,9 +88,6 @@ def _same(network: "Network", recording: "Recording") -> "Network":
 
 def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
     """The finding in the folder of the question, where it was asked of the same before; else a new one, saved there."""
-    from dataclasses import replace
-
-    from marey.cli.progress import progress
     from marey.draw.chart import save_chart
     from marey.findings.finding import Finding, removed
     from marey.findings.provenance import asked_before, asked_of
@@ -95,8 +96,9 @@ def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
     kept = asked_before(folder, sources)
     if kept is not None:
         return kept
-    with progress(question.name) as report:
-        found = question.answer(replace(sources, report=report))
+    with progress() as shown:
+        shown.at(f"{question.name}: reading")
+        found = question.answer(replace(sources, report=partial(shown.at, question.name)))
     removed(folder)
     replace(found, provenance={**found.provenance, "asked": asked_of(sources)}).save(folder)
     save_chart(found.chart, folder)
@@ -111,4 +113,6 @@ def _list(questions: "Sequence[Question]") -> None:
 
 
 def _show(found: "Finding") -> None:
-    screen().print(f"{found}\n", highlight=False, markup=False, soft_wrap=True)
+    for line in str(found).splitlines():
+        say(line)
+    say("")

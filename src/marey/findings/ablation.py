@@ -26,7 +26,7 @@ def ablated(network: Network, layer: str, channels: Sequence[int], values: Tenso
         held[..., index.to(output.device)] = values.to(held)
         return held.movedim(-1, axis)
 
-    with changed({name: network.module.get_submodule(name)}, hold):
+    with changed({name: network.part(name)}, hold):
         yield
 
 

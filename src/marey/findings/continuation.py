@@ -25,7 +25,7 @@ class Continuation:
         """Raises NetworkError for layers that are called several times, or give no single tensor."""
         self.network = network
         self.layers = tuple(network.usable(layer) for layer in layers)
-        self._parts: dict[str, nn.Module] = {layer: network.module.get_submodule(layer) for layer in self.layers}
+        self._parts: dict[str, nn.Module] = {layer: network.part(layer) for layer in self.layers}
         for layer in self.layers:
             axes = network.axes[layer]
             if axes.called > 1 or axes.clips is None or axes.alone:

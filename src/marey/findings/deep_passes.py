@@ -193,7 +193,7 @@ def passable_layers(network: Network, layers: Mapping[str, Layer]) -> Iterator[s
 
 
 def _has_weights(network: Network, layer: Layer) -> bool:
-    part: nn.Module = network.module.get_submodule(layer.name)
+    part: nn.Module = network.part(layer.name)
     return "Norm" not in layer.kind and next(part.parameters(), None) is not None
 
 

@@ -1,11 +1,10 @@
-"""Which classes a network takes for which others, and whether more often than labels dealt anew allow."""
+"""Which classes a network takes for which others, and whether more often than errors spread evenly would be."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import false_discovery_control
 
 from marey.findings.intervals import Estimate, group_intervals
 from marey.findings.permutations import dealt_labels
@@ -24,10 +23,9 @@ class ConfusedPair:
         the places of the clips.
     clips
         how many the right class has.
-    p, q
-        how often dealt labels give the pair as many clips, of the deals that give it at least LEAST_CLIPS, and the same
-        by Benjamini and Hochberg over all pairs with so many. Pairs are tested because they have so many, hence this
-        condition.
+    p
+        how often any pair of classes stands out as much where as many errors of each group are spread evenly over its
+        clips and over the other classes (family-wise, as Westfall and Young 1993).
     """
 
     right: int
@@ -35,7 +33,6 @@ class ConfusedPair:
     failing: NDArray[np.intp]
     clips: int
     p: float
-    q: float
 
 
 def counts_of(labels: NDArray[np.intp], predicted: NDArray[np.intp], classes: int) -> NDArray[np.intp]:
@@ -51,32 +48,46 @@ def confused_pairs(
     *,
     permutations: int,
     seed: int,
-) -> tuple[tuple[ConfusedPair, ...], NDArray[np.float64]]:
-    """The pairs of classes, most frequent first, and the accuracy (permutation) for dealt labels."""
+) -> tuple[ConfusedPair, ...]:
+    """The pairs of classes, most frequent first."""
     counts = counts_of(labels, predicted, classes)
-    reached, taken = np.zeros_like(counts), np.zeros_like(counts)
-    accuracy = np.empty(permutations)
-    for place, dealt in enumerate(dealt_labels(labels, groups, permutations, seed=seed)):
-        by_chance = counts_of(dealt, predicted, classes)
-        reached += by_chance >= np.maximum(counts, LEAST_CLIPS)
-        taken += by_chance >= LEAST_CLIPS
-        accuracy[place] = (dealt == predicted).mean()
     every = [(a, b) for a, b in np.argwhere(counts >= LEAST_CLIPS).tolist() if a != b]
     every.sort(key=lambda pair: -counts[pair])
-    p = np.array([(1 + reached[pair]) / (1 + taken[pair]) for pair in every])
-    q = false_discovery_control(p) if len(p) else p
-    pairs = tuple(
+    if not every:
+        return ()
+    clips = np.bincount(labels, minlength=classes)
+    wrong = labels != predicted
+    expected = np.maximum(wrong.sum() * clips / len(labels) / (classes - 1), 1e-9)[:, None]
+
+    def outstanding(found: NDArray[np.intp]) -> NDArray[np.float64]:
+        return np.asarray((found - expected) / np.sqrt(expected) * ~np.eye(classes, dtype=bool))
+
+    own = outstanding(counts)
+    members = [np.flatnonzero(np.array(groups) == group) for group in sorted(set(groups))]
+    random = np.random.default_rng(seed)
+    largest = np.empty(permutations)
+    for place in range(permutations):
+        errors = np.concatenate([random.permutation(some)[: int(wrong[some].sum())] for some in members])
+        other = (labels[errors] + random.integers(1, classes, len(errors))) % classes
+        largest[place] = outstanding(counts_of(labels[errors], other, classes)).max()
+    return tuple(
         ConfusedPair(
             a,
             b,
             np.flatnonzero((labels == a) & (predicted == b)),
-            int(counts[a].sum()),
-            float(one_p),
-            float(one_q),
+            int(clips[a]),
+            float((1 + (largest >= own[a, b] - 1e-9).sum()) / (1 + permutations)),
         )
-        for (a, b), one_p, one_q in zip(every, p, q, strict=True)
+        for a, b in every
     )
-    return pairs, accuracy
+
+
+def accuracy_by_chance(
+    labels: NDArray[np.intp], predicted: NDArray[np.intp], groups: Sequence[str], *, permutations: int, seed: int
+) -> NDArray[np.float64]:
+    """The accuracy (permutation) for dealt labels."""
+    dealt = dealt_labels(labels, groups, permutations, seed=seed)
+    return np.array([(one == predicted).mean() for one in dealt])
 
 
 def told_apart(

@@ -40,15 +40,17 @@ def _sentence(found: Failures) -> str:
     right += f"{100 * float(found.by_chance.mean()):.0f} %)"
     if not found.errors:
         return f"All {right.removeprefix(f'{found.clips} of ')}: there is no failure to explain."
+    if found.p > LEVEL:
+        return f"{right}, which dealt labels reach as well (p = {found.p:.2g}): its errors say nothing."
     if not found.frequent:
-        return f"{right}; no class is taken for another more often than dealt labels allow."
+        return f"{right}; no class is taken for another more often than evenly spread errors would be."
     pairs = ", ".join(
         f"{found.names(pair)} ({len(pair.failing)} of {pair.clips}, AUC of the scores "
         f"{float(found.apart[found.pairs.index(pair)].value):.2f})"
         for pair in found.frequent[:4]
     )
     more = f" and {len(found.frequent) - 4} more" if len(found.frequent) > 4 else ""
-    taken = f"{right}; more often than dealt labels allow it takes {pairs}{more}."
+    taken = f"{right}; more often than evenly spread errors it takes {pairs}{more}."
     return " ".join(filter(None, (taken, _traced_words(found), _near_words(found))))
 
 
@@ -209,7 +211,6 @@ def _pair_table(found: Failures) -> pyarrow.Table:
             "clips": len(pair.failing),
             "of": pair.clips,
             "p": pair.p,
-            "q": pair.q,
             "auc": float(apart.value),
             "auc_low": float(apart.low),
             "auc_high": float(apart.high),
@@ -303,7 +304,7 @@ def _remarks(found: Failures) -> tuple[str, ...]:
     rare = [pair for pair in found.pairs if pair not in found.frequent]
     if rare:
         words = ", ".join(f"{found.names(pair)} ({len(pair.failing)} of {pair.clips})" for pair in rare[:6])
-        remarks.append(f"too few to tell from chance, in the tables only: {words}")
+        remarks.append(f"no more than evenly spread errors give, in the tables only: {words}")
     blind = [
         found.names(pair)
         for pair, apart in zip(found.pairs, found.apart, strict=True)

@@ -11,7 +11,7 @@ from marey.errors import MareyError
 from marey.findings.ablation import mean_responses
 from marey.findings.carrying_units import Judged, Traced, traced
 from marey.findings.class_closeness import Closeness, closeness_of_clips, closeness_of_preferred
-from marey.findings.confused_pairs import class_accuracy, confused_pairs, counts_of, told_apart
+from marey.findings.confused_pairs import accuracy_by_chance, class_accuracy, confused_pairs, counts_of, told_apart
 from marey.findings.deep_passes import DeepPasses, deep_layers, fewer, most_clips, run_to
 from marey.findings.failure_report import finding_of
 from marey.findings.failures_found import LEVEL, Failures
@@ -46,11 +46,12 @@ def failures(
 ) -> Finding:
     """Which classes are taken for which, and which `units` of a layer carry that error.
 
-    A class that is taken for another at least twice is a pair. It counts if labels that are dealt anew within groups
-    give it so many clips too rarely. The units that carry it add most to the wrong class over the right one on failing
-    clips, beyond what they add on clips of the class that are right. Held at their means, they are tested on clips of
-    groups on which they were not chosen, beside as many random units (`draws`): the share of failing clips put right,
-    the share of their margin that is gone, and what it costs among the clips that were right.
+    A class that is taken for another at least twice is a pair. It counts if it stands out more than any pair does where
+    the errors of each group are spread evenly, and if the network is right more often than with dealt labels. The units
+    that carry it add most to the wrong class over the right one on failing clips, beyond what they add on clips of the
+    class that are right. Held at their means, they are tested on clips of groups on which they were not chosen, beside
+    as many random units (`draws`): the share of failing clips put right, the lead of the wrong class that is left, and
+    what it costs among the clips that were right.
 
     layers
         None: the three deepest before the class scores that see all streams.
@@ -114,7 +115,9 @@ def _found(
     scores = passes[names[0]].scores()
     predicted = scores.argmax(1)
     counts = counts_of(labels, predicted, classes)
-    pairs, by_chance = confused_pairs(labels, predicted, labeled.groups, classes, permutations=permutations, seed=seed)
+    groups = labeled.groups
+    pairs = confused_pairs(labels, predicted, groups, classes, permutations=permutations, seed=seed)
+    by_chance = accuracy_by_chance(labels, predicted, groups, permutations=permutations, seed=seed)
     accuracy = class_accuracy(labels, predicted, labeled.groups, classes)
     paths = tuple(str(clip.path) for clip in labeled.clips)
     if not pairs:
@@ -159,9 +162,9 @@ def _found(
 def _q(found: Sequence[Traced]) -> list[float]:
     """By Benjamini and Hochberg over layers and the pairs that count; 1 for other pairs."""
     q = np.ones(len(found))
-    counting = np.array([one.pair.q <= LEVEL for one in found], bool)
+    counting = np.array([one.pair.p <= LEVEL for one in found], bool)
     if counting.any():
-        q[counting] = false_discovery_control([one.p for one in found if one.pair.q <= LEVEL])
+        q[counting] = false_discovery_control([one.p for one in found if one.pair.p <= LEVEL])
     return [float(one) for one in q]
 
 

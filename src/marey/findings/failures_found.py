@@ -12,7 +12,7 @@ from marey.findings.confused_pairs import ConfusedPair
 from marey.findings.intervals import Estimate
 
 LEVEL = 0.05
-"""The false discovery rate of pairs, and that of layers and pairs that are traced to units."""
+"""At which a pair counts, and the false discovery rate of layers and pairs that are traced to units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Failures:
     layers, units, draws
         that were asked for units, how many units were held at once, and how many times as many random ones.
     traced, q
-        for each layer and pair, with q by Benjamini and Hochberg over those that `counts_as_pair`.
+        for each layer and pair, with q by Benjamini and Hochberg over pairs in `frequent`.
     closeness
         of the classes; None where no two classes are confused.
     """
@@ -65,19 +65,28 @@ class Failures:
 
     @property
     def frequent(self) -> tuple[ConfusedPair, ...]:
-        """The pairs that are confused more often than dealt labels allow."""
-        return tuple(pair for pair in self.pairs if pair.q <= LEVEL)
+        """The pairs that are confused more often than evenly spread errors; none of a network that knows no class."""
+        return tuple(pair for pair in self.pairs if self.counts_as_one(pair))
+
+    @property
+    def p(self) -> float:
+        """How often dealt labels give as high an accuracy."""
+        return float((1 + (self.by_chance >= float(self.accuracy.value[0]) - 1e-9).sum()) / (1 + len(self.by_chance)))
+
+    def counts_as_one(self, pair: ConfusedPair) -> bool:
+        """Whether a pair is in `frequent`."""
+        return pair.p <= LEVEL and self.p <= LEVEL
 
     def traced_of(self, layer: str) -> list[Traced]:
         """What was traced in a layer, of the pairs in `frequent`."""
-        return [one for one in self.traced if one.layer == layer and one.pair.q <= LEVEL]
+        return [one for one in self.traced if one.layer == layer and self.counts_as_one(one.pair)]
 
     @property
     def best(self) -> dict[ConfusedPair, Traced]:
         """Of each pair in `frequent` that is traced (q at most LEVEL), the layer where most of the margin goes."""
         found: dict[ConfusedPair, Traced] = {}
         for one, q in zip(self.traced, self.q, strict=True):
-            if q <= LEVEL and one.pair.q <= LEVEL:
+            if q <= LEVEL and self.counts_as_one(one.pair):
                 known = found.get(one.pair)
                 if known is None or float(one.after.value) < float(known.after.value):
                     found[one.pair] = one

@@ -1,10 +1,11 @@
 """All questions, in the order in which `marey find` asks them; a new one is a file and a line here."""
 
 from marey.errors import MareyError, did_you_mean
+from marey.findings.failures import FAILURES
 from marey.findings.question import Question
 from marey.findings.specificity import SPECIFICITY
 
-QUESTIONS: tuple[Question, ...] = (SPECIFICITY,)
+QUESTIONS: tuple[Question, ...] = (SPECIFICITY, FAILURES)
 
 
 def question(name: str) -> Question:

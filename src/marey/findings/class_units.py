@@ -86,7 +86,8 @@ def class_units(
     serving = _serving(units, some.classes, names)
     found = []
     for name in names:
-        found.append(_held(passes[name], recording, some, place_of, serving[name], seed=seed))
+        with passes[name].ready():
+            found.append(_held(passes[name], recording, some, place_of, serving[name], seed=seed))
         if report is not None:
             report(1)
     if report is not None:

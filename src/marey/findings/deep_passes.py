@@ -1,8 +1,9 @@
 """Clips run up to some deep layers once, and from there as often as units are to be held: what they add to scores."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -51,11 +52,30 @@ class DeepPasses:
     behind: Continuation
     windows: Sequence[Outputs]
     clip_of: NDArray[np.intp]
+    _ready: list[bool] = field(default_factory=list)
 
-    @property
+    @cached_property
     def units(self) -> int:
         """How many units the layer has."""
         return self.network.layer(self.layer).units
+
+    @cached_property
+    def _step(self) -> int:
+        """Windows of one pass."""
+        return max(1, min(256, _NUMBERS_AT_ONCE // int(np.prod(self.network.layer(self.layer).shape))))
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """While inside, the network stays as passes need it, which takes longer to bring about than a short pass."""
+        if self._ready:
+            yield
+            return
+        with torch.no_grad(), quick_passes(self.network):
+            self._ready.append(True)
+            try:
+                yield
+            finally:
+                self._ready.clear()
 
     def scores(
         self, units: Sequence[int] = (), values: Tensor | None = None, *, clips: NDArray[np.intp] | None = None
@@ -66,12 +86,11 @@ class DeepPasses:
         """
         chosen = np.arange(len(self.windows)) if clips is None else np.flatnonzero(np.isin(self.clip_of, clips))
         rows = [self.windows[place] for place in chosen.tolist()]
-        step = max(1, min(256, _NUMBERS_AT_ONCE // int(np.prod(self.network.layer(self.layer).shape))))
         held = nullcontext() if values is None else ablated(self.network, self.layer, units, values)
-        with held, torch.no_grad(), quick_passes(self.network):
+        with self.ready(), held:
             found = [
-                self.behind.activations(rows[first : first + step], [self.network.scores])[self.network.scores]
-                for first in range(0, len(rows), step)
+                self.behind.activations(rows[first : first + self._step], [self.network.scores])[self.network.scores]
+                for first in range(0, len(rows), self._step)
             ]
         every = torch.cat(found).flatten(2).mean(2).float().cpu().numpy()
         return _by_clip(every, self.clip_of[chosen])
@@ -83,12 +102,13 @@ class DeepPasses:
 
         `values` (unit) are those at which units are held, such as their means; `report` is told of every unit done.
         """
-        whole = self.scores(clips=clips)
-        found = np.empty((len(whole), self.units, whole.shape[1]), np.float32)
-        for unit in range(self.units):
-            found[:, unit] = whole - self.scores([unit], values[unit : unit + 1], clips=clips)
-            if report is not None:
-                report(1)
+        with self.ready():
+            whole = self.scores(clips=clips)
+            found = np.empty((len(whole), self.units, whole.shape[1]), np.float32)
+            for unit in range(self.units):
+                found[:, unit] = whole - self.scores([unit], values[unit : unit + 1], clips=clips)
+                if report is not None:
+                    report(1)
         return found
 
 

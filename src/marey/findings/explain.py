@@ -72,9 +72,10 @@ def explain(
     steps = Steps(report, 1 + network.layer(name).units + draws + count)
     passes = run_to(network, [piece], [name], windows=windows, flow=flow, report=steps)[name]
     values, held_at = _values(network, recording, name)
-    margin, chosen = _margin(
-        network, passes, values, held_at, instead=instead, count=count, draws=draws, seed=seed, steps=steps
-    )
+    with passes.ready():
+        margin, chosen = _margin(
+            network, passes, values, held_at, instead=instead, count=count, draws=draws, seed=seed, steps=steps
+        )
     seen = []
     for unit in chosen.tolist():
         seen.append(_seen(network, recording, f"{name}:{unit}", float(margin.effects[unit]), piece, flow=flow))

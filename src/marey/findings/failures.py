@@ -137,9 +137,10 @@ def _found(
     for name in names:
         means = mean_responses(recording, name)
         count = min(units, max(1, passes[name].units // 2))
-        every += traced(
-            passes[name], means, pairs[:_MOST_PAIRS], judged, count=count, draws=draws, seed=seed, steps=steps
-        )
+        with passes[name].ready():
+            every += traced(
+                passes[name], means, pairs[:_MOST_PAIRS], judged, count=count, draws=draws, seed=seed, steps=steps
+            )
     return Failures(
         network.classes,
         paths,

@@ -81,7 +81,10 @@ def explain(
         seen.append(_seen(network, recording, f"{name}:{unit}", float(margin.effects[unit]), piece, flow=flow))
         steps(1)
     probabilities = torch.from_numpy(passes.scores()[0]).softmax(0).tolist()
-    remarks = [f"units are held at {held_at}"]
+    remarks = [
+        f"units are held at {held_at}",
+        "they are chosen on this clip: p says that they do more than random ones, not that they would in another clip",
+    ]
     if recording is None:
         remarks.append("without --recording nothing is known of the clips that drive the units")
     settings = {"layer": name, "units": count, "windows": windows, "flow": flow, "draws": draws, "seed": seed}

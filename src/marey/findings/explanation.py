@@ -144,7 +144,7 @@ def _measures(margin: Margin, count: int) -> tuple[Measure, ...]:
         Measure(lead, f"{count} units of {margin.layer} held", margin.held, _NAN, _NAN, 1, "clip"),
         Measure(lead, f"all units of {margin.layer} held", margin.whole, _NAN, _NAN, 1, "clip"),
     ]
-    if margin.whole < margin.lead:  # else the layer as a whole adds nothing to the lead
+    if margin.whole < 0.5 * margin.lead:  # else the layer as a whole adds too little to be shared out
         share = (margin.lead - margin.held) / (margin.lead - margin.whole)
         name = "explained of what the layer adds to the lead"
         measures.append(Measure(name, f"{count} units of {margin.layer} held", share, _NAN, _NAN, 1, "clip", "share"))

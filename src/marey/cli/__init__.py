@@ -19,6 +19,7 @@ from marey._version import __version__  # noqa: E402
 from marey.cli.classify import classify  # noqa: E402
 from marey.cli.demo import demo  # noqa: E402
 from marey.cli.evaluate import evaluate  # noqa: E402
+from marey.cli.explain import explain  # noqa: E402
 from marey.cli.find import find  # noqa: E402
 from marey.cli.flow import flow  # noqa: E402
 from marey.cli.layers import layers  # noqa: E402
@@ -73,7 +74,7 @@ def _options(
     pass
 
 
-for command in (layers, maximize, classify, record, top, find, train, evaluate, flow, studies, demo):
+for command in (layers, maximize, classify, explain, record, top, find, train, evaluate, flow, studies, demo):
     app.command()(_abortable(command))
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pyarrow
 
-from marey.errors import MareyError
+from marey.errors import MareyError, NetworkError
 from marey.findings.asking import ask
 from marey.findings.chart import Chart, Series
+from marey.findings.class_units import ClassUnits, class_units, planned_steps
 from marey.findings.detection_test import PERMUTATIONS_BESIDES, DetectionNull
 from marey.findings.finding import Evidence, Finding
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
@@ -53,7 +54,8 @@ def specificity(
     units specific that are not (NeuronEval, ICML 2025); they stand in the table beside. Intervals are over groups.
 
     network
-        the recorded one, of which an untrained copy is asked the same.
+        the recorded one, of which an untrained copy is asked the same, and whose units are held at their means; see
+        `marey.findings.class_units`.
     report
         told how much is done, and of how much.
 
@@ -64,7 +66,8 @@ def specificity(
     names = list(recording.layers) if layers is None else [recording.layer(name).name for name in layers]
     labeled = labeled_clips(recording)
     units = sum(recording.layers[name].units for name in names)
-    steps = Steps(report, units + (0 if network is None else units + len(labeled.clips)))
+    again = 0 if network is None else units + len(labeled.clips) + planned_steps(labeled)
+    steps = Steps(report, units + again)
     deals = PERMUTATIONS_BESIDES + permutations
     dealt = list(dealt_labels(labeled.labels, labeled.groups, deals + 1, seed=seed))
     responses = {name: recording.matrix(name).numpy()[labeled.rows] for name in names}
@@ -77,19 +80,20 @@ def specificity(
         copy = _asked_again(untrained(network, seed=seed), labeled, names, flow, steps)
         copy_nulls = {name: DetectionNull.of(values, dealt[1:], steps) for name, values in copy.items()}
         found[UNTRAINED] = served_classes(copy, labeled, copy_nulls)
+    held = _held(recording, network, labeled, found[NETWORK], names, flow=flow, seed=seed, steps=steps)
     measures = _measures(NETWORK, found[NETWORK], len(names))
     nulls_found = [one for name in list(found)[1:] for one in _measures(name, found[name], len(names))]
     return Finding(
         NAME,
         ASKS,
-        _sentence(measures, nulls_found),
-        measures,
-        tuple(nulls_found),
-        {"units": found[NETWORK].table, "layers": _layer_table(found, names)},
+        " ".join(filter(None, (_sentence(measures, nulls_found), held.sentence))),
+        (*measures, *held.measures),
+        (*nulls_found, *held.nulls),
+        {"units": found[NETWORK].table, "layers": _layer_table(found, names), **held.tables},
         _chart(found, names),
         evidence=_evidence(found[NETWORK]),
         unexplained=measures[KINDS.index("unexplained")].value,
-        remarks=(*labeled.remarks, *_dead_remark(found[NETWORK])),
+        remarks=(*labeled.remarks, *_dead_remark(found[NETWORK]), *held.remarks),
         provenance=of_recording(recording, layers=names, permutations=permutations, seed=seed, level=LEVEL),
     )
 
@@ -104,6 +108,27 @@ def _asked_again(
             f"'{asked.skipped[0].path}'; put them back, or ask without the network."
         )
     return {name: values.numpy() for name, values in asked["as it is"].maxima.items()}
+
+
+def _held(
+    recording: Recording,
+    network: Network | None,
+    labeled: LabeledClips,
+    served: ServedClasses,
+    names: Sequence[str],
+    *,
+    flow: Method,
+    seed: int,
+    steps: Steps,
+) -> ClassUnits:
+    """What holding the units does, where there is a network and a layer in which they can be held."""
+    if network is None:
+        return ClassUnits()
+    try:
+        return class_units(recording, network, labeled, served.table, names, flow=flow, seed=seed, report=steps)
+    except NetworkError as error:
+        steps(planned_steps(labeled))
+        return ClassUnits(remarks=(f"no units are held: {str(error).rstrip('.')}",))
 
 
 def _measures(of: str, served: ServedClasses, layers: int) -> tuple[Measure, ...]:

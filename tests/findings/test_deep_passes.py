@@ -1,0 +1,66 @@
+"""What units add to class scores is what whole passes say, and layers are chosen where passes can go on."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from marey.findings.ablation import ablated
+from marey.findings.deep_passes import deep_layers, run_to
+from marey.network.network import Network
+from marey.network.stream import rgb_frames
+from tests.findings.colors import BLUE, FAILING, RED, UNITS, clip, network
+from tests.findings.test_continuation import two_stream
+
+
+def test_effects_are_those_of_whole_passes(tmp_path: Path) -> None:
+    colors = network()
+    shown = (RED, FAILING, BLUE)
+    clips = [clip(tmp_path / str(place), color, label="red", group="a") for place, color in enumerate(shown)]
+    passes = run_to(colors, clips, ["maps"])["maps"]
+    values = torch.linspace(-0.5, 0.5, UNITS)
+    found = passes.effects(values)
+    for place, color in enumerate(shown):
+        stored = torch.tensor(color).mul(255).round() / 255
+        inputs = {"rgb": stored[None, :, None, None, None].expand(1, 3, 1, 8, 8)}
+        whole = colors.activations(inputs, ["scores"])["scores"].flatten().detach()
+        for unit in (0, 3, 7):
+            with torch.no_grad(), ablated(colors, "maps", [unit], values[unit : unit + 1]):
+                held = colors.activations(inputs, ["scores"])["scores"].flatten()
+            np.testing.assert_allclose(found[place, unit], (whole - held).numpy(), atol=1e-5)
+
+
+def test_windows_of_a_clip_are_averaged(tmp_path: Path) -> None:
+    colors = network()
+    one = clip(tmp_path / "clip", RED, label="red", group="a")
+    assert len(run_to(colors, [one], ["maps"], windows=2)["maps"].windows) == 2
+    np.testing.assert_allclose(
+        run_to(colors, [one], ["maps"], windows=2)["maps"].scores(), run_to(colors, [one], ["maps"])["maps"].scores()
+    )
+
+
+def test_the_deepest_layers_that_see_all_streams_are_chosen() -> None:
+    fused = two_stream()
+    assert deep_layers(fused, fused.layers) == ("fc7", "fc6", "fusion.conv5")
+
+
+class Block(nn.Module):
+    """A convolution with a shortcut around it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(4, 4, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps + self.conv(maps)
+
+
+def test_of_a_residual_network_blocks_are_chosen_and_not_what_a_shortcut_goes_around() -> None:
+    torch.manual_seed(0)
+    parts = {"stem": nn.Conv3d(3, 4, 1), "first": Block(), "second": Block(), "pool": nn.AdaptiveAvgPool3d(1)}
+    module = nn.Sequential()
+    for name, part in (parts | {"flat": nn.Flatten(), "scores": nn.Linear(4, 2)}).items():
+        module.add_module(name, part)
+    residual = Network(module.eval(), [rgb_frames(2, size=8)], classes=("a", "b"), scores="scores")
+    assert deep_layers(residual, residual.layers) == ("second", "first", "stem")

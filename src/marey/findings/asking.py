@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool3d
 
 from marey.accelerate.passes import quick_passes
 from marey.datasets.skipped_clip import SkippedClip
 from marey.errors import VideoError
 from marey.network.network import Network
+from marey.network.volumes import volumes
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method
-from marey.video.read.ahead import windows_ahead
+from marey.video.read.ahead import ClipWindows, windows_ahead
 from marey.video.read.clips import Clip
 
 WINDOWS_AT_ONCE = 16
@@ -32,12 +34,16 @@ class Shown:
 
     number
         the place of the clip among those that are asked about.
+    start_frames, rate
+        where in the clip each window starts, and the clip's frames per second.
     """
 
     number: int
     clip: Clip
     inputs: Inputs
     random: torch.Generator
+    start_frames: tuple[int, ...] = (0,)
+    rate: float = 25.0
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ def ask(
                 skipped.append(SkippedClip(str(clip.path), clip.label, made))
             else:
                 rows.append(number)
-                gathering.show(number, clip, made.inputs(network.streams), seed)
+                gathering.show(number, clip, made, seed)
             if report is not None:
                 report(number + 1, len(clips))
         gathering.finish()
@@ -142,11 +148,12 @@ class _Gathering:
         }
         self._found: dict[str, list[Tensor]] = {condition.name: [] for condition in conditions}
 
-    def show(self, number: int, clip: Clip, inputs: Inputs, seed: int) -> None:
+    def show(self, number: int, clip: Clip, made: ClipWindows, seed: int) -> None:
         """Add a clip to the next pass of each condition."""
+        inputs = made.inputs(self._network.streams)
         for condition in self._conditions:
             random = torch.Generator().manual_seed(seed * 1_000_003 + number)
-            shown = Shown(number, clip, inputs, random)
+            shown = Shown(number, clip, inputs, random, made.start_frames, made.rate)
             self._waiting[condition.name].append(inputs if condition.changed is None else condition.changed(shown))
         self._sizes.append(len(next(iter(inputs.values()))))
         if sum(self._sizes) >= WINDOWS_AT_ONCE:
@@ -162,16 +169,37 @@ class _Gathering:
                 stream.name: torch.cat([one[stream.name] for one in waiting]).to(self._network.device)
                 for stream in self._network.streams
             }
-            with condition.within():
-                found = self._network.activations(inputs, self._read)
+            largest, means = self._pass(inputs, condition)
             for layer in self._layers:
-                largest = torch.split(found[layer].flatten(2).amax(2).float().cpu(), self._sizes)
-                self._maxima[condition.name][layer] += [part.amax(0) for part in largest]
-            if self._scores is not None:
-                means = torch.split(found[self._scores].flatten(2).mean(2).float().cpu(), self._sizes)
-                self._found[condition.name] += [part.mean(0) for part in means]
+                self._maxima[condition.name][layer] += [
+                    part.amax(0) for part in torch.split(largest[layer], self._sizes)
+                ]
+            if means is not None:
+                self._found[condition.name] += [part.mean(0) for part in torch.split(means, self._sizes)]
             waiting.clear()
         self._sizes.clear()
+
+    def _pass(self, inputs: Inputs, condition: Condition) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The largest responses {layer: (window, unit)} and the class scores (window, class), read as layers run."""
+        largest: dict[str, Tensor] = {}
+        means: list[Tensor] = []
+
+        def read(name: str, volume: Tensor) -> None:
+            if name == self._scores:
+                means.append(volume.flatten(2).mean(2).float().cpu())
+            if name in self._maxima[condition.name]:
+                largest[name] = _largest(volume).float().cpu()
+
+        windows = sum(self._sizes)
+        with condition.within():
+            if any(self._network.axes[name].alone for name in self._read):
+                whole = self._network.activations(inputs, self._read)
+                for name, volume in whole.items():
+                    read(name, volume)
+            else:
+                with volumes(self._network, self._read, windows, read):
+                    self._network.forward(inputs)
+        return largest, means[0] if means else None
 
     def answers(self) -> dict[str, Answers]:
         """All that was answered."""
@@ -184,3 +212,10 @@ class _Gathering:
             )
             for condition in self._conditions
         }
+
+
+def _largest(volume: Tensor) -> Tensor:
+    """The largest response (window, unit) at any position; a pooling reads any layout in memory without a copy."""
+    if volume.device.type == "cpu":
+        return max_pool3d(volume, volume.shape[2:]).flatten(1)
+    return volume.flatten(2).amax(2)

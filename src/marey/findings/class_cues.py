@@ -30,9 +30,7 @@ class ClassCues:
     alone: ClassEffects
 
     @classmethod
-    def of(
-        cls, answers: CueAnswers, labels: NDArray[np.intp], dealt: Sequence[NDArray[np.intp]]
-    ) -> "ClassCues":
+    def of(cls, answers: CueAnswers, labels: NDArray[np.intp], dealt: Sequence[NDArray[np.intp]]) -> "ClassCues":
         groups, classes = answers.labeled.groups, len(answers.labeled.classes)
         return cls(
             answers,
@@ -130,10 +128,17 @@ class ClassCues:
 
 
 _SUMMARY = pyarrow.schema(
-    [("class", pyarrow.string()), ("clips", pyarrow.int32()), ("right", pyarrow.float64())]
-    + [("idiosyncrasy", pyarrow.string()), ("lost", pyarrow.float64())]
-    + [("needs_most", pyarrow.string()), ("lost_most", pyarrow.float64())]
-    + [("told_by", pyarrow.string()), ("told_alone", pyarrow.float64())]
+    {
+        "class": pyarrow.string(),
+        "clips": pyarrow.int32(),
+        "right": pyarrow.float64(),
+        "idiosyncrasy": pyarrow.string(),
+        "lost": pyarrow.float64(),
+        "needs_most": pyarrow.string(),
+        "lost_most": pyarrow.float64(),
+        "told_by": pyarrow.string(),
+        "told_alone": pyarrow.float64(),
+    }
 )
 
 

@@ -55,9 +55,7 @@ def lost_without(
 
     A class whose clips lose as much as all others do depends on the cue as they do: that is no idiosyncrasy of its own.
     """
-    size = group_intervals(
-        lambda some: class_means(lost[some], labels[some], classes), groups, least=-1, most=1
-    )
+    size = group_intervals(lambda some: class_means(lost[some], labels[some], classes), groups, least=-1, most=1)
     reached = sum((class_means(lost, deal, classes) >= size.value - 1e-9).astype(int) for deal in dealt)
     return _effects(size, _of_others(lost, labels, classes), np.asarray(reached), len(dealt))
 
@@ -75,7 +73,9 @@ def kept_alone(
     size = group_intervals(
         lambda some: class_means(answers[some] == labels[some, None], labels[some], classes), groups, least=0, most=1
     )
-    reached = sum((class_means(answers == deal[:, None], deal, classes) >= size.value - 1e-9).astype(int) for deal in dealt)
+    reached = sum(
+        (class_means(answers == deal[:, None], deal, classes) >= size.value - 1e-9).astype(int) for deal in dealt
+    )
     called = np.stack(
         [
             (answers[labels != label] == label).mean(0) if (labels != label).any() else np.zeros(answers.shape[1])

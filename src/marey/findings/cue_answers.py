@@ -1,13 +1,14 @@
 """The class that a network gives to clips as they are, and to clips from which cues were taken."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marey.errors import MareyError
-from marey.findings.asking import AS_IT_IS, WINDOWS_AT_ONCE, Condition, ask
+from marey.findings.actor_masks import mask_file
+from marey.findings.asking import AS_IT_IS, WINDOWS_AT_ONCE, ask
 from marey.findings.cues import Cue, SeenActors, cues_of
 from marey.findings.exchanged import KEPT
 from marey.findings.labeled_clips import LabeledClips
@@ -27,8 +28,6 @@ class CueAnswers:
 
     answers
         {condition: (clip), an index into the classes of `labeled`, or `UNKNOWN`}.
-    places, starts
-        {row of the clip: ...}: where the actor is, and at which frame the window starts, see `SeenActors`.
     estimated
         how many clips have no mask beside them, so that it was estimated from motion.
     """
@@ -36,8 +35,6 @@ class CueAnswers:
     labeled: LabeledClips
     cues: tuple[Cue, ...]
     answers: Mapping[str, NDArray[np.intp]]
-    places: Mapping[int, Mapping[str, NDArray[np.bool_]]]
-    starts: Mapping[int, int]
     estimated: int
 
     def right(self, labels: NDArray[np.intp], *names: str) -> NDArray[np.float64]:
@@ -58,7 +55,7 @@ class CueAnswers:
 def known_clips(labeled: LabeledClips, network: Network) -> LabeledClips:
     """The clips of classes that the network has; MareyError where these are fewer than two classes."""
     known = [place for place, name in enumerate(labeled.classes) if name in network.classes]
-    if len(known) < 2:  # noqa: PLR2004 -- as many as a question about classes needs
+    if len(known) < 2:
         has = f"has {len(network.classes)} classes" if network.classes else "has no classes"
         raise MareyError(
             f"{network.name} {has}, of which the recorded clips show {len(known)}; what clips give away is asked of "
@@ -83,7 +80,7 @@ def cue_answers(
     Clips come in random order, so that backgrounds are those of random classes; the first ones come twice, and count
     the second time. Raises MareyError where clips can no longer be read that all of a class need.
     """
-    masks = SeenActors(network.streams)
+    masks = SeenActors(network.streams) if shows_actors(network, labeled) else None
     found = cues_of(network.streams, masks)
     order = np.random.default_rng(seed).permutation(len(labeled.clips))
     first = order[-KEPT:]
@@ -94,7 +91,15 @@ def cue_answers(
     conditions = (AS_IT_IS, *found.conditions)
     parts = [conditions[begin : begin + at_once] for begin in range(0, len(conditions), at_once)]
     for part in parts:
-        asked = ask(network, shown, [], part, flow=flow, seed=seed, report=None if report is None else lambda _done, _all: report(1))
+        asked = ask(
+            network,
+            shown,
+            [],
+            part,
+            flow=flow,
+            seed=seed,
+            report=None if report is None else lambda _done, _all: report(1),
+        )
         rows = [number for number in asked.rows if number >= len(first)]
         keep = [place for place, number in enumerate(asked.rows) if number >= len(first)]
         for one in part:
@@ -106,26 +111,25 @@ def cue_answers(
         read = replace(read, remarks=(*read.remarks, f"{lost} of the recorded clips can no longer be read"))
     if len(set(read.labels.tolist())) < len(read.classes):
         raise MareyError(f"{lost} of the recorded clips can no longer be read, all of a class; put them back.")
-    row_of = {number: int(labeled.rows[order[number - len(first)]]) for number in rows}
     return CueAnswers(
         read,
         found.cues,
         {name: values[back] for name, values in answers.items()},
-        {row: masks.places[number] for number, row in row_of.items() if number in masks.places},
-        {row: masks.starts[number] for number, row in row_of.items() if number in masks.starts},
-        masks.estimated,
+        0 if masks is None else min(masks.estimated, len(places)),
     )
 
 
-def conditions_of(network: Network) -> Sequence[Condition]:
-    """The conditions under which the network is asked, as it is included."""
-    return (AS_IT_IS, *cues_of(network.streams, SeenActors(network.streams)).conditions)
+def shows_actors(network: Network, labeled: LabeledClips) -> bool:
+    """Whether it can be told where the actor is: single pictures do not show what moves, and need masks."""
+    moving = any(one.kind == "flow" or one.frames > 1 for one in network.streams)
+    return moving or all(mask_file(clip) is not None for clip in labeled.clips)
 
 
-def passes_of(network: Network, clips: int) -> int:
+def passes_of(network: Network, labeled: LabeledClips) -> int:
     """How many steps `cue_answers` reports."""
-    parts = -(-len(conditions_of(network)) // _at_once(network))
-    return parts * (clips + min(clips, KEPT))
+    masks = SeenActors(network.streams) if shows_actors(network, labeled) else None
+    conditions = 1 + len(cues_of(network.streams, masks).conditions)
+    return -(-conditions // _at_once(network)) * (len(labeled.clips) + min(len(labeled.clips), KEPT))
 
 
 def _at_once(network: Network) -> int:
@@ -138,4 +142,3 @@ def _classes(network: Network, labeled: LabeledClips) -> NDArray[np.intp]:
     """For each class of the network its index among those of the clips."""
     at = {name: place for place, name in enumerate(labeled.classes)}
     return np.array([at.get(name, UNKNOWN) for name in network.classes], np.intp)
-

@@ -1,13 +1,10 @@
 """What a clip shows that may tell its class: each cue with the change that takes it away and the one that leaves it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from marey.findings.actor_masks import ActorMasks, actor_masks
 from marey.findings.asking import Condition, Inputs, Shown
@@ -26,9 +23,6 @@ from marey.network.stream import Stream
 
 EXCHANGES = 2
 """How many backgrounds of other classes each clip is seen before."""
-
-_GRID = 56
-"""Rows and columns in which is remembered where the actor was."""
 
 
 @dataclass(frozen=True)
@@ -57,36 +51,30 @@ class Cues:
 
 
 class SeenActors:
-    """The actor's masks of the clip that is shown, made once for all changes, and where the actor was in each clip."""
+    """The actor's masks of the clip that is shown, made once for all changes."""
 
     def __init__(self, streams: Sequence[Stream]) -> None:
         self._streams = streams
         self._last: tuple[int, ActorMasks] | None = None
-        self.estimated = 0
-        self.places: dict[int, Mapping[str, NDArray[np.bool_]]] = {}
-        """{number of the clip: {stream: (row column) of a grid over the frame}}."""
-        self.starts: dict[int, int] = {}
+        self._estimated: set[int] = set()
 
     def __call__(self, shown: Shown) -> ActorMasks:
         """The masks of a clip."""
         if self._last is None or self._last[0] != shown.number:
             found = actor_masks(shown, self._streams)
             self._last = (shown.number, found)
-            if shown.number not in self.places:
-                self.estimated += found.source == "motion"
-                self.places[shown.number] = {name: _grid(mask) for name, mask in found.of.items()}
-                self.starts[shown.number] = shown.start_frames[0]
+            if found.source == "motion":
+                self._estimated.add(shown.number)
         return self._last[1]
 
+    @property
+    def estimated(self) -> int:
+        """For how many clips there is no mask, so that it was estimated from motion."""
+        return len(self._estimated)
 
-def _grid(mask: Tensor) -> NDArray[np.bool_]:
-    """Where in the frame any window shows the actor at any time."""
-    anywhere = mask.flatten(0, 2).any(0)[None, None].float()
-    return functional.adaptive_max_pool2d(anywhere, _GRID)[0, 0].numpy() > 0
 
-
-def cues_of(streams: Sequence[Stream], masks: SeenActors) -> Cues:
-    """All cues that mean something for these streams."""
+def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
+    """All cues that mean something for these streams; `masks` None: those without an actor and its background."""
     kinds = {one.kind for one in streams}
     many = any(one.frames > 1 for one in streams)
     moving_rgb = any(one.kind == "rgb" and one.frames > 1 for one in streams)
@@ -97,10 +85,12 @@ def cues_of(streams: Sequence[Stream], masks: SeenActors) -> Cues:
         changes.update({name.replace("_", " "): change for name, change in made.items()})
         found.append(cue)
 
-    backgrounds = Backgrounds(streams, masks)
-    names = tuple(f"another background {place + 1}" for place in range(EXCHANGES))
-    changes.update({name: backgrounds.change(place) for place, name in enumerate(names)})
-    add(Cue("background", True, names, "background only"), background_only=background_only(streams, masks))
+    if masks is not None:
+        backgrounds = Backgrounds(streams, masks)
+        names = tuple(f"another background {place + 1}" for place in range(EXCHANGES))
+        changes.update({name: backgrounds.change(place) for place, name in enumerate(names)})
+        add(Cue("background", True, names, "background only"), background_only=background_only(streams, masks))
+        add(Cue("actor", False, ("background only",), "actor only"), actor_only=actor_only(streams, masks))
     for area in AREAS:
         changes[f"no {area}"], changes[f"{area} only"] = area_filled(streams, area), area_only(streams, area)
         found.append(Cue(area, True, (f"no {area}",), f"{area} only"))
@@ -110,7 +100,6 @@ def cues_of(streams: Sequence[Stream], masks: SeenActors) -> Cues:
             no_camera_motion=less_camera(streams),
             camera_motion_only=camera_only(streams),
         )
-    add(Cue("actor", False, ("background only",), "actor only"), actor_only=actor_only(streams, masks))
     if many:
         changes["one frame"] = frozen(streams)
         no_appearance = "flow only" if len(kinds) > 1 else "carried noise" if moving_rgb else None

@@ -38,7 +38,7 @@ def group_leak(
     _, group = np.unique(np.asarray(groups), return_inverse=True)
     near = _correlations(responses)
     asked = _askable(labels, group)
-    if not asked.any() or len(set(group[asked].tolist())) < 2:  # noqa: PLR2004 -- no interval over one group
+    if not asked.any() or len(set(group[asked].tolist())) < 2:
         return None
 
     def right(group: NDArray[np.intp]) -> NDArray[np.float64]:

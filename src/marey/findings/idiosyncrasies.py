@@ -6,16 +6,17 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
+from marey.findings.actor_places import actor_places
 from marey.findings.asking import AS_IT_IS
 from marey.findings.chart import Chart, Series
 from marey.findings.class_cues import LEVEL, ClassCues
-from marey.findings.cue_answers import CueAnswers, cue_answers, known_clips, passes_of
+from marey.findings.cue_answers import CueAnswers, cue_answers, known_clips, passes_of, shows_actors
 from marey.findings.finding import Evidence, Finding
 from marey.findings.group_leaks import GroupLeak, group_leak
 from marey.findings.intervals import Estimate, group_intervals
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
 from marey.findings.measure import Measure
-from marey.findings.outside_units import OutsideUnits, outside_units
+from marey.findings.outside_units import DEALS, NO_UNITS, OutsideUnits, outside_units
 from marey.findings.permutations import dealt_labels
 from marey.findings.provenance import of_recording
 from marey.findings.question import Question, Report, Sources
@@ -32,6 +33,9 @@ MOST_CLIPS = 160
 """Each is shown in some twenty ways."""
 
 UNTRAINED_CLIPS = 52
+
+MOST_PLACES = 320
+"""Clips in which it is looked up where the actor is."""
 
 NETWORK, SHUFFLED, UNTRAINED = "the network", "shuffled labels", "an untrained copy"
 _HANG = "classes that hang on something beside the action"
@@ -61,7 +65,8 @@ def idiosyncrasies(
     names = list(recording.layers) if layers is None else [recording.layer(name).name for name in layers]
     labeled = known_clips(labeled_clips(recording, most=MOST_CLIPS), network)
     few = _few(labeled, UNTRAINED_CLIPS)
-    steps = Steps(report, passes_of(network, len(labeled.clips)) + passes_of(network, len(few.clips)))
+    read = min(MOST_PLACES, recording.recorded)
+    steps = Steps(report, passes_of(network, labeled) + passes_of(network, few) + read)
     answers = cue_answers(network, labeled, flow=flow, seed=seed, report=steps)
     copy = cue_answers(untrained(network, seed=seed), few, flow=flow, seed=seed, report=steps)
     labeled = answers.labeled
@@ -72,7 +77,7 @@ def idiosyncrasies(
         SHUFFLED: ClassCues.of(answers, dealt[0], dealt[1:]),
         UNTRAINED: ClassCues.of(copy, copy.labeled.labels, copy_dealt),
     }
-    outside = outside_units(recording, names, labeled, answers.places, answers.starts, dealt=dealt[1:])
+    outside = _outside(recording, network, names, flow=flow, seed=seed, steps=steps)
     leak = group_leak(_features(recording, network)[labeled.rows], labeled.labels, labeled.groups, seed=seed)
     conditions = {NETWORK: _accuracies(answers), UNTRAINED: _accuracies(copy)}
     measures = [_hang(NETWORK, found), *_lost(found), *_overall(conditions[NETWORK], len(labeled.clips))]
@@ -104,6 +109,17 @@ def _few(labeled: LabeledClips, most: int) -> LabeledClips:
     return labeled.some(chosen)
 
 
+def _outside(
+    recording: Recording, network: Network, names: Sequence[str], *, flow: Method, seed: int, steps: Steps
+) -> OutsideUnits:
+    labeled = labeled_clips(recording, most=MOST_PLACES)
+    if not shows_actors(network, labeled):
+        return OutsideUnits(NO_UNITS)
+    places = actor_places(labeled.clips, network.streams, flow=flow, report=steps)
+    dealt = list(dealt_labels(labeled.labels, labeled.groups, DEALS, seed=seed))
+    return outside_units(recording, names, labeled, places, dealt=dealt)
+
+
 def _features(recording: Recording, network: Network) -> NDArray[np.float32]:
     """Responses (clip, unit) of the last recorded layer before the class scores."""
     names = [name for name in recording.layers if name != network.scores]
@@ -111,16 +127,13 @@ def _features(recording: Recording, network: Network) -> NDArray[np.float32]:
 
 
 def _accuracies(answers: CueAnswers) -> Mapping[str, Estimate]:
-    labels = answers.labeled.labels
-    return {
-        name: group_intervals(
-            lambda some, right=answers.right(labels, name): right[some].mean(),  # type: ignore[misc]
-            answers.labeled.groups,
-            least=0,
-            most=1,
-        )
-        for name in answers.answers
-    }
+    labeled = answers.labeled
+
+    def accuracy(name: str) -> Estimate:
+        right = answers.right(labeled.labels, name)
+        return group_intervals(lambda some: right[some].mean(), labeled.groups, least=0, most=1)
+
+    return {name: accuracy(name) for name in answers.answers}
 
 
 def _hang(of: str, found: ClassCues) -> Measure:
@@ -144,15 +157,8 @@ def _lost(found: ClassCues, most: int = 8) -> list[Measure]:
 
 def _overall(conditions: Mapping[str, Estimate], clips: int, of: str = NETWORK) -> list[Measure]:
     return [
-        Measure(
-            f"right, {name}",
-            of,
-            *(float(part) for part in (found.value, found.low, found.high)),
-            clips,
-            "clips",
-            "share",
-        )
-        for name, found in conditions.items()
+        Measure(f"right, {name}", of, float(one.value), float(one.low), float(one.high), clips, "clips", "share")
+        for name, one in conditions.items()
         if of == NETWORK or name == AS_IT_IS.name
     ]
 
@@ -169,21 +175,18 @@ def _outside_measure(outside: OutsideUnits) -> list[Measure]:
 def _leak_measures(leak: GroupLeak | None) -> list[Measure]:
     if leak is None:
         return []
-    names = ("any group", "other groups only", "difference")
-    return [
-        Measure(
-            f"class of the nearest clip is right, {name}",
-            NETWORK if place < 2 else f"{NETWORK}, p {leak.p:.3f}",  # noqa: PLR2004 -- the difference
-            *(float(part[place]) for part in (leak.right.value, leak.right.low, leak.right.high)),
-            leak.clips,
-            "clips",
-            "share",
-        )
-        for place, name in enumerate(names)
-    ]
+    made = []
+    for place, name in enumerate(("any group", "other groups only", "difference")):
+        of = NETWORK if name != "difference" else f"{NETWORK}, p {leak.p:.3f}"
+        value, low, high = (float(part[place]) for part in (leak.right.value, leak.right.low, leak.right.high))
+        named = f"class of the nearest clip is right, {name}"
+        made.append(Measure(named, of, value, low, high, leak.clips, "clips", "share"))
+    return made
 
 
-def _sentence(found: ClassCues, nulls: Mapping[str, ClassCues], conditions: Mapping[str, Estimate], most: int = 4) -> str:
+def _sentence(
+    found: ClassCues, nulls: Mapping[str, ClassCues], conditions: Mapping[str, Estimate], most: int = 4
+) -> str:
     classes = found.answers.labeled.classes
     hang = found.idiosyncratic()
     size, others = found.without.size, found.without.others
@@ -196,7 +199,7 @@ def _sentence(found: ClassCues, nulls: Mapping[str, ClassCues], conditions: Mapp
     chance = "; ".join(f"{of}: {len(one.idiosyncratic())}" for of, one in nulls.items())
     what = f": {', '.join(parts)}{more}" if parts else ""
     count = f"{len(hang)}" if hang else "None"
-    verb = "hangs" if len(hang) < 2 else "hang"  # noqa: PLR2004 -- plural
+    verb = "hangs" if len(hang) < 2 else "hang"
     rest = [f"{name} {100 * float(conditions[name].value):.0f} %" for name in _SAID if name in conditions]
     return (
         f"{count} of {len(classes)} classes {verb} on something beside the action{what} ({chance}). "
@@ -208,9 +211,7 @@ _SAID = (AS_IT_IS.name, "one frame", "flow only", "shuffled", "background only",
 
 
 def _percent(size: Estimate, label: int, cue: int) -> str:
-    return (
-        f"{100 * size.value[label, cue]:.0f} % [{100 * size.low[label, cue]:.0f}, {100 * size.high[label, cue]:.0f}]"
-    )
+    return f"{100 * size.value[label, cue]:.0f} % [{100 * size.low[label, cue]:.0f}, {100 * size.high[label, cue]:.0f}]"
 
 
 def _condition_table(conditions: Mapping[str, Mapping[str, Estimate]]) -> pyarrow.Table:
@@ -227,14 +228,10 @@ def _chart(found: ClassCues, most: int = 4) -> Chart:
     cues, size = tuple(cue.name for cue in found.answers.cues), found.without.size
     labels = [label for label, _ in found.idiosyncratic()[:most]]
     rest = [label for label in range(len(found.answers.labeled.classes)) if label not in labels]
-    lines = [
-        Series(
-            found.answers.labeled.classes[label],
-            cues,
-            *(tuple(part[label].tolist()) for part in (size.value, size.low, size.high)),
-        )
-        for label in labels
-    ]
+    lines = []
+    for label in labels:
+        y, low, high = (tuple(part[label].tolist()) for part in (size.value, size.low, size.high))
+        lines.append(Series(found.answers.labeled.classes[label], cues, y, low, high))
     if rest:
         name = "mean of the other classes" if labels else "mean of all classes"
         lines.append(Series(name, cues, tuple(size.value[rest].mean(0).tolist()), null=True))
@@ -269,6 +266,8 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
     answers = found.answers
     labeled = answers.labeled
     remarks = list(labeled.remarks)
+    if not any(cue.name == "actor" for cue in answers.cues):
+        remarks.append("single pictures without masks do not show where the actor is, so that it is not asked about")
     if answers.estimated:
         remarks.append(
             f"{answers.estimated} clips have no mask beside them: the actor is what moves otherwise than the camera"

@@ -1,6 +1,6 @@
 """Units that tell a class and look beside the actor: where their strongest responses are, in pixels, against masks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import pyarrow
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
+from marey.findings.actor_places import ActorPlaces
 from marey.findings.average_precision import class_detection, descending_ranks
 from marey.findings.labeled_clips import LabeledClips
 from marey.network.layer import Layer
@@ -20,11 +21,8 @@ _LARGEST = 0.5
 _LEAST_CLIPS = 4
 """Clips, of different groups, that show where a unit looks."""
 
-_DEALS = 5
+DEALS = 5
 """How often labels are dealt anew to tell how well a unit detects a class by chance."""
-
-Places = Mapping[int, Mapping[str, NDArray[np.bool_]]]
-"""{row of the clip: {stream: (row column) of a grid over the frame, where the actor is}}."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,23 +41,26 @@ def outside_units(
     recording: Recording,
     layers: Iterable[str],
     labeled: LabeledClips,
-    places: Places,
-    starts: Mapping[int, int],
+    places: ActorPlaces,
     *,
     dealt: Sequence[NDArray[np.intp]],
 ) -> OutsideUnits:
     """Where units look that detect a class better than 99 of 100 units do for dealt labels.
 
     A unit looks at the actor in a clip if the middle of what the position of its maximum sees (half of its height and
-    width) touches the actor. By chance it does so as often as all positions of the layer do. Only maxima of the window
-    count that starts at `starts` {row of the clip: frame}, one clip of each group; p is that of so few hits.
+    width) touches the actor. The null is that it does so as often as all units of its layer do in the same clips; p is
+    that of so few hits. Only maxima of windows count that share at least half with the window of `places`, in one clip
+    of each group.
     """
     rows: list[dict[str, object]] = []
+    known: set[tuple[object, ...]] = set()
     for name in layers:
         layer = recording.layers[name]
         stream = _seen(layer, recording.streams)
         if stream is not None:
-            rows += _rows(recording, layer, stream, labeled, places, starts, dealt=dealt[:_DEALS])
+            found = _rows(recording, layer, stream, labeled, places, dealt=dealt)
+            rows += [row for row in found if _same(row) not in known]  # a normalization looks where its layer looks
+            known |= {_same(row) for row in found}
     q = false_discovery_control([row["p"] for row in rows]) if rows else []
     for row, value in zip(rows, q, strict=True):
         row["q"] = float(value)
@@ -67,10 +68,27 @@ def outside_units(
 
 
 _SCHEMA = pyarrow.schema(
-    [("layer", pyarrow.string()), ("unit", pyarrow.int32()), ("class", pyarrow.string()), ("auprc", pyarrow.float64())]
-    + [("clips", pyarrow.int32()), ("on_actor", pyarrow.float64()), ("chance", pyarrow.float64())]
-    + [("y", pyarrow.float64()), ("x", pyarrow.float64()), ("p", pyarrow.float64()), ("q", pyarrow.float64())]
+    {
+        "layer": pyarrow.string(),
+        "unit": pyarrow.int32(),
+        "class": pyarrow.string(),
+        "auprc": pyarrow.float64(),
+        "clips": pyarrow.int32(),
+        "on_actor": pyarrow.float64(),
+        "chance": pyarrow.float64(),
+        "y": pyarrow.float64(),
+        "x": pyarrow.float64(),
+        "p": pyarrow.float64(),
+        "q": pyarrow.float64(),
+    }
 )
+
+NO_UNITS = _SCHEMA.empty_table()
+"""The table where no unit can be asked."""
+
+
+def _same(row: dict[str, object]) -> tuple[object, ...]:
+    return tuple(row[name] for name in ("unit", "class", "auprc", "on_actor", "y", "x"))
 
 
 def _seen(layer: Layer, streams: Sequence[Stream]) -> Stream | None:
@@ -89,8 +107,7 @@ def _rows(
     layer: Layer,
     stream: Stream,
     labeled: LabeledClips,
-    places: Places,
-    starts: Mapping[int, int],
+    places: ActorPlaces,
     *,
     dealt: Sequence[NDArray[np.intp]],
 ) -> list[dict[str, object]]:
@@ -102,21 +119,23 @@ def _rows(
     telling = np.flatnonzero((auprc.max(1) > np.quantile(chance, 0.99)) & (np.ptp(responses, axis=0) > 0))
     if not len(telling):
         return []
-    y, x, start = (recording.matrix(layer.name, field=field).numpy() for field in ("y", "x", "start_frame"))
-    touched = {row: _touched(layer, stream, grid[stream.name]) for row, grid in places.items()}
-    centers_y, centers_x = _centers(layer, stream)
+    y, x, start = (
+        recording.matrix(layer.name, field=field).numpy()[labeled.rows] for field in ("y", "x", "start_frame")
+    )
+    looks = np.zeros(responses.shape, bool)
+    for place, grids in places.grids.items():
+        looks[place] = _touched(layer, stream, grids[stream.name])[y[place], x[place]]
+    starts = np.array([places.starts.get(place, -(2**30)) for place in range(len(labeled.clips))])
+    counts = np.abs(start - starts[:, None]) <= (stream.times[-1] + 1) // 2
+    rates = (looks & counts).sum(1) / np.maximum(counts.sum(1), 1)
+    centers = _centers(layer, stream)
     made: list[dict[str, object]] = []
     for unit in telling:
-        own: dict[str, int] = {}
-        for place in np.flatnonzero(labeled.labels == best[unit]):
-            row = int(labeled.rows[place])
-            if row in touched and start[row, unit] == starts[row]:
-                own.setdefault(labeled.groups[place], row)
-        if len(own) < _LEAST_CLIPS:
+        own = np.flatnonzero((labeled.labels == best[unit]) & counts[:, unit])
+        at = list({labeled.groups[place]: int(place) for place in own[::-1]}.values())
+        if len(at) < _LEAST_CLIPS:
             continue
-        at = [(row, int(y[row, unit]), int(x[row, unit])) for row in own.values()]
-        hits = sum(bool(touched[row][down, right]) for row, down, right in at)
-        rates = np.array([touched[row].mean() for row, _, _ in at])
+        down, right = (float(np.median(ends[one[at, unit]])) for ends, one in zip(centers, (y, x), strict=True))
         made.append(
             {
                 "layer": layer.name,
@@ -124,11 +143,11 @@ def _rows(
                 "class": labeled.classes[best[unit]],
                 "auprc": float(auprc[unit, best[unit]]),
                 "clips": len(at),
-                "on_actor": hits / len(at),
-                "chance": float(rates.mean()),
-                "y": float(np.median([centers_y[down] for _, down, _ in at])),
-                "x": float(np.median([centers_x[right] for _, _, right in at])),
-                "p": at_most(hits, rates),
+                "on_actor": float(looks[at, unit].mean()),
+                "chance": float(rates[at].mean()),
+                "y": down,
+                "x": right,
+                "p": at_most(int(looks[at, unit].sum()), rates[at]),
             }
         )
     return made

@@ -1,10 +1,12 @@
 """All questions, in the order in which `marey find` asks them; a new one is a file and a line here."""
 
 from marey.errors import MareyError, did_you_mean
+from marey.findings.agreement import AGREEMENT
+from marey.findings.idiosyncrasies import IDIOSYNCRASIES
 from marey.findings.question import Question
 from marey.findings.specificity import SPECIFICITY
 
-QUESTIONS: tuple[Question, ...] = (SPECIFICITY,)
+QUESTIONS: tuple[Question, ...] = (SPECIFICITY, IDIOSYNCRASIES, AGREEMENT)
 
 
 def question(name: str) -> Question:

@@ -1,6 +1,6 @@
 """A logo by which a class is known is named; nothing is named where nothing was planted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,17 +55,19 @@ def _frame(label: str, person: int) -> np.ndarray:
     return frame
 
 
-@pytest.fixture
-def recording(tmp_path: Path, recorded: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch) -> Recording:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory, recording_in: Callable[..., Recording]) -> Iterator[Recording]:
+    folder = tmp_path_factory.mktemp("logo")
     for number, label in enumerate(LABELS):
-        path = Path("clips") / label / f"{number:04d}.mp4"
+        path = folder / "clips" / label / f"{number:04d}.mp4"
         write_png(_frame(label, number // len(CLASSES)), path / "00000.png")
     responses = np.random.default_rng(0).normal(size=(len(LABELS), 6)).astype(np.float32)
-    return recorded({"scores": responses}, LABELS, GROUPS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield recording_in(folder / "recording", {"scores": responses}, LABELS, GROUPS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def found(recording: Recording) -> Finding:
     return idiosyncrasies(recording, network(), permutations=999)
 
@@ -90,7 +92,9 @@ def test_clips_of_the_class_and_what_they_are_taken_for_are_there_to_look_at(fou
 
 
 def test_single_pictures_without_masks_are_not_asked_about_actors(found: Finding) -> None:
-    assert "single pictures without masks do not show where the actor is, so that it is not asked about" in found.remarks
+    assert (
+        "single pictures without masks do not show where the actor is, so that it is not asked about" in found.remarks
+    )
     assert not {"actor", "background", "motion"} & set(found.tables["cues"]["cue"].to_pylist())
 
 

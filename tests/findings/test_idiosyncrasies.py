@@ -77,7 +77,10 @@ def test_the_logo_is_the_idiosyncrasy_of_its_class(found: Finding) -> None:
     assert rows["logo"]["idiosyncrasy"] == "upper right corner"
     assert rows["logo"]["lost"] == 1
     assert [rows[name]["idiosyncrasy"] for name in ("blue", "green", "red")] == [None] * 3
-    assert "1 of 4 classes hangs on something beside the action: 'logo' on the upper right corner" in found.sentence
+    assert (
+        "1 of 4 classes hangs on something beside the action: 'logo' on the upper right corner (brighter than others'"
+        in found.sentence
+    )
 
 
 def test_nothing_is_named_for_shuffled_labels_and_an_untrained_copy(found: Finding) -> None:
@@ -87,7 +90,7 @@ def test_nothing_is_named_for_shuffled_labels_and_an_untrained_copy(found: Findi
 
 def test_clips_of_the_class_and_what_they_are_taken_for_are_there_to_look_at(found: Finding) -> None:
     evidence = found.evidence[0]
-    assert evidence.what.startswith("'logo' without its own upper right corner is taken for '")
+    assert evidence.what.startswith("'logo' without its own upper right corner, brighter than others', is taken for '")
     assert len(evidence.clips) == 3 and all("/logo/" in clip for clip in evidence.clips)
 
 

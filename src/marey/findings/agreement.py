@@ -147,12 +147,19 @@ def _sentence(
             f"in {name} {100 * here.value:.0f} % [{100 * here.low:.0f}, {100 * here.high:.0f}] "
             f"(real clips {100 * of[CLIPS].value:.0f} %, scrambled {100 * of[SCRAMBLED].value:.0f} %)"
         )
+    far = max(near, key=_lack)
+    ends = tuple(f"{100 * far.of[of].value:.0f} %" for of in (SHOWN, CLIPS, SCRAMBLED))
     significant = sum(one.q <= LEVEL and one.of[SHOWN].value > 0.5 for one in near)
     return (
         f"The network gives its class to {right(recognized[SHOWN])} preferred inputs of {len(opened.inputs)} units{by} "
         f"(scrambled {right(recognized[SCRAMBLED])}; chance {100 / classes:.0f} %). They are nearer to a clip of their "
-        f"class than to another {', '.join(layers)}, chance 50 %; above chance in {significant} of {len(near)} layers."
+        f"class than to another {', '.join(layers)}, chance 50 %; above chance in {significant} of {len(near)} layers. "
+        f"Farthest from real clips: {far.layer}, {ends[0]} (real clips {ends[1]}, scrambled {ends[2]})."
     )
+
+
+def _lack(near: LayerNearness) -> float:
+    return near.of[CLIPS].value - near.of[SHOWN].value
 
 
 def _input_table(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from marey.findings.asking import AS_IT_IS
 from marey.findings.class_effects import ClassEffects, kept_alone, lost_without
 from marey.findings.cue_answers import UNKNOWN, CueAnswers
+from marey.findings.cue_colors import color_word
 from marey.findings.cues import Cue
 from marey.findings.picture_areas import AREAS, area_share
 
@@ -84,6 +85,15 @@ class ClassCues:
         places = np.flatnonzero((self.labels == label) & right & wrong)[:most]
         return tuple(str(self.answers.labeled.clips[place].path) for place in places)
 
+    def color(self, label: int, cue: Cue) -> str | None:
+        """How a cue looks in clips of a class, against all others; None where it has no color of its own."""
+        own: list[NDArray[np.float64]] = []
+        others: list[NDArray[np.float64]] = []
+        for place, colors in enumerate(self.answers.colors):
+            if cue.name in colors:
+                (own if self.labels[place] == label else others).append(colors[cue.name])
+        return color_word(own, others)
+
     def _right(self, name: str) -> NDArray[np.bool_]:
         return np.asarray(self.answers.answers[name] == self.labels)
 
@@ -117,6 +127,7 @@ class ClassCues:
                     "clips": int(own.sum()),
                     "right": float(right[own].mean()),
                     "idiosyncrasy": None if first is None else self.answers.cues[first].name,
+                    "looks": None if first is None else self.color(label, self.answers.cues[first]),
                     "lost": None if first is None else float(lost[first]),
                     "needs_most": self.answers.cues[most].name if lost[most] > 0 else None,
                     "lost_most": float(lost[most]),
@@ -133,6 +144,7 @@ _SUMMARY = pyarrow.schema(
         "clips": pyarrow.int32(),
         "right": pyarrow.float64(),
         "idiosyncrasy": pyarrow.string(),
+        "looks": pyarrow.string(),
         "lost": pyarrow.float64(),
         "needs_most": pyarrow.string(),
         "lost_most": pyarrow.float64(),

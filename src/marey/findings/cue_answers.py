@@ -1,6 +1,6 @@
 """The class that a network gives to clips as they are, and to clips from which cues were taken."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from marey.errors import MareyError
 from marey.findings.actor_masks import mask_file
-from marey.findings.asking import AS_IT_IS, WINDOWS_AT_ONCE, ask
+from marey.findings.asking import AS_IT_IS, WINDOWS_AT_ONCE, Condition, ask
+from marey.findings.cue_colors import SeenColors
 from marey.findings.cues import Cue, SeenActors, cues_of
 from marey.findings.exchanged import KEPT
 from marey.findings.labeled_clips import LabeledClips
@@ -28,6 +29,8 @@ class CueAnswers:
 
     answers
         {condition: (clip), an index into the classes of `labeled`, or `UNKNOWN`}.
+    colors
+        (clip), {cue: its mean (red, green, blue)}, of cues that are a part of the picture.
     estimated
         how many clips have no mask beside them, so that it was estimated from motion.
     """
@@ -35,6 +38,7 @@ class CueAnswers:
     labeled: LabeledClips
     cues: tuple[Cue, ...]
     answers: Mapping[str, NDArray[np.intp]]
+    colors: Sequence[Mapping[str, NDArray[np.float64]]]
     estimated: int
 
     def right(self, labels: NDArray[np.intp], *names: str) -> NDArray[np.float64]:
@@ -88,7 +92,8 @@ def cue_answers(
     at_once = _at_once(network)
     answers: dict[str, NDArray[np.intp]] = {}
     rows: list[int] = []
-    conditions = (AS_IT_IS, *found.conditions)
+    colors = SeenColors(network.streams, masks)
+    conditions = (Condition(AS_IT_IS.name, colors), *found.conditions)
     parts = [conditions[begin : begin + at_once] for begin in range(0, len(conditions), at_once)]
     for part in parts:
         asked = ask(
@@ -115,6 +120,7 @@ def cue_answers(
         read,
         found.cues,
         {name: values[back] for name, values in answers.items()},
+        [colors.of.get(rows[place], {}) for place in back],
         0 if masks is None else min(masks.estimated, len(places)),
     )
 

@@ -167,9 +167,9 @@ def _outside_measure(outside: OutsideUnits) -> list[Measure]:
     told = outside.table.num_rows
     if not told:
         return []
-    share = len(outside.beside(LEVEL)) / told
+    beside = float(len(outside.beside(LEVEL)))
     counted = "units that tell a class and see a part of the picture"
-    return [Measure("units that look beside the actor", NETWORK, share, _NOT, _NOT, told, counted, "share")]
+    return [Measure("units that look beside the actor", NETWORK, beside, _NOT, _NOT, told, counted)]
 
 
 def _leak_measures(leak: GroupLeak | None) -> list[Measure]:
@@ -191,8 +191,8 @@ def _sentence(
     hang = found.idiosyncratic()
     size, others = found.without.size, found.without.others
     parts = [
-        f"'{classes[label]}' on the {found.answers.cues[cue].name} (accuracy falls by {_percent(size, label, cue)}, "
-        f"that of other classes by {100 * others[label, cue]:.0f} %)"
+        f"'{classes[label]}' on the {found.answers.cues[cue].name} ({_looks_like(found, label, cue)}"
+        f"accuracy falls by {_percent(size, label, cue)}, that of other classes by {100 * others[label, cue]:.0f} %)"
         for label, cue in hang[:most]
     ]
     more = f", and {len(hang) - most} more" if len(hang) > most else ""
@@ -205,6 +205,11 @@ def _sentence(
         f"{count} of {len(classes)} classes {verb} on something beside the action{what} ({chance}). "
         f"Right: {', '.join(rest)}; chance {100 / len(classes):.0f} %."
     )
+
+
+def _looks_like(found: ClassCues, label: int, cue: int) -> str:
+    color = found.color(label, found.answers.cues[cue])
+    return "" if color is None else f"{color} than others'; "
 
 
 _SAID = (AS_IT_IS.name, "one frame", "flow only", "shuffled", "background only", "actor only")
@@ -244,7 +249,11 @@ def _evidence(found: ClassCues, outside: OutsideUnits) -> tuple[Evidence, ...]:
     for label, place in found.idiosyncratic()[:6]:
         cue, lost = found.answers.cues[place], float(found.without.size.value[label, place])
         other = found.taken_for(label, cue)
-        what = f"'{classes[label]}' without its own {cue.name}" + ("" if other is None else f" is taken for '{other}'")
+        color = found.color(label, cue)
+        looks = "" if color is None else f", {color} than others',"
+        what = f"'{classes[label]}' without its own {cue.name}{looks}" + (
+            "" if other is None else f" is taken for '{other}'"
+        )
         made.append(Evidence(what, lost, clips=found.changed(label, cue)))
         for row in [one for one in beside if one["class"] == classes[label]][:2]:
             made.append(_looks(row))

@@ -1,7 +1,7 @@
 """Preferred inputs shown to a network again: the class of each, what the network's units respond, and its scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +91,7 @@ def _preferred(
         tuple(result.frames[one.name].shape[1:]) != network.stream(one.name).shape for one in result.streams
     ):
         return None
-    unit = network.unit(result.target)
+    unit = replace(network.unit(result.target), position=None)
     if network.gives_scores(unit.layer):
         label = network.classes[unit.channel]
         return Preferred(result, unit, label, True) if label in labeled.classes else None

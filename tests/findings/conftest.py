@@ -104,3 +104,9 @@ def recorded(tmp_path: Path) -> Callable[..., Recording]:
         return written(tmp_path / name, responses, labels, groups)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def recording_in() -> Callable[..., Recording]:
+    """As `recorded`, in a folder that is given, for fixtures that several tests share."""
+    return written

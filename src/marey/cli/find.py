@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from marey.network.network import Network
     from marey.recording import Recording
 
+_NEEDS = {"recording": "a recording", "network": "--network", "preferred": "--network, --preferred"}
+
+_MISSING = {
+    "network": "asks the network again; give it with --network NET",
+    "preferred": "asks about preferred inputs; give their folder with --preferred DIR, and the network with --network",
+}
+
 
 def find(
     recording: Annotated[
@@ -34,6 +41,21 @@ def find(
     net: Annotated[
         str | None,
         typer.Option("--network", metavar="NET", help="The recorded network, to ask it again.", show_default=False),
+    ] = None,
+    preferred: Annotated[
+        Path | None,
+        typer.Option(
+            "--preferred", metavar="DIR", help="Results of `marey maximize`, to ask about them.", show_default=False
+        ),
+    ] = None,
+    verifier: Annotated[
+        str | None,
+        typer.Option(
+            "--verifier",
+            metavar="NET",
+            help="Another network, to which preferred inputs are shown.",
+            show_default=False,
+        ),
     ] = None,
     layers: Annotated[
         str | None,
@@ -66,17 +88,19 @@ def find(
     network = None if net is None else _same(placed(load(net), device), opened)
     chosen = None if layers is None else tuple(opened.layer(name).name for name in names(layers))
     writable(out)
-    sources = Sources(opened, network, chosen, flow, seed)
+    other = None if verifier is None else placed(load(verifier), device)
+    sources = Sources(opened, network, chosen, flow, seed, preferred=preferred, verifier=other)
     left_out = []
     for one in asked:
-        if one.needs == "network" and network is None:
+        if one.needs in sources.missing:
             if questions:
-                raise MareyError(f"'{one.name}' asks the network again; give it with --network NET.")
+                raise MareyError(f"'{one.name}' {_MISSING[one.needs]}.")
             left_out.append(one.name)
             continue
         _show(_answered(one, sources, out))
     if left_out:
-        say(f"not asked without --network: {', '.join(left_out)}")
+        options = "--network" if network is None else "--preferred"
+        say(f"not asked without {options}: {', '.join(left_out)}")
 
 
 def _same(network: "Network", recording: "Recording") -> "Network":
@@ -108,7 +132,7 @@ def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
 def _list(questions: "Sequence[Question]") -> None:
     shown = table("question", "asks", "needs")
     for one in questions:
-        shown.add_row(one.name, one.asks, "a recording" if one.needs == "recording" else "--network")
+        shown.add_row(one.name, one.asks, _NEEDS[one.needs])
     screen().print(shown)
 
 

@@ -1,5 +1,6 @@
 """How a finding was made: enough to make it again, and to know that it was made before."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from marey._version import __version__
 from marey.errors import MareyError
 from marey.findings.finding import Finding
 from marey.findings.question import Sources
+from marey.maximization.result import FILE
 from marey.recording.read.recording import Recording
 
 
@@ -32,7 +34,18 @@ def asked_of(sources: Sources) -> dict[str, Any]:
         "network": sources.network is not None,
         "flow": sources.flow,
         "seed": sources.seed,
+        "preferred": None if sources.preferred is None else _digest(sources.preferred),
+        "verifier": None if sources.verifier is None else sources.verifier.weights_hash,
     }
+
+
+def _digest(folder: Path) -> str:
+    """One for all preferred inputs in a folder."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob(FILE)):
+        found.update(str(path.relative_to(folder)).encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def asked_before(folder: Path, sources: Sources) -> Finding | None:

@@ -1,14 +1,24 @@
 """All questions, in the order in which `marey find` asks them; a new one is a file and a line here."""
 
 from marey.errors import MareyError, did_you_mean
+from marey.findings.agreement import AGREEMENT
 from marey.findings.failures import FAILURES
 from marey.findings.fusion import FUSION
+from marey.findings.idiosyncrasies import IDIOSYNCRASIES
 from marey.findings.invariance import INVARIANCE
 from marey.findings.needs import NEEDS_QUESTION
 from marey.findings.question import Question
 from marey.findings.specificity import SPECIFICITY
 
-QUESTIONS: tuple[Question, ...] = (SPECIFICITY, FUSION, INVARIANCE, FAILURES, NEEDS_QUESTION)
+QUESTIONS: tuple[Question, ...] = (
+    SPECIFICITY,
+    FUSION,
+    INVARIANCE,
+    FAILURES,
+    IDIOSYNCRASIES,
+    NEEDS_QUESTION,
+    AGREEMENT,
+)
 
 
 def question(name: str) -> Question:

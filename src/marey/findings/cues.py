@@ -1,0 +1,143 @@
+"""What a clip shows that may tell its class: each cue with the change that takes it away and the one that leaves it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from marey.findings.actor_masks import ActorMasks, actor_masks
+from marey.findings.asking import Condition, Inputs, Shown
+from marey.findings.exchanged import Backgrounds
+from marey.findings.interventions import (
+    Change,
+    actor_only,
+    at_rest,
+    background_only,
+    frozen,
+    noise_carried,
+    shuffled,
+)
+from marey.findings.picture_areas import AREAS, area_filled, area_only
+from marey.network.stream import Stream
+
+EXCHANGES = 2
+"""How many backgrounds of other classes each clip is seen before."""
+
+
+@dataclass(frozen=True)
+class Cue:
+    """Something that a clip shows.
+
+    beside
+        whether it lies beside the action, so that nothing is the matter with a network that does without it.
+    without, alone
+        names of the conditions under which it is taken away, the mean of which counts, and under which nothing else is
+        left; none where that cannot be shown to the network.
+    """
+
+    name: str
+    beside: bool
+    without: tuple[str, ...] = ()
+    alone: str | None = None
+
+
+@dataclass(frozen=True)
+class Cues:
+    """The cues of some streams, and the conditions under which the network is asked."""
+
+    cues: tuple[Cue, ...]
+    conditions: tuple[Condition, ...]
+
+
+class SeenActors:
+    """The actor's masks of the clip that is shown, made once for all changes."""
+
+    def __init__(self, streams: Sequence[Stream]) -> None:
+        self._streams = streams
+        self._last: tuple[int, ActorMasks] | None = None
+        self._estimated: set[int] = set()
+
+    def __call__(self, shown: Shown) -> ActorMasks:
+        """The masks of a clip."""
+        if self._last is None or self._last[0] != shown.number:
+            found = actor_masks(shown, self._streams)
+            self._last = (shown.number, found)
+            if found.source == "motion":
+                self._estimated.add(shown.number)
+        return self._last[1]
+
+    @property
+    def estimated(self) -> int:
+        """For how many clips there is no mask, so that it was estimated from motion."""
+        return len(self._estimated)
+
+
+def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
+    """All cues that mean something for these streams; `masks` None: those without an actor and its background."""
+    kinds = {one.kind for one in streams}
+    many = any(one.frames > 1 for one in streams)
+    moving_rgb = any(one.kind == "rgb" and one.frames > 1 for one in streams)
+    changes: dict[str, Change] = {}
+    found: list[Cue] = []
+
+    def add(cue: Cue, **made: Change) -> None:
+        changes.update({name.replace("_", " "): change for name, change in made.items()})
+        found.append(cue)
+
+    if masks is not None:
+        backgrounds = Backgrounds(streams, masks)
+        names = tuple(f"another background {place + 1}" for place in range(EXCHANGES))
+        changes.update({name: backgrounds.change(place) for place, name in enumerate(names)})
+        add(Cue("background", True, names, "background only"), background_only=background_only(streams, masks))
+        add(Cue("actor", False, ("background only",), "actor only"), actor_only=actor_only(streams, masks))
+    for area in AREAS:
+        changes[f"no {area}"], changes[f"{area} only"] = area_filled(streams, area), area_only(streams, area)
+        found.append(Cue(area, True, (f"no {area}",), f"{area} only"))
+    if "flow" in kinds:
+        add(
+            Cue("camera motion", True, ("no camera motion",), "camera motion only"),
+            no_camera_motion=less_camera(streams),
+            camera_motion_only=camera_only(streams),
+        )
+    if many:
+        changes["one frame"] = frozen(streams)
+        no_appearance = "flow only" if len(kinds) > 1 else "carried noise" if moving_rgb else None
+        if no_appearance == "flow only":
+            changes["flow only"] = at_rest(streams, "rgb")
+        elif no_appearance is not None:
+            changes["carried noise"] = noise_carried(streams)
+        found.append(Cue("motion", False, ("one frame",), no_appearance))
+        if no_appearance is not None:
+            found.append(Cue("appearance", False, (no_appearance,), "one frame"))
+        add(Cue("order of frames", False, ("shuffled",)), shuffled=shuffled(streams))
+    return Cues(tuple(found), tuple(Condition(name, change) for name, change in changes.items()))
+
+
+def _camera(fields: Tensor) -> Tensor:
+    """The camera's motion in each field of flow (window channel time 1 1), the median over pixels."""
+    return fields.flatten(3).median(3).values[..., None, None]
+
+
+def less_camera(streams: Sequence[Stream]) -> Change:
+    """Flow without the camera's motion."""
+
+    def change(shown: Shown) -> Inputs:
+        return {
+            one.name: fields if one.kind == "rgb" else fields - _camera(fields)
+            for one, fields in ((one, shown.inputs[one.name]) for one in streams)
+        }
+
+    return change
+
+
+def camera_only(streams: Sequence[Stream]) -> Change:
+    """Flow that is the camera's motion everywhere; RGB is mid-gray."""
+
+    def change(shown: Shown) -> Inputs:
+        return {
+            one.name: torch.full_like(fields, one.rest) if one.kind == "rgb" else _camera(fields).expand_as(fields)
+            for one, fields in ((one, shown.inputs[one.name]) for one in streams)
+        }
+
+    return change

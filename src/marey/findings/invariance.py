@@ -83,8 +83,7 @@ def invariance(
         raise MareyError("'invariance' replays clips to the network; say which one with --network.")
     if all(stream.still for stream in network.streams):
         raise MareyError(f"'{network.name}' sees single pictures, which have no speed; ask a network that sees motion.")
-    wanted = depth_steps(list(recording.layers.values())) if layers is None else layers
-    names = [recording.layer(name).name for name in wanted]
+    names = _names(recording, layers)
     swept = sweep_table(preferred, names) if preferred else None
     made = _measured(recording, network, names, clips=clips, flow=flow, seed=seed, report=report)
     own, nulls = measures(made.found, made.chances, made.readings)
@@ -109,6 +108,11 @@ def invariance(
         remarks=(*_remarks(made, recording, network), *(() if swept is None else sweep_remarks(swept, names))),
         provenance=of_recording(recording, layers=names, clips=clips, flow=flow, seed=seed, speeds=SPEEDS),
     )
+
+
+def _names(recording: Recording, layers: Iterable[str] | None) -> list[str]:
+    wanted = depth_steps(list(recording.layers.values())) if layers is None else layers
+    return [recording.layer(name).name for name in wanted]
 
 
 @dataclass(frozen=True, eq=False)

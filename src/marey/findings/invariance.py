@@ -83,8 +83,7 @@ def invariance(
         raise MareyError("'invariance' replays clips to the network; say which one with --network.")
     if all(stream.still for stream in network.streams):
         raise MareyError(f"'{network.name}' sees single pictures, which have no speed; ask a network that sees motion.")
-    names = depth_steps(list(recording.layers.values())) if layers is None else list(layers)
-    names = [recording.layer(name).name for name in names]
+    names = _names(recording, layers)
     swept = sweep_table(preferred, names) if preferred else None
     made = _measured(recording, network, names, clips=clips, flow=flow, seed=seed, report=report)
     own, nulls = measures(made.found, made.chances, made.readings)
@@ -104,14 +103,16 @@ def invariance(
             **({} if reading is None else {"tempo": tempo_table(reading, told.sizes)}),
         },
         chart(made.found),
-        evidence=(
-            *evidence(told, reading, made.responses, made.every),
-            *replayed_classes(made.replays, network),
-        ),
+        evidence=evidence(told, reading, made.responses, made.every) + replayed_classes(made.replays, network),
         unexplained=told.unexplained,
         remarks=(*_remarks(made, recording, network), *(() if swept is None else sweep_remarks(swept, names))),
         provenance=of_recording(recording, layers=names, clips=clips, flow=flow, seed=seed, speeds=SPEEDS),
     )
+
+
+def _names(recording: Recording, layers: Iterable[str] | None) -> list[str]:
+    wanted = depth_steps(list(recording.layers.values())) if layers is None else layers
+    return [recording.layer(name).name for name in wanted]
 
 
 @dataclass(frozen=True, eq=False)

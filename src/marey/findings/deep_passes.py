@@ -175,7 +175,7 @@ def deep_layers(network: Network, layers: Mapping[str, Layer], *, most: int = 3)
     if not found:
         raise NetworkError(
             f"{network.name} has no layer before '{network.scores}' that sees all streams and that all it computes "
-            "passes through; name layers with --layers."
+            "passes through, as a network whose streams meet in the class scores alone; its units cannot be held."
         )
     return found
 

@@ -40,7 +40,7 @@ def _sentence(found: Failures) -> str:
     right += f"{100 * float(found.by_chance.mean()):.0f} %)"
     if not found.errors:
         return f"All {right.removeprefix(f'{found.clips} of ')}: there is no failure to explain."
-    if found.p > LEVEL:
+    if not found.knows_classes:
         return f"{right}, which dealt labels reach as well (p = {found.p:.2g}): its errors say nothing."
     if not found.frequent:
         return f"{right}; no class is taken for another more often than evenly spread errors would be."
@@ -161,7 +161,7 @@ def _nulls(found: Failures) -> tuple[Measure, ...]:
 
 def _tables(found: Failures) -> dict[str, pyarrow.Table]:
     tables = {"classes": _class_table(found), "confusion": _confusion_table(found)}
-    if found.pairs:
+    if found.traced:
         tables |= {"pairs": _pair_table(found), "traced": _traced_table(found), "units": _unit_table(found)}
         tables["clips"] = pyarrow.Table.from_pylist(
             [
@@ -300,6 +300,8 @@ def _evidence(found: Failures, most: int = 3) -> tuple[Evidence, ...]:
 
 
 def _remarks(found: Failures) -> tuple[str, ...]:
+    if not found.knows_classes:
+        return ()
     remarks = []
     rare = [pair for pair in found.pairs if pair not in found.frequent]
     if rare:

@@ -132,6 +132,9 @@ def _found(
         )
         for pair in pairs
     )
+    untraced = Failures(network.classes, paths, counts, accuracy, by_chance, pairs, apart, layers=names)
+    if not untraced.knows_classes:
+        return untraced
     judged = Judged(labels, labeled.groups)
     every: list[Traced] = []
     for name in names:

@@ -73,9 +73,14 @@ class Failures:
         """How often dealt labels give as high an accuracy."""
         return float((1 + (self.by_chance >= float(self.accuracy.value[0]) - 1e-9).sum()) / (1 + len(self.by_chance)))
 
+    @property
+    def knows_classes(self) -> bool:
+        """Whether the accuracy is above that of dealt labels; else errors say nothing."""
+        return self.p <= LEVEL
+
     def counts_as_one(self, pair: ConfusedPair) -> bool:
         """Whether a pair is in `frequent`."""
-        return pair.p <= LEVEL and self.p <= LEVEL
+        return pair.p <= LEVEL and self.knows_classes
 
     def traced_of(self, layer: str) -> list[Traced]:
         """What was traced in a layer, of the pairs in `frequent`."""

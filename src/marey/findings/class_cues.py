@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from marey.findings.asking import AS_IT_IS
 from marey.findings.class_effects import ClassEffects, kept_alone, lost_without
 from marey.findings.cue_answers import UNKNOWN, CueAnswers
-from marey.findings.cue_colors import color_word
+from marey.findings.cue_colors import ABOVE, BELOW, color_word
 from marey.findings.cues import Cue
 from marey.findings.picture_areas import AREAS, area_share
 
@@ -28,7 +28,7 @@ class ClassCues:
     answers: CueAnswers
     labels: NDArray[np.intp]
     without: ClassEffects
-    alone: ClassEffects
+    alone: ClassEffects | None
 
     @classmethod
     def of(cls, answers: CueAnswers, labels: NDArray[np.intp], dealt: Sequence[NDArray[np.intp]]) -> "ClassCues":
@@ -37,7 +37,7 @@ class ClassCues:
             answers,
             labels,
             lost_without(answers.lost(labels), labels, groups, dealt, classes),
-            kept_alone(answers.alone()[1], labels, groups, dealt, classes),
+            kept_alone(answers.alone()[1], labels, groups, dealt, classes) if answers.alone()[0] else None,
         )
 
     def first(self, label: int) -> int | None:
@@ -62,6 +62,8 @@ class ClassCues:
 
     def suffices(self, label: int) -> int | None:
         """The place among cues that can be alone of the one that tells a class most often by itself."""
+        if self.alone is None:
+            return None
         counts = self.alone.at(LEVEL)[label] & (self.alone.size.value[label] > self.alone.others[label])
         if not counts.any():
             return None
@@ -87,11 +89,17 @@ class ClassCues:
 
     def color(self, label: int, cue: Cue) -> str | None:
         """How a cue looks in clips of a class, against all others; None where it has no color of its own."""
+        if cue.name == "background":
+            words = {place: self._color(label, part) for place, part in (("above", ABOVE), ("below", BELOW))}
+            return ", ".join(f"{word} {place}" for place, word in words.items() if word is not None) or None
+        return self._color(label, cue.name)
+
+    def _color(self, label: int, name: str) -> str | None:
         own: list[NDArray[np.float64]] = []
         others: list[NDArray[np.float64]] = []
         for place, colors in enumerate(self.answers.colors):
-            if cue.name in colors:
-                (own if self.labels[place] == label else others).append(colors[cue.name])
+            if name in colors:
+                (own if self.labels[place] == label else others).append(colors[name])
         return color_word(own, others)
 
     def _right(self, name: str) -> NDArray[np.bool_]:
@@ -132,7 +140,9 @@ class ClassCues:
                     "needs_most": self.answers.cues[most].name if lost[most] > 0 else None,
                     "lost_most": float(lost[most]),
                     "told_by": None if suffices is None else alone[suffices].name,
-                    "told_alone": None if suffices is None else float(self.alone.size.value[label, suffices]),
+                    "told_alone": None
+                    if suffices is None or self.alone is None
+                    else float(self.alone.size.value[label, suffices]),
                 }
             )
         return pyarrow.Table.from_pylist(rows, schema=_SUMMARY)
@@ -159,16 +169,10 @@ def _part(cue: Cue) -> float:
     return area_share(cue.name) if cue.name in AREAS else 1.0
 
 
-def _columns(name: str, effects: ClassEffects, label: int, place: int | None) -> dict[str, float | None]:
-    def at(values: NDArray[np.float64]) -> float | None:
-        return None if place is None else float(values[label, place])
-
+def _columns(name: str, effects: ClassEffects | None, label: int, place: int | None) -> dict[str, float | None]:
+    names = ("", "_low", "_high", "_of_others", "_p", "_q")
+    if effects is None or place is None:
+        return {f"{name}{ending}": None for ending in names}
     size = effects.size
-    return {
-        name: at(size.value),
-        f"{name}_low": at(size.low),
-        f"{name}_high": at(size.high),
-        f"{name}_of_others": at(effects.others),
-        f"{name}_p": at(effects.p),
-        f"{name}_q": at(effects.q),
-    }
+    every = (size.value, size.low, size.high, effects.others, effects.p, effects.q)
+    return {f"{name}{ending}": float(values[label, place]) for ending, values in zip(names, every, strict=True)}

@@ -10,7 +10,7 @@ from marey.errors import MareyError
 from marey.findings.actor_masks import mask_file
 from marey.findings.asking import AS_IT_IS, WINDOWS_AT_ONCE, Condition, ask
 from marey.findings.cue_colors import SeenColors
-from marey.findings.cues import Cue, SeenActors, cues_of
+from marey.findings.cues import Cue, SeenActors, cues_of, without_only
 from marey.findings.exchanged import KEPT
 from marey.findings.labeled_clips import LabeledClips
 from marey.network.network import Network
@@ -53,7 +53,8 @@ class CueAnswers:
     def alone(self) -> tuple[tuple[Cue, ...], NDArray[np.intp]]:
         """The cues that can be shown alone, and the answers to them (clip, cue)."""
         cues = tuple(cue for cue in self.cues if cue.alone is not None)
-        return cues, np.stack([self.answers[str(cue.alone)] for cue in cues], axis=1)
+        none = np.empty((len(self.labeled.clips), 0), np.intp)
+        return cues, np.stack([self.answers[str(cue.alone)] for cue in cues], axis=1) if cues else none
 
 
 def known_clips(labeled: LabeledClips, network: Network) -> LabeledClips:
@@ -77,15 +78,21 @@ def known_clips(labeled: LabeledClips, network: Network) -> LabeledClips:
 
 
 def cue_answers(
-    network: Network, labeled: LabeledClips, *, flow: Method, seed: int, report: Callable[[int], None] | None = None
+    network: Network,
+    labeled: LabeledClips,
+    *,
+    flow: Method,
+    seed: int,
+    alone: bool = True,
+    report: Callable[[int], None] | None = None,
 ) -> CueAnswers:
-    """Show every clip as it is, without each cue, and each cue alone.
+    """Show every clip as it is, without each cue, and, if asked for, each cue `alone`.
 
     Clips come in random order, so that backgrounds are those of random classes; the first ones come twice, and count
     the second time. Raises MareyError where clips can no longer be read that all of a class need.
     """
     masks = SeenActors(network.streams) if shows_actors(network, labeled) else None
-    found = cues_of(network.streams, masks)
+    found = cues_of(network.streams, masks) if alone else without_only(cues_of(network.streams, masks))
     order = np.random.default_rng(seed).permutation(len(labeled.clips))
     first = order[-KEPT:]
     shown = [labeled.clips[place] for place in (*first, *order)]
@@ -131,10 +138,10 @@ def shows_actors(network: Network, labeled: LabeledClips) -> bool:
     return moving or all(mask_file(clip) is not None for clip in labeled.clips)
 
 
-def passes_of(network: Network, labeled: LabeledClips) -> int:
+def passes_of(network: Network, labeled: LabeledClips, *, alone: bool = True) -> int:
     """How many steps `cue_answers` reports."""
-    masks = SeenActors(network.streams) if shows_actors(network, labeled) else None
-    conditions = 1 + len(cues_of(network.streams, masks).conditions)
+    found = cues_of(network.streams, SeenActors(network.streams) if shows_actors(network, labeled) else None)
+    conditions = 1 + len((found if alone else without_only(found)).conditions)
     return -(-conditions // _at_once(network)) * (len(labeled.clips) + min(len(labeled.clips), KEPT))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from marey.findings.actor_masks import ActorMasks
@@ -23,6 +24,10 @@ _WORDS = {
 }
 
 
+ABOVE, BELOW = "background above", "background below"
+"""The halves of the background, as skies and grounds differ."""
+
+
 class SeenColors:
     """A change that changes nothing, and keeps the mean color of every cue that is a part of the picture."""
 
@@ -38,7 +43,9 @@ class SeenColors:
             still = shown.inputs[one.name].mean((0, 2))  # channel height width
             areas = {name: area_of(name, one.height, one.width) for name in AREAS}
             if self._masks is not None:
-                areas["background"] = ~self._masks(shown).of[one.name].flatten(0, 2).any(0)
+                background = ~self._masks(shown).of[one.name].flatten(0, 2).any(0)
+                lower = torch.arange(one.height)[:, None] >= one.height // 2
+                areas |= {ABOVE: background & ~lower, BELOW: background & lower}
             self.of[shown.number] = {
                 name: still[:, area].mean(1).double().numpy() for name, area in areas.items() if bool(area.any())
             }
@@ -56,9 +63,10 @@ def color_word(own: Sequence[NDArray[np.float64]], others: Sequence[NDArray[np.f
     difference = np.mean(own, axis=0) - np.mean(others, axis=0)
     brighter = float(difference.mean())
     tint = difference - brighter
-    if np.abs(tint).max() >= max(_SEEN, abs(brighter) / 2):
-        above = tuple(bool(part > 0) for part in tint)
-        return _WORDS[(above[0], above[1], above[2])]
+    words = []
     if abs(brighter) >= _SEEN:
-        return "brighter" if brighter > 0 else "darker"
-    return None
+        words.append("brighter" if brighter > 0 else "darker")
+    if np.abs(tint).max() >= _SEEN:
+        red, green, blue = (bool(part > 0) for part in tint)
+        words.append(_WORDS[(red, green, blue)])
+    return " and ".join(words) or None

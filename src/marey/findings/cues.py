@@ -1,7 +1,7 @@
 """What a clip shows that may tell its class: each cue with the change that takes it away and the one that leaves it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -92,8 +92,9 @@ def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
         add(Cue("background", True, names, "background only"), background_only=background_only(streams, masks))
         add(Cue("actor", False, ("background only",), "actor only"), actor_only=actor_only(streams, masks))
     for area in AREAS:
-        changes[f"no {area}"], changes[f"{area} only"] = area_filled(streams, area), area_only(streams, area)
-        found.append(Cue(area, True, (f"no {area}",), f"{area} only"))
+        changes[f"no {area}"] = area_filled(streams, area)
+        found.append(Cue(area, True, (f"no {area}",), "border only" if area == "border" else None))
+    changes["border only"] = area_only(streams, "border")  # the corners are a part of it
     if "flow" in kinds:
         add(
             Cue("camera motion", True, ("no camera motion",), "camera motion only"),
@@ -112,6 +113,13 @@ def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
             found.append(Cue("appearance", False, (no_appearance,), "one frame"))
         add(Cue("order of frames", False, ("shuffled",)), shuffled=shuffled(streams))
     return Cues(tuple(found), tuple(Condition(name, change) for name, change in changes.items()))
+
+
+def without_only(cues: Cues) -> Cues:
+    """The same cues, none of which is shown alone."""
+    names = {name for cue in cues.cues for name in cue.without}
+    kept = tuple(one for one in cues.conditions if one.name in names)
+    return Cues(tuple(replace(cue, alone=None) for cue in cues.cues), kept)
 
 
 def _camera(fields: Tensor) -> Tensor:

@@ -66,9 +66,9 @@ def idiosyncrasies(
     labeled = known_clips(labeled_clips(recording, most=MOST_CLIPS), network)
     few = _few(labeled, UNTRAINED_CLIPS)
     read = min(MOST_PLACES, recording.recorded)
-    steps = Steps(report, passes_of(network, labeled) + passes_of(network, few) + read)
+    steps = Steps(report, passes_of(network, labeled) + passes_of(network, few, alone=False) + read)
     answers = cue_answers(network, labeled, flow=flow, seed=seed, report=steps)
-    copy = cue_answers(untrained(network, seed=seed), few, flow=flow, seed=seed, report=steps)
+    copy = cue_answers(untrained(network, seed=seed), few, flow=flow, seed=seed, alone=False, report=steps)
     labeled = answers.labeled
     dealt = list(dealt_labels(labeled.labels, labeled.groups, permutations + 1, seed=seed))
     found = ClassCues.of(answers, labeled.labels, dealt[1:])

@@ -22,7 +22,12 @@ _HUES = {
 """Hues that people with color vision deficiency tell apart (Okabe and Ito 2008); shapes of the points differ, too."""
 
 _SHAPES = "osD^vP"
-_SIZE_INCHES, _DPI = (8.0, 4.5), 144
+_DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (2, 4)))
+"""Of lines that show what chance gives, which are gray."""
+
+_SIZE_INCHES, _DPI = (10.0, 4.8), 144
+_MOST_WORDS = 32
+"""Words along the axis; of more, only every so manyth is written."""
 
 
 def chart(shown: Chart, theme: Theme = "light") -> Any:
@@ -34,9 +39,8 @@ def chart(shown: Chart, theme: Theme = "light") -> Any:
     figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, facecolor=_PAPER[theme], layout="constrained")
     axes = figure.add_subplot(facecolor=_PAPER[theme])
     words = _words(shown.series)
-    colored = iter(range(len(shown.series)))
     for one in shown.series:
-        place = None if one.null else next(colored)
+        place = [other for other in shown.series if other.null == one.null].index(one)
         _draw(axes, one, words, theme, place)
     _dress(axes, shown, words, theme)
     return figure
@@ -68,12 +72,13 @@ def _words(series: Sequence[Series]) -> list[str] | None:
     return list(dict.fromkeys(str(x) for x in every))
 
 
-def _draw(axes: Any, one: Series, words: list[str] | None, theme: Theme, place: int | None) -> None:
+def _draw(axes: Any, one: Series, words: list[str] | None, theme: Theme, place: int) -> None:
     x = [words.index(str(value)) for value in one.x] if words is not None else list(one.x)
-    color = _QUIET[theme] if place is None else _HUES[theme][place % len(_HUES[theme])]
-    line = "--" if place is None else "-"
-    shape = "." if place is None else _SHAPES[place % len(_SHAPES)]
-    axes.plot(x, one.y, line, color=color, marker=shape, markersize=5, linewidth=1.4, label=one.name)
+    color = _QUIET[theme] if one.null else _HUES[theme][place % len(_HUES[theme])]
+    line = _DASHES[place % len(_DASHES)] if one.null else "-"
+    shape = "." if one.null else _SHAPES[place % len(_SHAPES)]
+    size = 5 if len(x) <= _MOST_WORDS else 3
+    axes.plot(x, one.y, linestyle=line, color=color, marker=shape, markersize=size, linewidth=1.4, label=one.name)
     if one.low and all(map(isfinite, (*one.low, *one.high))):
         axes.fill_between(x, one.low, one.high, color=color, alpha=0.18, linewidth=0)
 
@@ -84,11 +89,12 @@ def _dress(axes: Any, shown: Chart, words: list[str] | None, theme: Theme) -> No
     axes.set_xlabel(shown.x_label, color=ink)
     axes.set_ylabel(shown.y_label, color=ink)
     if words is not None:
+        step = -(-len(words) // _MOST_WORDS)
         size = 9 if len(words) <= 16 else 7
-        axes.set_xticks(range(len(words)), words, rotation=90 if len(words) > 6 else 0, fontsize=size)
+        axes.set_xticks(range(0, len(words), step), words[::step], rotation=90 if len(words) > 4 else 0, fontsize=size)
     axes.tick_params(colors=ink)
     axes.grid(axis="y", color=_QUIET[theme], alpha=0.25, linewidth=0.6)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(_QUIET[theme])
-    axes.legend(frameon=False, labelcolor=ink, fontsize=9)
+    axes.legend(frameon=False, labelcolor=ink, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))

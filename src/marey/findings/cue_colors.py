@@ -55,7 +55,7 @@ class SeenColors:
 def color_word(own: Sequence[NDArray[np.float64]], others: Sequence[NDArray[np.float64]]) -> str | None:
     """How the mean of some colors differs from that of others, in words; None where nobody would see it.
 
-    >>> color_word([np.array([0.3, 0.6, 0.3])], [np.array([0.5, 0.5, 0.5])])
+    >>> color_word([np.array([0.45, 0.6, 0.45])], [np.array([0.5, 0.5, 0.5])])
     'more green'
     """
     if not own or not others:

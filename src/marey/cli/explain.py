@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from marey.cli.arguments import DeviceOption, FlowOption, NetArgument, OutOption, SeedOption
+from marey.cli.figure import draw_figure
 from marey.cli.screen import screen
 
 SHEET = "explanation.png"
@@ -45,7 +46,6 @@ def explain(
     from marey.cli.device import placed
     from marey.cli.output import writable
     from marey.cli.progress import progress
-    from marey.draw.chart import save_chart
     from marey.draw.explanation import explanation_sheet
     from marey.families.loading import load
     from marey.findings.explain import explain as explained
@@ -75,7 +75,7 @@ def explain(
     folder = out / "finding"
     removed(folder)
     found.save(folder)
-    save_chart(found.finding.chart, folder)
+    draw_figure(found.finding.chart, folder)
     written = [folder]
     if any(one.loaded.pictures for one in found.seen):
         write_png(explanation_sheet(found), out / SHEET)

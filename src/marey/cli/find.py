@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from marey.cli.arguments import DeviceOption, FlowOption, OutOption, SeedOption, names
+from marey.cli.figure import draw_figure
 from marey.cli.progress import progress
 from marey.cli.screen import say, screen
 from marey.cli.tables import table
@@ -112,7 +113,6 @@ def _same(network: "Network", recording: "Recording") -> "Network":
 
 def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
     """The finding in the folder of the question, where it was asked of the same before; else a new one, saved there."""
-    from marey.draw.chart import save_chart
     from marey.findings.finding import Finding, removed
     from marey.findings.provenance import asked_before, asked_of
 
@@ -125,7 +125,7 @@ def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
         found = question.answer(replace(sources, report=partial(shown.at, question.name)))
     removed(folder)
     replace(found, provenance={**found.provenance, "asked": asked_of(sources)}).save(folder)
-    save_chart(found.chart, folder)
+    draw_figure(found.chart, folder)
     return Finding.open(folder)
 
 

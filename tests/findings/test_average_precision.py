@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marey.findings.average_precision import class_auc, class_detection, descending_ranks
+from marey.findings.average_precision import class_auc, class_auprc, class_detection, descending_ranks, ranks_among
 
 
 def slow_detection(responses: np.ndarray, of_class: np.ndarray) -> tuple[float, float]:
@@ -49,3 +49,14 @@ def test_a_unit_that_responds_to_two_classes_alike_singles_out_neither() -> None
     labels = np.repeat([0, 1, 2, 3], 10)
     responses = (labels < 2).astype(np.float32)[:, None]
     assert class_detection(descending_ranks(responses), labels, 4).f1[0].max() == pytest.approx(2 / 3)
+
+
+def test_ranks_among_some_clips_are_those_of_their_responses_alone() -> None:
+    random = np.random.default_rng(0)
+    responses = np.round(random.normal(size=(30, 6)), 1).astype(np.float32)
+    chosen = random.random(30) < 0.7
+    assert (ranks_among(descending_ranks(responses), chosen) == descending_ranks(responses[chosen])).all()
+    assert (
+        class_auprc(descending_ranks(responses), np.arange(30) % 3, 3)
+        == class_detection(descending_ranks(responses), np.arange(30) % 3, 3).auprc
+    ).all()

@@ -3,9 +3,10 @@
 import numpy as np
 from scipy.stats import kstest
 
-from marey.findings.average_precision import class_detection, descending_ranks
-from marey.findings.detection_test import PERMUTATIONS_BESIDES, DetectionNull
+from marey.findings.average_precision import class_auprc
+from marey.findings.detection_test import PERMUTATIONS_BESIDES, detection_nulls
 from marey.findings.permutations import dealt_labels
+from marey.findings.ranked_units import RankedUnits
 
 
 def test_within_a_group_of_several_classes_labels_change_places() -> None:
@@ -30,7 +31,8 @@ def test_p_is_uniform_where_there_is_nothing_to_find() -> None:
     of_person = random.normal(size=(8, 400))[np.repeat(np.arange(8), 5)]
     responses = (of_person + random.normal(size=(40, 400))).astype(np.float32)  # people differ, classes do not
     dealt = list(dealt_labels(labels, groups, PERMUTATIONS_BESIDES + 199, seed=2))
-    null = DetectionNull.of(responses, dealt)
-    p = null.p(null.z(class_detection(descending_ranks(responses), labels, 5))).min(1)
+    ranked = RankedUnits.of_responses({"layer": responses})
+    null = detection_nulls(ranked, dealt)["layer"]
+    p = null.p((class_auprc(ranked.of("layer"), labels, 5) - null.mean) / null.deviation).min(1)
     assert kstest(p, "uniform").pvalue > 0.01
     assert (p <= 0.05).mean() < 0.085

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from marey.findings.average_precision import ClassDetection, class_detection, descending_ranks
+from marey.findings.average_precision import class_auprc
+from marey.findings.ranked_units import RankedUnits
 from marey.video.read.ahead import cores
 
 _SCALING = 20
 """Permutations that tell mean and deviation of AUPRC under the null for each class; the test does not use them."""
 
-_UNITS_AT_ONCE = 64
+_ROWS_AT_ONCE = 256
 
 Labels = NDArray[np.intp]
 
@@ -33,39 +34,6 @@ class DetectionNull:
     deviation: NDArray[np.float64]
     largest_z: NDArray[np.float32]
 
-    @classmethod
-    def of(
-        cls, responses: NDArray[np.float32], dealt: Sequence[Labels], report: Callable[[int], None] | None = None
-    ) -> "DetectionNull":
-        """The null of the units of `responses` (clip, unit), for permutations `dealt` of their labels.
-
-        `report` is told of every few units that are done.
-        """
-        ranks = descending_ranks(responses)
-        classes = int(dealt[0].max()) + 1
-        scaling = np.concatenate([class_detection(ranks, labels, classes).auprc for labels in dealt[:_SCALING]])
-        mean, deviation = scaling.mean(0), np.maximum(scaling.std(0), 1e-12)
-
-        def largest(first: int) -> NDArray[np.float32]:
-            some = ranks[first : first + _UNITS_AT_ONCE]
-            found = np.empty((len(some), len(dealt) - _SCALING), np.float32)
-            for place, labels in enumerate(dealt[_SCALING:]):
-                found[:, place] = ((class_detection(some, labels, classes).auprc - mean) / deviation).max(1)
-            found.sort(axis=1)
-            return found
-
-        parts = []
-        with ThreadPoolExecutor(cores()) as pool:
-            for part in pool.map(largest, range(0, len(ranks), _UNITS_AT_ONCE)):
-                parts.append(part)
-                if report is not None:
-                    report(len(part))
-        return cls(mean, deviation, np.concatenate(parts))
-
-    def z(self, detection: ClassDetection) -> NDArray[np.float32]:
-        """AUPRC (unit, class) in deviations of the null above its mean."""
-        return np.asarray((detection.auprc - self.mean) / self.deviation, np.float32)
-
     def p(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
         """How often the best of all classes, for dealt labels, reaches that z (Westfall and Young 1993)."""
         below = np.stack([np.searchsorted(null, own) for null, own in zip(self.largest_z, z, strict=True)])
@@ -81,5 +49,47 @@ class DetectionNull:
         return self.largest_z[:, count - 1 - reached] if reached < count else np.full(count, -np.inf, np.float32)
 
 
+def detection_nulls(
+    ranked: RankedUnits, dealt: Sequence[Labels], report: Callable[[int], None] | None = None
+) -> dict[str, DetectionNull]:
+    """The null of each layer, for permutations `dealt` of the labels of the clips.
+
+    `report` is told of every few units that are done.
+    """
+    classes = int(dealt[0].max()) + 1
+    scale = {name: _scale(ranked.of(name), dealt[:_SCALING], classes) for name in ranked.rows}
+    sizes = [len(rows) for rows in ranked.rows.values()]
+    means, deviations = (np.repeat(np.stack(part), sizes, axis=0) for part in zip(*scale.values(), strict=True))
+    row_of = np.concatenate(list(ranked.rows.values()))
+
+    def largest(first: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """The units whose rows these are, and the null of each."""
+        rows = ranked.distinct[first : first + _ROWS_AT_ONCE]
+        units = np.flatnonzero((row_of >= first) & (row_of < first + len(rows)))
+        mean, deviation, own = means[units], deviations[units], row_of[units] - first
+        found = np.empty((len(units), len(dealt) - _SCALING), np.float32)
+        for place, labels in enumerate(dealt[_SCALING:]):
+            found[:, place] = ((class_auprc(rows, labels, classes)[own] - mean) / deviation).max(1)
+        found.sort(axis=1)
+        return units, found
+
+    null = np.empty((len(row_of), len(dealt) - _SCALING), np.float32)
+    with ThreadPoolExecutor(cores()) as pool:
+        for units, part in pool.map(largest, range(0, len(ranked.distinct), _ROWS_AT_ONCE)):
+            null[units] = part
+            if report is not None:
+                report(len(units))
+    parts = np.split(null, np.cumsum(sizes)[:-1])
+    return {name: DetectionNull(*scale[name], part) for name, part in zip(ranked.rows, parts, strict=True)}
+
+
+def _scale(
+    ranks: NDArray[np.int32], dealt: Sequence[Labels], classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation (class) of AUPRC."""
+    auprc = np.concatenate([class_auprc(ranks, labels, classes) for labels in dealt])
+    return auprc.mean(0), np.maximum(auprc.std(0), 1e-12)
+
+
 PERMUTATIONS_BESIDES = _SCALING
-"""How many permutations `DetectionNull.of` takes beside those of the test."""
+"""How many permutations `detection_nulls` takes beside those of the test."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from marey.findings.actor_places import ActorPlaces
-from marey.findings.average_precision import class_detection, descending_ranks
+from marey.findings.average_precision import class_auprc, descending_ranks
 from marey.findings.labeled_clips import LabeledClips
 from marey.network.layer import Layer
 from marey.network.stream import Stream
@@ -113,8 +113,8 @@ def _rows(
 ) -> list[dict[str, object]]:
     responses = recording.matrix(layer.name).numpy()[labeled.rows]
     ranks, classes = descending_ranks(responses), len(labeled.classes)
-    auprc = class_detection(ranks, labeled.labels, classes).auprc
-    chance = np.concatenate([class_detection(ranks, deal, classes).auprc.max(1) for deal in dealt])
+    auprc = class_auprc(ranks, labeled.labels, classes)
+    chance = np.concatenate([class_auprc(ranks, deal, classes).max(1) for deal in dealt])
     best = auprc.argmax(1)
     telling = np.flatnonzero((auprc.max(1) > np.quantile(chance, 0.99)) & (np.ptp(responses, axis=0) > 0))
     if not len(telling):

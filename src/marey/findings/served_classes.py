@@ -8,10 +8,11 @@ import pyarrow
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from marey.findings.average_precision import class_auc, class_detection, descending_ranks
+from marey.findings.average_precision import ClassDetection, class_auc, class_detection
 from marey.findings.detection_test import DetectionNull
 from marey.findings.intervals import Estimate, group_intervals
 from marey.findings.labeled_clips import LabeledClips
+from marey.findings.ranked_units import RankedUnits
 from marey.findings.selectivity import selectivity, sparseness
 
 LEVEL = 0.05
@@ -49,7 +50,8 @@ class ServedClasses:
 def served_classes(responses: Responses, labeled: LabeledClips, nulls: Mapping[str, DetectionNull]) -> ServedClasses:
     """Test every unit against the null of its layer; intervals follow from leaving out each block of groups."""
     alive = {name: np.ptp(values, axis=0) > 0 for name, values in responses.items()}
-    found = {name: _Layer.of(values, labeled, nulls[name]) for name, values in responses.items()}
+    ranked = RankedUnits.of_responses(responses)
+    found = _layers(ranked, labeled, nulls)
     every_p = np.concatenate([found[name].p[alive[name]] for name in responses])
     every_q = false_discovery_control(every_p) if len(every_p) else every_p
     largest_p = float(every_p[every_q <= LEVEL].max(initial=0))
@@ -57,8 +59,8 @@ def served_classes(responses: Responses, labeled: LabeledClips, nulls: Mapping[s
     def shares(clips: NDArray[np.bool_]) -> NDArray[np.float64]:
         """(layer and all, kind), of some of the clips."""
         rows = []
-        for name, values in responses.items():
-            one = found[name] if clips.all() else _Layer.of(values[clips], labeled.some(clips), nulls[name])
+        every = found if clips.all() else _layers(ranked.among(clips), labeled.some(clips), nulls)
+        for name, one in every.items():
             kinds = one.kinds(nulls[name].critical_z(largest_p))[alive[name]]
             rows.append([(kinds == place).sum() for place in range(len(KINDS))])
         counts = np.array([*rows, np.sum(rows, axis=0)], np.float64)
@@ -97,28 +99,31 @@ class _Layer:
     f1: NDArray[np.float64]
     passes: NDArray[np.bool_]
 
-    @classmethod
-    def of(cls, responses: NDArray[np.float32], labeled: LabeledClips, null: DetectionNull) -> "_Layer":
-        ranks = descending_ranks(responses)
-        there, labels = np.unique(labeled.labels, return_inverse=True)  # a block that is left out may hold a class
-        found = class_detection(ranks, labels, len(there))
-        z = np.full((len(ranks), len(labeled.classes)), -np.inf, np.float32)
-        z[:, there] = (found.auprc - null.mean[there]) / null.deviation[there]
+    def kinds(self, critical_z: NDArray[np.float32]) -> NDArray[np.intp]:
+        """The place of each unit's kind in KINDS."""
+        return np.where(self.z > critical_z, np.where(self.passes.sum(1) == 1, 0, 1), 2)
+
+
+def _layers(ranked: RankedUnits, labeled: LabeledClips, nulls: Mapping[str, DetectionNull]) -> dict[str, _Layer]:
+    there, labels = np.unique(labeled.labels, return_inverse=True)  # a block that is left out may hold a class
+    every = class_detection(ranked.distinct, labels, len(there))
+    of_class = (labels[:, None] == np.arange(len(there))).astype(np.float32)
+    found = {}
+    for name, rows in ranked.rows.items():
+        one = ClassDetection(every.auprc[rows], every.f1[rows], every.passing[rows])
+        null = nulls[name]
+        z = np.full((len(rows), len(labeled.classes)), -np.inf, np.float32)
+        z[:, there] = (one.auprc - null.mean[there]) / null.deviation[there]
         best, units = z.argmax(1), np.arange(len(z))
         place = np.searchsorted(there, best)
-        passed = (ranks <= found.passing[units, place][:, None]).astype(np.float32)
-        of_class = (labels[:, None] == np.arange(len(there))).astype(np.float32)
+        passed = (ranked.of(name) <= one.passing[units, place][:, None]).astype(np.float32)
         passes = np.zeros(z.shape, bool)
         passes[:, there] = passed @ of_class > MOST * of_class.sum(0)
         passes[units, best] = True
         largest = z[units, best]
-        return cls(
-            best, largest, null.p(largest[:, None])[:, 0], found.auprc[units, place], found.f1[units, place], passes
-        )
-
-    def kinds(self, critical_z: NDArray[np.float32]) -> NDArray[np.intp]:
-        """The place of each unit's kind in KINDS."""
-        return np.where(self.z > critical_z, np.where(self.passes.sum(1) == 1, 0, 1), 2)
+        p = null.p(largest[:, None])[:, 0]
+        found[name] = _Layer(best, largest, p, one.auprc[units, place], one.f1[units, place], passes)
+    return found
 
 
 def _table(

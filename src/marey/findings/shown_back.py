@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from marey.accelerate.passes import quick_passes
 from marey.errors import MareyError
-from marey.findings.average_precision import class_detection, descending_ranks
+from marey.findings.average_precision import class_auprc, descending_ranks
 from marey.findings.labeled_clips import LabeledClips
 from marey.maximization.result import FILE, PreferredInput
 from marey.network.network import Network
@@ -98,7 +98,7 @@ def _preferred(
     if unit.layer not in recording.layers:
         return None
     responses = recording.matrix(unit.layer).numpy()[labeled.rows, unit.channel : unit.channel + 1]
-    detected = class_detection(descending_ranks(responses), labeled.labels, len(labeled.classes)).auprc[0]
+    detected = class_auprc(descending_ranks(responses), labeled.labels, len(labeled.classes))[0]
     return Preferred(result, unit, labeled.classes[int(detected.argmax())], False)
 
 

@@ -9,13 +9,14 @@ from marey.errors import MareyError, NetworkError
 from marey.findings.asking import ask
 from marey.findings.chart import Chart, Series
 from marey.findings.class_units import ClassUnits, class_units, planned_steps
-from marey.findings.detection_test import PERMUTATIONS_BESIDES, DetectionNull
+from marey.findings.detection_test import PERMUTATIONS_BESIDES, detection_nulls
 from marey.findings.finding import Evidence, Finding
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
 from marey.findings.measure import Measure
 from marey.findings.permutations import dealt_labels
 from marey.findings.provenance import of_recording
 from marey.findings.question import Question, Report, Sources
+from marey.findings.ranked_units import RankedUnits
 from marey.findings.served_classes import KINDS, LEVEL, Responses, ServedClasses, served_classes
 from marey.findings.steps import Steps
 from marey.findings.untrained import untrained
@@ -71,14 +72,14 @@ def specificity(
     deals = PERMUTATIONS_BESIDES + permutations
     dealt = list(dealt_labels(labeled.labels, labeled.groups, deals + 1, seed=seed))
     responses = {name: recording.matrix(name).numpy()[labeled.rows] for name in names}
-    nulls = {name: DetectionNull.of(values, dealt[1:], steps) for name, values in responses.items()}
+    nulls = detection_nulls(RankedUnits.of_responses(responses), dealt[1:], steps)
     found = {
         NETWORK: served_classes(responses, labeled, nulls),
         SHUFFLED: served_classes(responses, replace(labeled, labels=dealt[0]), nulls),
     }
     if network is not None:
         copy = _asked_again(untrained(network, seed=seed), labeled, names, flow, steps)
-        copy_nulls = {name: DetectionNull.of(values, dealt[1:], steps) for name, values in copy.items()}
+        copy_nulls = detection_nulls(RankedUnits.of_responses(copy), dealt[1:], steps)
         found[UNTRAINED] = served_classes(copy, labeled, copy_nulls)
     held = _held(recording, network, labeled, found[NETWORK], names, flow=flow, seed=seed, steps=steps)
     measures = _measures(NETWORK, found[NETWORK], len(names))

@@ -183,9 +183,9 @@ def test_with_little_memory_less_is_done_at_once_whether_it_is_known_before_or_r
         plenty = maximize(there, UNITS[:4], recipe=RECIPE, maxima=MAXIMA)
     if not told:
         monkeypatch.setattr("marey.accelerate.memory.free_on", lambda _: None)
-    with pretend.watched(limit=before + int(0.6 * (seen.peak - before))) as tight:
+    with pretend.watched(limit=before + int(0.5 * (seen.peak - before))) as tight:
         found = maximize(there, UNITS[:4], recipe=RECIPE, maxima=MAXIMA)
     assert [result.label for result in found] == [result.label for result in plenty]
-    assert tight.peak < 0.65 * seen.peak
+    assert tight.peak < 0.55 * seen.peak
     for one, other in zip(found, plenty, strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-2)

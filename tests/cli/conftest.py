@@ -21,8 +21,9 @@ class Said:
 
 
 @pytest.fixture
-def marey(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """`marey("layers", net)` runs that command line."""
+def marey(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """`marey("layers", net)` runs that command line, which does not say what it is at, however long it takes."""
+    monkeypatch.setattr("marey.cli.progress.FIRST_SECONDS", 3600.0)
 
     def call(*words: object) -> Said:
         capsys.readouterr()

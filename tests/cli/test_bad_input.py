@@ -21,7 +21,7 @@ Marey = Callable[..., Any]
 
 def _one_line(said: Any, status: int, pattern: str) -> None:
     assert said.status == status, (said.status, said.err)
-    lines = [line for line in said.err.strip().splitlines() if line.startswith(("marey: ", "Traceback", " "))]
+    lines = said.err.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("marey: "), said.err
     assert re.search(pattern, lines[0]), lines[0]
 

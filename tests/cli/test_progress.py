@@ -12,9 +12,11 @@ from marey.cli.progress import Report, progress
 
 
 def test_where_there_is_no_terminal_there_is_a_line_after_a_moment_and_one_now_and_then(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with progress(first=0.2, seconds=0.4) as report:
+    monkeypatch.setattr("marey.cli.progress.FIRST_SECONDS", 0.2)
+    monkeypatch.setattr("marey.cli.progress.SECONDS", 0.4)
+    with progress() as report:
         report.at("maximizing 2 units: measuring responses")
         time.sleep(0.3)
         for step in range(1, 4):

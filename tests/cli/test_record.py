@@ -312,4 +312,4 @@ def test_wrong_words_are_told_in_a_line(
         _recorded(marey, net, few, out)
     places = {"out": out, "net": net, "few": few, "new": tmp_path / "new"}
     found = marey(*(word.format(**places) for word in words))
-    assert found.status == 1 and said in found.err and found.err.count("marey: ") == 1
+    assert found.status == 1 and said in found.err and found.err.count("\n") == 1

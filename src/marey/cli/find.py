@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,7 +121,14 @@ def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
         return kept
     with progress() as shown:
         shown.at(f"{question.name}: reading")
-        found = question.answer(replace(sources, report=partial(shown.at, question.name)))
+
+        def told(done: int, total: int) -> None:
+            if done < total:
+                shown.at(question.name, done, total)
+            else:
+                shown.at(f"{question.name}: numbers and intervals")
+
+        found = question.answer(replace(sources, report=told))
     removed(folder)
     replace(found, provenance={**found.provenance, "asked": asked_of(sources)}).save(folder)
     draw_figure(found.chart, folder)

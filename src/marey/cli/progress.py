@@ -65,7 +65,7 @@ class Report:
 
 
 @contextmanager
-def progress(*, transient: bool = True, first: float = FIRST_SECONDS, seconds: float = SECONDS) -> Iterator[Report]:
+def progress(*, transient: bool = True) -> Iterator[Report]:
     """While inside, the report that is given shows on standard error what it is told.
 
     `transient`: whether bars vanish at the end.
@@ -80,10 +80,10 @@ def progress(*, transient: bool = True, first: float = FIRST_SECONDS, seconds: f
     report, ended = Report(console, None), threading.Event()
 
     def keep_telling() -> None:
-        wait = first
+        wait = FIRST_SECONDS
         while not ended.wait(wait):
             report.tell()
-            wait = seconds
+            wait = SECONDS
 
     teller = threading.Thread(target=keep_telling, name="marey-progress", daemon=True)
     teller.start()

@@ -87,11 +87,9 @@ def class_units(
     found = []
     for name in names:
         with passes[name].ready():
-            found.append(_held(passes[name], recording, some, place_of, serving[name], seed=seed))
-        if report is not None:
-            report(1)
+            found.append(_held(passes[name], recording, some, place_of, serving[name], seed=seed, report=report))
     if report is not None:
-        report(planned_steps(labeled) - len(some.clips) - len(names))
+        report(planned_steps(labeled) - len(some.clips) - len(names) * len(some.classes))
     measures, nulls = [], []
     for one in found:
         own, other = _measures(one, some)
@@ -105,7 +103,7 @@ def class_units(
 
 def planned_steps(labeled: LabeledClips) -> int:
     """How much `class_units` reports in all."""
-    return len(labeled.clips) + _LAYERS
+    return len(labeled.clips) + _LAYERS * len(labeled.classes)
 
 
 def _serving(units: pyarrow.Table, classes: Sequence[str], names: Sequence[str]) -> dict[str, list[list[int]]]:
@@ -124,6 +122,7 @@ def _held(
     serving: Sequence[Sequence[int]],
     *,
     seed: int,
+    report: Callable[[int], None] | None,
 ) -> _Held:
     means = mean_responses(recording, passes.layer)
     random = np.random.default_rng(seed)
@@ -135,6 +134,8 @@ def _held(
     sets: dict[int, NDArray[np.bool_]] = {}
     for label, units in enumerate(serving):
         size = len(units)
+        if report is not None:
+            report(1)
         if not size:
             continue
         mean[label] = passes.scores(units, means[list(units)]).argmax(1) == labels

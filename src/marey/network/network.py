@@ -160,8 +160,8 @@ class Network:
         """The name under which what the network returns is a layer, see `output_name`."""
         return output_name(self.module)
 
-    @property
-    def parts(self) -> dict[str, nn.Module]:
+    @cached_property
+    def parts(self) -> Mapping[str, nn.Module]:
         """All modules that hooks can see, by the names of their layers, the whole network last."""
         return hooked_parts(self.module) | {self.output: self.module}
 

@@ -36,8 +36,8 @@ class DetectionNull:
 
     def p(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
         """How often the best of all classes, for dealt labels, reaches that z (Westfall and Young 1993)."""
-        below = np.stack([np.searchsorted(null, own) for null, own in zip(self.largest_z, z, strict=True)])
         count = self.largest_z.shape[1]
+        below = (self.largest_z[:, None] < z[:, :, None]).sum(2)
         return np.asarray((count - below + 1) / (count + 1))
 
     def critical_z(self, p: float) -> NDArray[np.float32]:

@@ -5,7 +5,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from marey.errors import MareyError
 from marey.findings.even_choice import even_choice
 from marey.findings.finding import Finding
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
@@ -90,12 +89,6 @@ def test_p_is_uniform_where_a_change_costs_best_clips_what_it_costs_any():
     assert (found.p <= 0.05).mean() == pytest.approx(0.05, abs=0.035)
     assert found.p.mean() == pytest.approx(0.5, abs=0.05)
     assert found.needed.mean() <= 0.05
-
-
-def test_without_a_network_nothing_can_be_asked(recorded: Callable[..., Recording]):
-    made = recorded({"a": np.random.default_rng(0).random((8, 2))}, [*"xyxyxyxy"], [*"aabbccdd"])
-    with pytest.raises(MareyError, match="'needs' shows changed clips to the network; say which one with --network"):
-        needs(made, None)
 
 
 def test_fewer_clips_are_even_over_classes_and_groups(recorded: Callable[..., Recording]):

@@ -18,7 +18,7 @@ from marey.findings.failures_found import LEVEL, Failures
 from marey.findings.finding import Finding
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
 from marey.findings.provenance import of_recording
-from marey.findings.question import Question, Report, Sources
+from marey.findings.question import Question, Report
 from marey.findings.steps import Steps
 from marey.network.network import Network
 from marey.recording.read.recording import Recording
@@ -83,6 +83,7 @@ def failures(
         units=units, preferred=preferred, permutations=permutations, draws=draws, seed=seed, steps=steps,
     )  # fmt: skip
     settings = {"layers": names, "units": units, "permutations": permutations, "draws": draws, "seed": seed}
+    settings["preferred"] = None if preferred is None else str(preferred)
     return finding_of(NAME, ASKS, found, remarks, of_recording(recording, **settings, level=LEVEL))
 
 
@@ -195,17 +196,4 @@ def _closeness(
     return closeness_of_clips(responses, labels, labeled.groups, confusions, classes=classes, layer=layer, seed=seed)
 
 
-def _answer(sources: Sources) -> Finding:
-    if sources.network is None:
-        raise MareyError("'failures' asks the network again; give it with --network NET.")
-    return failures(
-        sources.recording,
-        sources.network,
-        sources.layers,
-        flow=sources.flow,
-        seed=sources.seed,
-        report=sources.report,
-    )
-
-
-FAILURES = Question(NAME, ASKS, "network", _answer)
+FAILURES = Question(NAME, ASKS, failures)

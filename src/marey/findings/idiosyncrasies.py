@@ -19,7 +19,7 @@ from marey.findings.measure import Measure
 from marey.findings.outside_units import DEALS, NO_UNITS, OutsideUnits, outside_units
 from marey.findings.permutations import dealt_labels
 from marey.findings.provenance import of_recording
-from marey.findings.question import Question, Report, Sources
+from marey.findings.question import Question, Report
 from marey.findings.steps import Steps
 from marey.findings.untrained import untrained
 from marey.network.network import Network
@@ -294,16 +294,4 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
 _POOR = 0.25
 
 
-def _answer(sources: Sources) -> Finding:
-    assert sources.network is not None
-    return idiosyncrasies(
-        sources.recording,
-        sources.network,
-        sources.layers,
-        flow=sources.flow,
-        seed=sources.seed,
-        report=sources.report,
-    )
-
-
-IDIOSYNCRASIES = Question(NAME, ASKS, "network", _answer)
+IDIOSYNCRASIES = Question(NAME, ASKS, idiosyncrasies)

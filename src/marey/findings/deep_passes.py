@@ -15,7 +15,6 @@ from marey.accelerate.passes import quick_passes
 from marey.errors import MareyError, NetworkError
 from marey.findings.ablation import ablated
 from marey.findings.continuation import Continuation
-from marey.findings.labeled_clips import LabeledClips
 from marey.network.layer import Layer
 from marey.network.network import Network
 from marey.video.flow.cache import FlowCache
@@ -233,19 +232,6 @@ def _noise(network: Network) -> dict[str, Tensor]:
         stream.name: (stream.rest + 0.2 * torch.randn(2, *stream.shape, generator=random)).to(network.device)
         for stream in network.streams
     }
-
-
-def fewer(labeled: LabeledClips, most: int) -> LabeledClips:
-    """An even choice of every class, of clips that are more than `most`."""
-    if len(labeled.clips) <= most:
-        return labeled
-    each = max(2, most // len(labeled.classes))
-    chosen = np.zeros(len(labeled.clips), bool)
-    for label in range(len(labeled.classes)):
-        own = np.flatnonzero(labeled.labels == label)
-        count = min(each, len(own))
-        chosen[own[np.arange(count) * len(own) // max(count, 1)]] = True
-    return labeled.some(chosen)
 
 
 def most_clips(layers: Sequence[Layer], *, windows: int) -> int:

@@ -12,7 +12,7 @@ from marey.findings.ablation import mean_responses
 from marey.findings.carrying_units import Judged, Traced, traced
 from marey.findings.class_closeness import Closeness, closeness_of_clips, closeness_of_preferred
 from marey.findings.confused_pairs import accuracy_by_chance, class_accuracy, confused_pairs, counts_of, told_apart
-from marey.findings.deep_passes import DeepPasses, deep_layers, fewer, most_clips, run_to
+from marey.findings.deep_passes import DeepPasses, deep_layers, most_clips, run_to
 from marey.findings.failure_report import finding_of
 from marey.findings.failures_found import LEVEL, Failures
 from marey.findings.finding import Finding
@@ -69,12 +69,11 @@ def failures(
     asked = [recording.layers[name] for name in names]
     windows = int(recording.summary["settings"].get("windows", 1))
     every = labeled_clips(recording)
-    labeled = fewer(_known(every, network), most_clips(asked, windows=windows))
-    remarks = list(every.remarks)
-    if len(labeled.clips) < len(every.clips):
-        remarks.append(
-            f"{len(labeled.clips)} of {len(every.clips)} labeled clips count, those of the network's classes"
-        )
+    known = _known(every, network)
+    labeled = known.at_most(most_clips(asked, windows=windows))
+    remarks = list(labeled.remarks)
+    if len(known.clips) < len(every.clips):
+        remarks.append(f"{len(known.clips)} of {len(every.clips)} labeled clips count, those of the network's classes")
     labels = np.array([network.classes.index(labeled.classes[label]) for label in labeled.labels], np.intp)
     steps = Steps(report, len(labeled.clips) + sum(layer.units for layer in asked) + draws * len(asked))
     passes = run_to(network, labeled.clips, names, windows=windows, flow=flow, report=steps)

@@ -9,7 +9,6 @@ import numpy as np
 from marey.errors import MareyError
 from marey.findings.by_depth import NETWORK, UNTRAINED, by_depth, chance
 from marey.findings.depth import depth_steps, depths
-from marey.findings.even_choice import even_choice
 from marey.findings.finding import Finding
 from marey.findings.invariance_told import (
     Chances,
@@ -138,8 +137,8 @@ def _measured(
     report: Report | None,
 ) -> _Measured:
     every = labeled_clips(recording)
-    labeled, many = even_choice(every, clips), even_choice(every, _SPANNED)
-    fewer = even_choice(labeled, max(2 * len(labeled.classes), len(labeled.clips) // 2))
+    labeled, many = every.at_most(clips), every.at_most(_SPANNED)
+    fewer = labeled.at_most(max(2 * len(labeled.classes), len(labeled.clips) // 2))
     tempo = _tempo_clips(every)
     shown = len(SPEEDS) * (len(labeled.clips) + len(fewer.clips)) + len(many.clips)
     steps = Steps(report, shown + (0 if tempo is None else 6 * len(tempo.clips)))

@@ -12,7 +12,6 @@ from torch import Tensor
 from marey.errors import MareyError
 from marey.findings.actor_masks import mask_file
 from marey.findings.asking import AS_IT_IS, Asked, Condition, ask
-from marey.findings.even_choice import even_choice
 from marey.findings.finding import Finding
 from marey.findings.interventions import (
     ACTOR,
@@ -82,8 +81,8 @@ def needs(
     NetworkError for a layer that was not recorded.
     """
     names = list(recording.layers) if layers is None else [recording.layer(name).name for name in layers]
-    labeled = even_choice(labeled_clips(recording), clips)
-    fewer = even_choice(labeled, max(2 * len(labeled.classes), len(labeled.clips) // 2))
+    labeled = labeled_clips(recording, most=clips)
+    fewer = labeled.at_most(max(2 * len(labeled.classes), len(labeled.clips) // 2))
     conditions = _conditions(network, labeled)
     settings = _Settings(names, flow, permutations, seed, Steps(report, len(labeled.clips) + len(fewer.clips)))
     asked, labeled = _asked(network, labeled, conditions, settings)

@@ -54,7 +54,7 @@ def failures(
     what it costs among the clips that were right.
 
     layers
-        None: the three deepest before the class scores that see all streams.
+        None: the three deepest before the class scores that see all streams; of each stream where they meet there.
     preferred
         a folder of preferred inputs of classes; nearness of classes is then that of these, else of mean responses.
     report

@@ -249,7 +249,7 @@ def _going_on_from(network: Network, layer: str) -> Continuation:
         if seen and seen <= left:
             ends.append(name)
             left -= seen
-    return Continuation(network, [layer, *ends])
+    return Continuation(network, [layer], ends=ends)
 
 
 def _all_passes(network: Network, layer: str, shown: Mapping[str, Tensor]) -> bool:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from marey.errors import MareyError
 from marey.findings.agreement import agreement
-from marey.findings.directions import along_directions, principal_directions
 from marey.findings.finding import Finding
 from marey.findings.nearness import likeness, nearness
 from marey.findings.permutations import dealt_labels
@@ -175,13 +174,3 @@ def test_scrambling_keeps_the_values_of_every_frame() -> None:
     mixed = scrambled({"rgb": video}, torch.Generator().manual_seed(0))["rgb"]
     assert torch.equal(mixed.flatten(3).sort(3).values, video.flatten(3).sort(3).values)
     assert not torch.equal(mixed, video)
-
-
-def test_directions_are_mixtures_of_units(recording: Recording) -> None:
-    means = recording.matrix("units", field="mean").numpy()
-    assert np.allclose(along_directions(recording, "units", np.eye(16)[3:5]), means[:, 3:5])
-    first = principal_directions(recording, "units", 3)
-    assert first.shape == (3, 16)
-    assert np.allclose(first @ first.T, np.eye(3), atol=1e-5)
-    with pytest.raises(MareyError, match=r"have the shape \(2, 3\); expected \(directions, 16\)"):
-        along_directions(recording, "units", np.zeros((2, 3)))

@@ -6,10 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from marey.families.two_stream import TwoStream
 from marey.findings.ablation import ablated
 from marey.findings.deep_passes import deep_layers, run_to
 from marey.network.network import Network
 from marey.network.stream import rgb_frames
+from marey.video.flow.cache import FlowCache
+from marey.video.read.ahead import windows_ahead
 from tests.findings.colors import BLUE, FAILING, RED, UNITS, clip, network
 from tests.findings.test_continuation import two_stream
 
@@ -43,6 +46,36 @@ def test_windows_of_a_clip_are_averaged(tmp_path: Path) -> None:
 def test_the_deepest_layers_that_see_all_streams_are_chosen() -> None:
     fused = two_stream()
     assert deep_layers(fused, fused.layers) == ("fc7", "fc6", "fusion.conv5")
+
+
+def late() -> Network:
+    torch.manual_seed(0)
+    module = TwoStream(3, size=32, width=1 / 16, frames=1, stack=2, step=2, fc=16, fusion="late")
+    return Network(module.eval(), module.input_streams(), classes=("a", "b", "c"), scores="scores", name="late")
+
+
+def test_where_streams_meet_in_the_scores_alone_the_deepest_of_each_are_chosen() -> None:
+    meeting = late()
+    chosen = deep_layers(meeting, meeting.layers, most=2)
+    assert set(chosen[:2]) == {"rgb.fc7", "flow.fc7"} and set(chosen[2:]) == {"rgb.fc6", "flow.fc6"}
+
+
+def test_units_of_one_stream_are_held_while_the_other_goes_on_as_it_was(tmp_path: Path) -> None:
+    meeting = late()
+    one = clip(tmp_path / "clip", RED, label="red", group="a", spot=(2, 2))
+    passes = run_to(meeting, [one], ["rgb.fc7", "flow.conv5_3"])
+    inputs = next(iter(windows_ahead([one], meeting.streams, count=1, flow="tvl1-fast", cache=FlowCache())))[1]
+    assert not isinstance(inputs, str)
+    shown = inputs.inputs(meeting.streams)
+    for layer, found in passes.items():
+        values = torch.linspace(-1, 1, found.units)
+        effects = found.effects(values)[0]
+        for unit in (0, found.units - 1):
+            with torch.no_grad():
+                whole = meeting.activations(shown, ["scores"])["scores"].flatten()
+                with ablated(meeting, layer, [unit], values[unit : unit + 1]):
+                    held = meeting.activations(shown, ["scores"])["scores"].flatten()
+            np.testing.assert_allclose(effects[unit], (whole - held).numpy(), atol=1e-5)
 
 
 class Block(nn.Module):

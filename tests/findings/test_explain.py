@@ -11,6 +11,7 @@ from marey.errors import MareyError, NetworkError, VideoError
 from marey.findings.explain import explain
 from marey.findings.finding import Finding
 from tests.findings.colors import BLUE, CULPRIT, FAILING, GREEN, RED, clip, network, recorded_colors
+from tests.findings.test_deep_passes import late
 
 
 def test_the_culprit_is_named_with_what_it_adds_and_where(tmp_path: Path) -> None:
@@ -66,3 +67,11 @@ def test_what_is_wrong_is_said_in_a_line(tmp_path: Path) -> None:
     recording = recorded_colors(tmp_path / "clips", {"red": [RED], "green": [GREEN]}, groups=2)
     with pytest.raises(NetworkError, match="is of other weights"):
         explain(other, shown, recording=recording)
+
+
+@pytest.mark.slow
+def test_where_streams_meet_in_the_scores_alone_units_of_one_of_them_explain(tmp_path: Path) -> None:
+    shown = clip(tmp_path / "shown", RED, label="a", group="a", spot=(2, 2))
+    found = explain(late(), shown, units=2, draws=9)
+    assert {one.unit.split(":")[0] for one in found.seen} <= {"rgb.conv5_3", "flow.conv5_3"}
+    assert any(note.startswith("streams meet in the class scores alone; ") for note in found.finding.remarks)

@@ -107,7 +107,7 @@ def test_a_network_with_random_weights_and_late_fusion_join_next_to_nothing(shap
     }
     assert joint["late fusion"] == 0
     assert joint["the network"] <= 0.1
-    assert found.remarks == ("24 labeled clips count, chosen evenly from every class",)
+    assert found.remarks == ("24 of 48 labeled clips are asked, chosen evenly from every class",)
     assert [row["both"] for row in found.tables["classes"].to_pylist() if row["of"] == "late fusion"] == [0] * 6
     assert done[-1][0] == done[-1][1]
 

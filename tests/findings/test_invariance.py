@@ -34,8 +34,6 @@ def test_units_of_level_are_invariant_and_units_of_change_are_not(
 
 def test_what_cannot_be_asked_is_said(recorded: Callable[..., Recording]):
     made = recorded({"a": np.random.default_rng(0).random((8, 2))}, [*"xyxyxyxy"], [*"aabbccdd"])
-    with pytest.raises(MareyError, match="'invariance' replays clips to the network; say which one with --network"):
-        invariance(made, None)
     still = Network(nn.Conv2d(3, 2, 1), [rgb_frames(1, size=8, layout="n c h w")], name="still")
     with pytest.raises(MareyError, match="'still' sees single pictures, which have no speed"):
         invariance(made, still)

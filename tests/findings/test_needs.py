@@ -5,8 +5,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from marey.errors import MareyError
-from marey.findings.even_choice import even_choice
 from marey.findings.finding import Finding
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
 from marey.findings.losses import losses
@@ -92,18 +90,12 @@ def test_p_is_uniform_where_a_change_costs_best_clips_what_it_costs_any():
     assert found.needed.mean() <= 0.05
 
 
-def test_without_a_network_nothing_can_be_asked(recorded: Callable[..., Recording]):
-    made = recorded({"a": np.random.default_rng(0).random((8, 2))}, [*"xyxyxyxy"], [*"aabbccdd"])
-    with pytest.raises(MareyError, match="'needs' shows changed clips to the network; say which one with --network"):
-        needs(made, None)
-
-
 def test_fewer_clips_are_even_over_classes_and_groups(recorded: Callable[..., Recording]):
     labels = [label for label in "abcd" for _ in range(10)]
     groups = [f"person{k}" for _ in "abcd" for k in range(10)]
     every = labeled_clips(recorded({"a": np.zeros((40, 1))}, labels, groups))
-    fewer = even_choice(every, 12)
+    fewer = every.at_most(12)
     assert fewer.counts.tolist() == [3] * 4
     assert len(set(fewer.groups)) >= 8
-    assert fewer.remarks == ("12 of 40 clips are shown, chosen evenly from every class",)
-    assert even_choice(every, 40) is every
+    assert fewer.remarks == ("12 of 40 labeled clips are asked, chosen evenly from every class",)
+    assert every.at_most(40) is every

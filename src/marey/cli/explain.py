@@ -7,7 +7,7 @@ import typer
 
 from marey.cli.arguments import DeviceOption, FlowOption, NetArgument, OutOption, SeedOption
 from marey.cli.figure import draw_figure
-from marey.cli.screen import screen
+from marey.cli.screen import say
 
 SHEET = "explanation.png"
 
@@ -80,6 +80,5 @@ def explain(
     if any(one.loaded.pictures for one in found.seen):
         write_png(explanation_sheet(found), out / SHEET)
         written.append(out / SHEET)
-    for line in str(found).splitlines():
-        screen().print(line, highlight=False, markup=False, soft_wrap=True)
-    screen().print(f"wrote {' and '.join(map(str, written))}", highlight=False, markup=False, soft_wrap=True)
+    for line in (*str(found).splitlines(), f"wrote {' and '.join(map(str, written))}"):
+        say(line)

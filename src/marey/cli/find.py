@@ -16,15 +16,9 @@ from marey.cli.tables import table
 if TYPE_CHECKING:
     from marey.findings.finding import Finding
     from marey.findings.question import Question, Sources
-    from marey.network.network import Network
-    from marey.recording import Recording
 
-_NEEDS = {"recording": "a recording", "network": "--network", "preferred": "--network, --preferred"}
-
-_MISSING = {
-    "network": "asks the network again; give it with --network NET",
-    "preferred": "asks about preferred inputs; give their folder with --preferred DIR, and the network with --network",
-}
+_OPTIONS = ("network", "late", "verifier", "preferred")
+"""Sources that are options of their own name, and are not there unless they are given."""
 
 
 def find(
@@ -42,6 +36,15 @@ def find(
         str | None,
         typer.Option("--network", metavar="NET", help="The recorded network, to ask it again.", show_default=False),
     ] = None,
+    late: Annotated[
+        str | None,
+        typer.Option(
+            "--late",
+            metavar="NET",
+            help="A network that joins the same streams in its scores only: a null of fusion.",
+            show_default=False,
+        ),
+    ] = None,
     preferred: Annotated[
         Path | None,
         typer.Option(
@@ -53,7 +56,7 @@ def find(
         typer.Option(
             "--verifier",
             metavar="NET",
-            help="Another network, to which preferred inputs are shown.",
+            help="Another network, to which preferred inputs are shown: for agreement.",
             show_default=False,
         ),
     ] = None,
@@ -72,11 +75,12 @@ def find(
     """
     from marey.cli.device import placed
     from marey.cli.output import writable
-    from marey.errors import MareyError
+    from marey.errors import MareyError, OutputError
     from marey.families.loading import load
     from marey.findings.question import Sources
     from marey.findings.questions import QUESTIONS, question
     from marey.recording.read.recording import Recording
+    from marey.recording.read.same_weights import check_same_weights
 
     if listed:
         _list(QUESTIONS)
@@ -85,29 +89,48 @@ def find(
         raise MareyError("name a folder that `marey record` wrote, or list the questions with `marey find --list`.")
     asked = [question(name) for name in dict.fromkeys(questions)] if questions else list(QUESTIONS)
     opened = Recording.open(recording)
-    network = None if net is None else _same(placed(load(net), device), opened)
-    chosen = None if layers is None else tuple(opened.layer(name).name for name in names(layers))
+    chosen = None if layers is None else tuple(dict.fromkeys(opened.layer(name).name for name in names(layers)))
+    network, nulled, other = (None if one is None else placed(load(one), device) for one in (net, late, verifier))
+    if network is not None:
+        check_same_weights(opened, network)
+    sources = Sources(opened, network, nulled, other, preferred, chosen, flow, seed)
+    if questions:
+        _check(asked, sources)
     writable(out)
-    other = None if verifier is None else placed(load(verifier), device)
-    sources = Sources(opened, network, chosen, flow, seed, preferred=preferred, verifier=other)
-    left_out = []
+    refused: dict[str, list[str]] = {}
     for one in asked:
-        if one.needs in sources.missing:
-            if questions:
-                raise MareyError(f"'{one.name}' {_MISSING[one.needs]}.")
-            left_out.append(one.name)
+        if lacks := _options(one.missing(sources)):
+            refused.setdefault(f"without {lacks}", []).append(one.name)
             continue
-        _show(_answered(one, sources, out))
-    if left_out:
-        options = "--network" if network is None else "--preferred"
-        say(f"not asked without {options}: {', '.join(left_out)}")
+        try:
+            found = _answered(one, sources, out)
+        except MareyError as error:
+            if questions or isinstance(error, OutputError):
+                raise
+            refused.setdefault(f"as {error}", []).append(one.name)
+        else:
+            for line in (*str(found).splitlines(), ""):
+                say(line)
+    for reason, left_out in refused.items():
+        say(f"not answered: {', '.join(left_out)}, {reason}")
 
 
-def _same(network: "Network", recording: "Recording") -> "Network":
-    from marey.recording.read.same_weights import check_same_weights
+def _check(asked: "Sequence[Question]", sources: "Sources") -> None:
+    """MareyError for a question without what it needs, and for an option that counts in none of the questions."""
+    from marey.errors import MareyError
+    from marey.findings.questions import QUESTIONS
 
-    check_same_weights(recording, network)
-    return network
+    for one in asked:
+        if lacks := _options(one.missing(sources)):
+            raise MareyError(f"'{one.name}' cannot be answered without {lacks}.")
+    for option in _OPTIONS:
+        if getattr(sources, option) is not None and not any(option in one.takes for one in asked):
+            takers = ", ".join(one.name for one in QUESTIONS if option in one.takes)
+            raise MareyError(f"--{option} does not count in what is asked; leave it out, or ask {takers}.")
+
+
+def _options(names: "Sequence[str]") -> str:
+    return ", ".join(f"--{name}" for name in names if name in _OPTIONS)
 
 
 def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
@@ -115,8 +138,8 @@ def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
     from marey.findings.finding import Finding, removed
     from marey.findings.provenance import asked_before, asked_of
 
-    folder = out / question.name
-    kept = asked_before(folder, sources)
+    folder, asked = out / question.name, asked_of(question, sources)
+    kept = asked_before(folder, asked)
     if kept is not None:
         return kept
     with progress() as shown:
@@ -130,19 +153,14 @@ def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
 
         found = question.answer(replace(sources, report=told))
     removed(folder)
-    replace(found, provenance={**found.provenance, "asked": asked_of(sources)}).save(folder)
+    replace(found, provenance={**found.provenance, "asked": asked}).save(folder)
     draw_figure(found.chart, folder)
     return Finding.open(folder)
 
 
 def _list(questions: "Sequence[Question]") -> None:
-    shown = table("question", "asks", "needs")
+    shown = table("question", "asks", "needs", "takes, too")
     for one in questions:
-        shown.add_row(one.name, one.asks, _NEEDS[one.needs])
+        more = [name for name in one.takes if name in _OPTIONS and name not in one.needs]
+        shown.add_row(one.name, one.asks, _options(one.needs), _options(more))
     screen().print(shown)
-
-
-def _show(found: "Finding") -> None:
-    for line in str(found).splitlines():
-        say(line)
-    say("")

@@ -14,7 +14,7 @@ from marey.findings.labeled_clips import LabeledClips, labeled_clips
 from marey.findings.layer_nearness import CLIPS, LayerNearness, layer_nearness
 from marey.findings.measure import Measure
 from marey.findings.provenance import of_recording
-from marey.findings.question import Question, Report, Sources
+from marey.findings.question import Question, Report
 from marey.findings.recognition import SCRAMBLED, SHOWN, Recognized, recognized, verified
 from marey.findings.seed_agreement import SeedAgreement, seed_agreement
 from marey.findings.shown_back import OpenedInputs, Responses, opened_inputs, responses_to, scrambled
@@ -237,17 +237,4 @@ def _remarks(
     return tuple(remarks)
 
 
-def _answer(sources: Sources) -> Finding:
-    assert sources.network is not None and sources.preferred is not None
-    return agreement(
-        sources.recording,
-        sources.network,
-        sources.preferred,
-        sources.layers,
-        verifier=sources.verifier,
-        seed=sources.seed,
-        report=sources.report,
-    )
-
-
-AGREEMENT = Question(NAME, ASKS, "preferred", _answer)
+AGREEMENT = Question(NAME, ASKS, agreement)

@@ -12,7 +12,8 @@ from scipy.stats import rankdata
 from marey.accelerate.passes import quick_passes
 from marey.errors import MareyError
 from marey.findings.intervals import group_intervals
-from marey.maximization.result import FILE, PreferredInput
+from marey.findings.preferred_folder import preferred_inputs
+from marey.maximization.result import PreferredInput
 from marey.network.network import Network
 
 
@@ -78,8 +79,7 @@ def closeness_of_preferred(
     Raises MareyError where the folder has preferred inputs of fewer than three classes of the network.
     """
     found: dict[str, PreferredInput] = {}
-    for path in sorted(Path(folder).rglob(FILE)):
-        one = PreferredInput.open(path.parent)
+    for one in preferred_inputs(folder, network):
         if one.label in network.classes and all(one.frames[s.name].shape[1:] == s.shape for s in network.streams):
             found[one.label] = one
     if len(found) < 3:

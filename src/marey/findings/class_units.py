@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from marey.findings.ablation import mean_responses
-from marey.findings.deep_passes import DeepPasses, deep_layers, fewer, most_clips, run_to
+from marey.findings.deep_passes import DeepPasses, deep_layers, most_clips, run_to
 from marey.findings.intervals import Estimate, group_intervals
 from marey.findings.labeled_clips import LabeledClips
 from marey.findings.measure import Measure
@@ -80,7 +80,7 @@ def class_units(
     names = deep_layers(network, {name: recording.layers[name] for name in layers}, most=_LAYERS)
     windows = int(recording.summary["settings"].get("windows", 1))
     known = labeled.some(np.array([labeled.classes[label] in network.classes for label in labeled.labels], bool))
-    some = fewer(known, most_clips([recording.layers[name] for name in names], windows=windows))
+    some = known.at_most(most_clips([recording.layers[name] for name in names], windows=windows))
     place_of = np.array([network.classes.index(name) if name in network.classes else -1 for name in some.classes])
     passes = run_to(network, some.clips, names, windows=windows, flow=flow, report=report)
     serving = _serving(units, some.classes, names)

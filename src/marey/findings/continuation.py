@@ -21,10 +21,14 @@ class Continuation:
     a shortcut around the layers would be missing.
     """
 
-    def __init__(self, network: Network, layers: Sequence[str]) -> None:
-        """Raises NetworkError for layers that are called several times, or give no single tensor."""
+    def __init__(self, network: Network, layers: Sequence[str], *, ends: Sequence[str] = ()) -> None:
+        """`ends` are given as `layers` are, and may run before them: ends of streams that `layers` do not see.
+
+        Raises NetworkError for layers that are called several times, or give no single tensor.
+        """
         self.network = network
-        self.layers = tuple(network.usable(layer) for layer in layers)
+        self.layers = tuple(network.usable(layer) for layer in (*layers, *ends))
+        self._first = {network.part(layer) for layer in self.layers[: len(layers)]}
         self._parts: dict[str, nn.Module] = {layer: network.part(layer) for layer in self.layers}
         for layer in self.layers:
             axes = network.axes[layer]
@@ -106,7 +110,7 @@ class Continuation:
     def _before_layers(self, clips: int) -> dict[nn.Module, Tensor]:
         rest = self.network.rest(clips)
         with torch.no_grad():
-            return ended_before(lambda: self.network.forward(rest), self.network.module, set(self._parts.values()))
+            return ended_before(lambda: self.network.forward(rest), self.network.module, self._first)
 
     def _by_clip(self, layer: str, output: Tensor, clips: int) -> list[Tensor]:
         axes = self.network.axes[layer]

@@ -1,5 +1,6 @@
 """Clips run up to some deep layers once, and from there as often as units are to be held: what they add to scores."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,7 +16,6 @@ from marey.accelerate.passes import quick_passes
 from marey.errors import MareyError, NetworkError
 from marey.findings.ablation import ablated
 from marey.findings.continuation import Continuation
-from marey.findings.labeled_clips import LabeledClips
 from marey.network.layer import Layer
 from marey.network.network import Network
 from marey.video.flow.cache import FlowCache
@@ -41,8 +41,10 @@ Outputs = Mapping[str, Tensor]
 class DeepPasses:
     """Passes of clips that go on from one layer, whose units can be held.
 
+    behind
+        goes on from the layer, and from the ends of streams that the layer does not see.
     windows
-        what the layer gave for every window of the clips, as `Continuation` takes it.
+        what these gave for every window of the clips, as `Continuation` takes it.
     clip_of
         (window), the place of its clip.
     """
@@ -130,11 +132,12 @@ def run_to(
 ) -> dict[str, DeepPasses]:
     """Run every clip once, up to all of `layers`; NetworkError for a layer around which something goes to the scores.
 
-    `report` is told of every clip that is done. Raises MareyError where a clip can no longer be read.
+    Streams that a layer does not see run to their ends, which are kept beside it. `report` is told of every clip that
+    is done. Raises MareyError where a clip can no longer be read.
     """
     names = [network.layer(layer).name for layer in layers]
-    behind = {name: Continuation(network, [name]) for name in names}
-    every = Continuation(network, names)
+    behind = {name: _going_on_from(network, name) for name in names}
+    every = Continuation(network, list(dict.fromkeys(layer for one in behind.values() for layer in one.layers)))
     kept: list[Outputs] = []
     clip_of: list[int] = []
     waiting: list[Mapping[str, Tensor]] = []
@@ -169,13 +172,14 @@ def run_to(
 def deep_layers(network: Network, layers: Mapping[str, Layer], *, most: int = 3) -> tuple[str, ...]:
     """The deepest of `layers` before the class scores that have weights and that all that reaches the scores passes.
 
-    They see every stream. The first is the deepest. Raises NetworkError for a network that has none, or no classes.
+    They see every stream. Where streams meet in the class scores alone, these are the deepest of each stream, in turn.
+    The first is the deepest. Raises NetworkError for a network that has none, or no classes.
     """
-    found = tuple(islice(passable_layers(network, layers), most))
+    found = tuple(islice(passable_layers(network, layers), most * len(_ways(network, layers))))
     if not found:
         raise NetworkError(
-            f"{network.name} has no layer before '{network.scores}' that sees all streams and that all it computes "
-            "passes through, as a network whose streams meet in the class scores alone; its units cannot be held."
+            f"{network.name} has no layer before '{network.scores}' that all it computes passes through, so that none "
+            "of its units can be held; a recording of more layers may have one."
         )
     return found
 
@@ -187,11 +191,28 @@ def passable_layers(network: Network, layers: Mapping[str, Layer]) -> Iterator[s
     """
     if not network.classes:
         raise NetworkError(f"{network.name} has no class names, so that nothing can be asked about its class scores.")
+    waiting = deque(_passable(network, layers, way) for way in _ways(network, layers))
+    while waiting:
+        way = waiting.popleft()
+        if (name := next(way, None)) is not None:
+            waiting.append(way)
+            yield name
+
+
+def _ways(network: Network, layers: Mapping[str, Layer]) -> list[list[str]]:
+    """The layers before the class scores that see all streams; where none does, those of each stream apart."""
     names = list(layers)
     before = names[: names.index(network.scores)] if network.scores in names else names
-    streams = {stream.name for stream in network.streams}
-    seeing = [name for name in before if streams <= set(layers[name].receptive_field.streams)]
-    weighted = [name for name in seeing if _has_weights(network, layers[name])][-_TRIED:]
+    ways: dict[frozenset[str], list[str]] = {}
+    for name in before:
+        ways.setdefault(frozenset(layers[name].receptive_field.streams), []).append(name)
+    streams = frozenset(stream.name for stream in network.streams)
+    return [ways[streams]] if streams in ways else list(ways.values())
+
+
+def _passable(network: Network, layers: Mapping[str, Layer], names: Sequence[str]) -> Iterator[str]:
+    """See `passable_layers`; of `names`."""
+    weighted = [name for name in names if _has_weights(network, layers[name])][-_TRIED:]
     shown = _noise(network)
     goes: dict[str, bool] = {}
 
@@ -213,14 +234,28 @@ def passable_layers(network: Network, layers: Mapping[str, Layer]) -> Iterator[s
 
 
 def _has_weights(network: Network, layer: Layer) -> bool:
+    """Whether a layer has weights, and is not the class scores of one stream."""
     part: nn.Module = network.part(layer.name)
-    return "Norm" not in layer.kind and next(part.parameters(), None) is not None
+    scores = layer.shape == network.layer(network.scores).shape
+    return not scores and "Norm" not in layer.kind and next(part.parameters(), None) is not None
+
+
+def _going_on_from(network: Network, layer: str) -> Continuation:
+    """Passes that go on from a layer, and from the last layers of the streams that it does not see."""
+    left = {stream.name for stream in network.streams} - set(network.layer(layer).receptive_field.streams)
+    ends = []
+    for name, other in reversed(network.layers.items()):
+        seen = set(other.receptive_field.streams)
+        if seen and seen <= left:
+            ends.append(name)
+            left -= seen
+    return Continuation(network, [layer], ends=ends)
 
 
 def _all_passes(network: Network, layer: str, shown: Mapping[str, Tensor]) -> bool:
     try:
         with quick_passes(network):
-            Continuation(network, [layer]).checked(shown, [network.scores])
+            _going_on_from(network, layer).checked(shown, [network.scores])
     except NetworkError:
         return False
     return True
@@ -233,19 +268,6 @@ def _noise(network: Network) -> dict[str, Tensor]:
         stream.name: (stream.rest + 0.2 * torch.randn(2, *stream.shape, generator=random)).to(network.device)
         for stream in network.streams
     }
-
-
-def fewer(labeled: LabeledClips, most: int) -> LabeledClips:
-    """An even choice of every class, of clips that are more than `most`."""
-    if len(labeled.clips) <= most:
-        return labeled
-    each = max(2, most // len(labeled.classes))
-    chosen = np.zeros(len(labeled.clips), bool)
-    for label in range(len(labeled.classes)):
-        own = np.flatnonzero(labeled.labels == label)
-        count = min(each, len(own))
-        chosen[own[np.arange(count) * len(own) // max(count, 1)]] = True
-    return labeled.some(chosen)
 
 
 def most_clips(layers: Sequence[Layer], *, windows: int) -> int:

@@ -52,7 +52,8 @@ def explain(
     recording
         of the network; tells the clips to which the units respond most.
     layer
-        None: the deepest before the class scores that tells places apart, and sees all streams.
+        None: the deepest before the class scores that tells places apart, and sees all streams; where streams meet in
+        the class scores alone, that of the stream that adds most to the lead.
     windows
         of the clip whose scores are averaged, as `marey classify` does.
     report
@@ -67,11 +68,13 @@ def explain(
     if recording is not None:
         check_same_weights(recording, network)
     load_clip(piece, network.streams, flow=flow, cache=FlowCache())  # its error is the one to tell, and flow is kept
-    name = _layer(network, recording, layer)
-    count = min(units, network.layer(name).units)
-    steps = Steps(report, 1 + network.layer(name).units + draws + count)
-    passes = run_to(network, [piece], [name], windows=windows, flow=flow, report=steps)[name]
-    values, held_at = _values(network, recording, name)
+    every = run_to(network, [piece], _layers(network, recording, layer), windows=windows, flow=flow)
+    held = {name: _values(network, recording, name) for name in every}
+    adds = {name: _held_whole(network, one, held[name][0], instead) for name, one in every.items()}
+    name = max(adds, key=adds.__getitem__)
+    passes, (values, held_at) = every[name], held[name]
+    count = min(units, passes.units)
+    steps = Steps(report, passes.units + draws + count)
     with passes.ready():
         margin, chosen = _margin(
             network, passes, values, held_at, instead=instead, count=count, draws=draws, seed=seed, steps=steps
@@ -85,6 +88,9 @@ def explain(
         f"units are held at {held_at}",
         "they are chosen on this clip: p says that they do more than random ones, not that they would in another clip",
     ]
+    if len(adds) > 1:
+        shares = ", ".join(f"{layer} {adds[layer]:.2f}" for layer in sorted(adds, key=lambda one: -adds[one]))
+        remarks.append(f"streams meet in the class scores alone; what the units of each add to the lead: {shares}")
     if recording is None:
         remarks.append("without --recording nothing is known of the clips that drive the units")
     settings = {"layer": name, "units": count, "windows": windows, "flow": flow, "draws": draws, "seed": seed}
@@ -109,19 +115,31 @@ def _check_class(network: Network, instead: str | None) -> None:
         )
 
 
-def _layer(network: Network, recording: Recording | None, layer: str | None) -> str:
-    """The layer whose units explain; of a recording one that was recorded."""
+def _layers(network: Network, recording: Recording | None, layer: str | None) -> list[str]:
+    """The layers whose units may explain, of a recording such as were recorded: one, or one of each stream."""
     layers: dict[str, Layer] = dict(network.layers if recording is None else recording.layers)
     if layer is not None:
         name = network.layer(layer).name
-        return name if recording is None else recording.layer(name).name
-    names = []
+        return [name if recording is None else recording.layer(name).name]
+    flat: dict[tuple[str, ...], str] = {}
+    found: dict[tuple[str, ...], str] = {}
+    ways = len(deep_layers(network, layers, most=1))  # which says why there is none
     for name in passable_layers(network, layers):
         _, height, width = layers[name].positions
-        if height * width > 1:
-            return name
-        names.append(name)
-    return names[0] if names else deep_layers(network, layers)[0]  # which says why there is none
+        streams = tuple(layers[name].receptive_field.streams)
+        (found if height * width > 1 else flat).setdefault(streams, name)
+        if len(found) == ways:
+            break
+    return list((flat | found).values())
+
+
+def _held_whole(network: Network, passes: DeepPasses, values: Tensor, instead: str | None) -> float:
+    """How much of the lead of the first class goes while all units of a layer are held."""
+    scores = passes.scores()[0]
+    first, second = np.argsort(-scores, kind="stable")[:2]
+    other = int(second) if instead is None else network.classes.index(instead)
+    held = passes.scores(range(passes.units), values)[0]
+    return float(scores[first] - scores[other] - held[first] + held[other])
 
 
 def _values(network: Network, recording: Recording | None, layer: str) -> tuple[Tensor, str]:

@@ -12,13 +12,13 @@ from marey.findings.ablation import mean_responses
 from marey.findings.carrying_units import Judged, Traced, traced
 from marey.findings.class_closeness import Closeness, closeness_of_clips, closeness_of_preferred
 from marey.findings.confused_pairs import accuracy_by_chance, class_accuracy, confused_pairs, counts_of, told_apart
-from marey.findings.deep_passes import DeepPasses, deep_layers, fewer, most_clips, run_to
+from marey.findings.deep_passes import DeepPasses, deep_layers, most_clips, run_to
 from marey.findings.failure_report import finding_of
 from marey.findings.failures_found import LEVEL, Failures
 from marey.findings.finding import Finding
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
 from marey.findings.provenance import of_recording
-from marey.findings.question import Question, Report, Sources
+from marey.findings.question import Question, Report
 from marey.findings.steps import Steps
 from marey.network.network import Network
 from marey.recording.read.recording import Recording
@@ -54,7 +54,7 @@ def failures(
     what it costs among the clips that were right.
 
     layers
-        None: the three deepest before the class scores that see all streams.
+        None: the three deepest before the class scores that see all streams; of each stream where they meet there.
     preferred
         a folder of preferred inputs of classes; nearness of classes is then that of these, else of mean responses.
     report
@@ -69,12 +69,11 @@ def failures(
     asked = [recording.layers[name] for name in names]
     windows = int(recording.summary["settings"].get("windows", 1))
     every = labeled_clips(recording)
-    labeled = fewer(_known(every, network), most_clips(asked, windows=windows))
-    remarks = list(every.remarks)
-    if len(labeled.clips) < len(every.clips):
-        remarks.append(
-            f"{len(labeled.clips)} of {len(every.clips)} labeled clips count, those of the network's classes"
-        )
+    known = _known(every, network)
+    labeled = known.at_most(most_clips(asked, windows=windows))
+    remarks = list(labeled.remarks)
+    if len(known.clips) < len(every.clips):
+        remarks.append(f"{len(known.clips)} of {len(every.clips)} labeled clips count, those of the network's classes")
     labels = np.array([network.classes.index(labeled.classes[label]) for label in labeled.labels], np.intp)
     steps = Steps(report, len(labeled.clips) + sum(layer.units for layer in asked) + draws * len(asked))
     passes = run_to(network, labeled.clips, names, windows=windows, flow=flow, report=steps)
@@ -83,6 +82,7 @@ def failures(
         units=units, preferred=preferred, permutations=permutations, draws=draws, seed=seed, steps=steps,
     )  # fmt: skip
     settings = {"layers": names, "units": units, "permutations": permutations, "draws": draws, "seed": seed}
+    settings["preferred"] = None if preferred is None else str(preferred)
     return finding_of(NAME, ASKS, found, remarks, of_recording(recording, **settings, level=LEVEL))
 
 
@@ -195,17 +195,4 @@ def _closeness(
     return closeness_of_clips(responses, labels, labeled.groups, confusions, classes=classes, layer=layer, seed=seed)
 
 
-def _answer(sources: Sources) -> Finding:
-    if sources.network is None:
-        raise MareyError("'failures' asks the network again; give it with --network NET.")
-    return failures(
-        sources.recording,
-        sources.network,
-        sources.layers,
-        flow=sources.flow,
-        seed=sources.seed,
-        report=sources.report,
-    )
-
-
-FAILURES = Question(NAME, ASKS, "network", _answer)
+FAILURES = Question(NAME, ASKS, failures)

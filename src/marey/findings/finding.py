@@ -1,7 +1,6 @@
 """An answer to one question about a network: a sentence with its numbers, tables, nulls and evidence."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -144,9 +143,10 @@ class Finding:
 
 
 def removed(folder: Path) -> None:
-    """Remove a finding and what was drawn of it, before another one takes its place."""
-    if folder.is_dir():
-        shutil.rmtree(folder)
+    """Remove a finding and what was drawn of it, before another one takes its place; other files stay."""
+    for pattern in (SUMMARY, "*.parquet", "figure-*"):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def _line(measure: Measure) -> str:

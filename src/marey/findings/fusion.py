@@ -29,7 +29,7 @@ from marey.findings.pair_kinds import PairKinds
 from marey.findings.permutations import dealt_partners
 from marey.findings.preferred_parts import preferred_parts
 from marey.findings.provenance import of_recording
-from marey.findings.question import Question, Report, Sources
+from marey.findings.question import Question, Report
 from marey.findings.steps import Steps
 from marey.findings.towers import towers
 from marey.findings.untrained import untrained
@@ -102,8 +102,15 @@ def fusion(
     asked = _Asked(names, labeled, permutations, seed, steps)
     found, more = asked.all(crossings)
     remarks = (*labeled.remarks, *_remarks(recording, repaired=REPAIRED in found))
-    settings = {"layers": names, "clips": len(labeled.clips), "permutations": permutations, "seed": seed}
-    provenance = of_recording(recording, **settings, late=None if late is None else late.name)
+    provenance = of_recording(
+        recording,
+        layers=names,
+        clips=len(labeled.clips),
+        permutations=permutations,
+        seed=seed,
+        late=None if late is None else late.name,
+        preferred=None if preferred is None else str(preferred),
+    )
     made = _finding(found, more, labeled.classes, remarks, provenance)
     return made if preferred is None else with_preferred(made, pieces, NETWORK)
 
@@ -246,17 +253,4 @@ def _finding(
     )
 
 
-def _answer(sources: Sources) -> Finding:
-    if sources.network is None:
-        raise MareyError("'fusion' asks the network again; give it with --network NET.")
-    return fusion(
-        sources.recording,
-        sources.network,
-        sources.layers,
-        flow=sources.flow,
-        seed=sources.seed,
-        report=sources.report,
-    )
-
-
-FUSION = Question(NAME, ASKS, "network", _answer)
+FUSION = Question(NAME, ASKS, fusion)

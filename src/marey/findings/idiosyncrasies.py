@@ -14,12 +14,12 @@ from marey.findings.cue_answers import CueAnswers, cue_answers, known_clips, pas
 from marey.findings.finding import Evidence, Finding
 from marey.findings.group_leaks import GroupLeak, group_leak
 from marey.findings.intervals import Estimate, group_intervals
-from marey.findings.labeled_clips import LabeledClips, labeled_clips
+from marey.findings.labeled_clips import labeled_clips
 from marey.findings.measure import Measure
 from marey.findings.outside_units import DEALS, NO_UNITS, OutsideUnits, outside_units
 from marey.findings.permutations import dealt_labels
 from marey.findings.provenance import of_recording
-from marey.findings.question import Question, Report, Sources
+from marey.findings.question import Question, Report
 from marey.findings.steps import Steps
 from marey.findings.untrained import untrained
 from marey.network.network import Network
@@ -64,7 +64,7 @@ def idiosyncrasies(
     """
     names = list(recording.layers) if layers is None else [recording.layer(name).name for name in layers]
     labeled = known_clips(labeled_clips(recording, most=MOST_CLIPS), network)
-    few = _few(labeled, UNTRAINED_CLIPS)
+    few = labeled.at_most(UNTRAINED_CLIPS)
     read = min(MOST_PLACES, recording.recorded)
     steps = Steps(report, passes_of(network, labeled) + passes_of(network, few, alone=False) + read)
     answers = cue_answers(network, labeled, flow=flow, seed=seed, report=steps)
@@ -98,15 +98,6 @@ def idiosyncrasies(
         remarks=_remarks(found, leak),
         provenance=of_recording(recording, layers=names, permutations=permutations, seed=seed, level=LEVEL),
     )
-
-
-def _few(labeled: LabeledClips, most: int) -> LabeledClips:
-    """At least two clips of every class, and `most` if that is more."""
-    each = max(2, most // len(labeled.classes))
-    chosen = np.zeros(len(labeled.clips), bool)
-    for label in range(len(labeled.classes)):
-        chosen[np.flatnonzero(labeled.labels == label)[:each]] = True
-    return labeled.some(chosen)
 
 
 def _outside(
@@ -294,16 +285,4 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
 _POOR = 0.25
 
 
-def _answer(sources: Sources) -> Finding:
-    assert sources.network is not None
-    return idiosyncrasies(
-        sources.recording,
-        sources.network,
-        sources.layers,
-        flow=sources.flow,
-        seed=sources.seed,
-        report=sources.report,
-    )
-
-
-IDIOSYNCRASIES = Question(NAME, ASKS, "network", _answer)
+IDIOSYNCRASIES = Question(NAME, ASKS, idiosyncrasies)

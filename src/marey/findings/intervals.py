@@ -22,6 +22,15 @@ class Estimate:
     high: NDArray[np.float64]
 
 
+def check_groups(groups: Sequence[str]) -> None:
+    """MareyError for fewer than two groups, of which no interval can be given."""
+    if len(set(groups)) < 2:
+        raise MareyError(
+            f"all clips are of one group, '{groups[0]}', so that no interval can be given; record clips of several "
+            "people or source videos, or say with --group how the file names tell them."
+        )
+
+
 def group_intervals(
     estimate: Callable[[NDArray[np.bool_]], NDArray[np.float64] | float],
     groups: Sequence[str],
@@ -43,13 +52,9 @@ def group_intervals(
     raises every measure of ranks; with nine people its intervals are too short as well. Raises MareyError for fewer
     than two groups.
     """
+    check_groups(groups)
     names = sorted(set(groups))
     blocks = min(BLOCKS, len(names))
-    if blocks < 2:
-        raise MareyError(
-            f"all clips are of one group, '{names[0]}', so that no interval can be given; record clips of several "
-            "people or source videos, or say with --group how the file names tell them."
-        )
     number = {name: place % blocks for place, name in enumerate(names)}
     block = np.array([number[group] for group in groups])
     whole = np.asarray(estimate(np.ones(len(block), bool)), np.float64)

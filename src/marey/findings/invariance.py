@@ -1,14 +1,14 @@
 """Question 3 of the paper: do features become more abstract and more invariant with depth?"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from marey.errors import MareyError
 from marey.findings.by_depth import NETWORK, UNTRAINED, by_depth, chance
 from marey.findings.depth import depth_steps, depths
-from marey.findings.even_choice import even_choice
 from marey.findings.finding import Finding
 from marey.findings.invariance_told import (
     Chances,
@@ -26,8 +26,9 @@ from marey.findings.invariance_told import (
     unit_table,
 )
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
+from marey.findings.preferred_folder import preferred_inputs
 from marey.findings.provenance import of_recording
-from marey.findings.question import Question, Report, Sources
+from marey.findings.question import Question, Report
 from marey.findings.replays import Asking, Floats, Replays
 from marey.findings.retimed import played_to_and_fro
 from marey.findings.speed_tuning import SPEEDS
@@ -35,7 +36,6 @@ from marey.findings.steps import Steps
 from marey.findings.sweeps import sweep_remarks, sweep_table
 from marey.findings.tempo import LEAST_GROUPS, tempo_classes
 from marey.findings.untrained import untrained
-from marey.maximization.result import PreferredInput
 from marey.network.network import Network
 from marey.recording.read.recording import Recording
 from marey.video.flow.cache import FlowCache
@@ -50,10 +50,10 @@ _SPANNED = 160
 
 def invariance(
     recording: Recording,
-    network: Network | None,
+    network: Network,
     layers: Iterable[str] | None = None,
     *,
-    preferred: Sequence[PreferredInput] = (),
+    preferred: str | Path | None = None,
     clips: int = 120,
     flow: Method = "tvl1-fast",
     seed: int = 0,
@@ -71,20 +71,18 @@ def invariance(
     layers
         None: of the recorded ones the last before each next one with weights.
     preferred
-        results of `maximize` over a sweep of slowness; how flat the sweep is and how fast the motion then stands in
-        the table "sweeps".
+        a folder of preferred inputs that `marey maximize` wrote, of a sweep of slowness; how flat the sweep is and how
+        fast the motion then stands in the table "sweeps".
     clips
         at most so many are replayed, chosen evenly from every class.
 
-    Raises MareyError without a network, and for one that sees single pictures; NetworkError for a layer that was not
-    recorded.
+    Raises MareyError for a network that sees single pictures, and a folder without preferred inputs of units of the
+    layers; NetworkError for a layer that was not recorded.
     """
-    if network is None:
-        raise MareyError("'invariance' replays clips to the network; say which one with --network.")
     if all(stream.still for stream in network.streams):
         raise MareyError(f"'{network.name}' sees single pictures, which have no speed; ask a network that sees motion.")
     names = _names(recording, layers)
-    swept = sweep_table(preferred, names) if preferred else None
+    swept = None if preferred is None else sweep_table(preferred_inputs(preferred, network), names)
     made = _measured(recording, network, names, clips=clips, flow=flow, seed=seed, report=report)
     own, nulls = measures(made.found, made.chances, made.readings)
     told, reading = made.found[NETWORK], made.readings.get(NETWORK)
@@ -139,8 +137,8 @@ def _measured(
     report: Report | None,
 ) -> _Measured:
     every = labeled_clips(recording)
-    labeled, many = even_choice(every, clips), even_choice(every, _SPANNED)
-    fewer = even_choice(labeled, max(2 * len(labeled.classes), len(labeled.clips) // 2))
+    labeled, many = every.at_most(clips), every.at_most(_SPANNED)
+    fewer = labeled.at_most(max(2 * len(labeled.classes), len(labeled.clips) // 2))
     tempo = _tempo_clips(every)
     shown = len(SPEEDS) * (len(labeled.clips) + len(fewer.clips)) + len(many.clips)
     steps = Steps(report, shown + (0 if tempo is None else 6 * len(tempo.clips)))
@@ -200,15 +198,4 @@ def _remarks(made: _Measured, recording: Recording, network: Network) -> tuple[s
     return tuple(remarks)
 
 
-def _answer(sources: Sources) -> Finding:
-    return invariance(
-        sources.recording,
-        sources.network,
-        sources.layers,
-        flow=sources.flow,
-        seed=sources.seed,
-        report=sources.report,
-    )
-
-
-INVARIANCE = Question(NAME, ASKS, "network", _answer)
+INVARIANCE = Question(NAME, ASKS, invariance)

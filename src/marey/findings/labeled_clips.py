@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from marey.datasets.clip_set import group_of
 from marey.errors import MareyError
+from marey.findings.intervals import check_groups
 from marey.recording.read.recording import Recording
 from marey.video.read.clips import Clip
 
@@ -54,12 +55,30 @@ class LabeledClips:
             groups=tuple(self.groups[place] for place in places),
         )
 
+    def at_most(self, most: int) -> "LabeledClips":
+        """At most `most` of the clips, at least two of every class, with a remark; the same clips each time.
+
+        The clips of a class are taken at even steps, and each class starts one further, so that not the same groups
+        count in all classes.
+        """
+        if len(self.clips) <= most:
+            return self
+        each = max(2, most // len(self.classes))
+        chosen = np.zeros(len(self.clips), bool)
+        for label in range(len(self.classes)):
+            own = np.flatnonzero(self.labels == label)
+            count = min(each, len(own))
+            chosen[own[(np.arange(count) * len(own) // max(count, 1) + label) % max(len(own), 1)]] = True
+        fewer = self.some(chosen)
+        remark = f"{len(fewer.clips)} of {len(chosen)} labeled clips are asked, chosen evenly from every class"
+        return replace(fewer, remarks=(*self.remarks, remark))
+
 
 def labeled_clips(recording: Recording, *, most: int = MOST_CLIPS) -> LabeledClips:
     """The recorded clips that have a class.
 
-    Raises MareyError where all are of one class, and where labels cannot be dealt anew: where every group is of one
-    class, and a class has a single group, nothing tells the class from the person or place.
+    Raises MareyError where all are of one class, or all of one group, and where labels cannot be dealt anew: where
+    every group is of one class, and a class has a single group, nothing tells the class from the person or place.
     """
     table = recording.recorded_clips
     names = table["label"].to_pylist()
@@ -73,29 +92,18 @@ def labeled_clips(recording: Recording, *, most: int = MOST_CLIPS) -> LabeledCli
         raise MareyError(
             f"the recording '{recording.folder}' has {held}; a question about classes needs clips of at least two."
         )
-    if len(known) > most:
-        known = _even_choice(known, names, most)
-        remarks.append(f"{len(known)} labeled clips count, chosen evenly from every class")
     numbers = table["clip"].to_pylist()
     clips = tuple(recording.clip(numbers[row]) for row in known)
     groups = tuple(group_of(clip) for clip in clips)
     labels = np.array([classes.index(names[row]) for row in known], np.intp)
     _check_groups(recording, classes, labels, groups)
-    return LabeledClips(clips, np.array(known, np.intp), classes, labels, groups, tuple(remarks))
-
-
-def _even_choice(rows: Sequence[int], names: Sequence[str], most: int) -> list[int]:
-    by_class: dict[str, list[int]] = {}
-    for row in rows:
-        by_class.setdefault(names[row], []).append(row)
-    each = max(2, most // len(by_class))
-    chosen = [own[k * len(own) // min(each, len(own))] for own in by_class.values() for k in range(min(each, len(own)))]
-    return sorted(chosen)
+    return LabeledClips(clips, np.array(known, np.intp), classes, labels, groups, tuple(remarks)).at_most(most)
 
 
 def _check_groups(
     recording: Recording, classes: Sequence[str], labels: NDArray[np.intp], groups: Sequence[str]
 ) -> None:
+    check_groups(groups)
     seen = {(group, int(label)) for group, label in zip(groups, labels, strict=True)}
     if max(Counter(group for group, _ in seen).values()) > 1:
         return

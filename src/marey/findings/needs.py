@@ -12,7 +12,6 @@ from torch import Tensor
 from marey.errors import MareyError
 from marey.findings.actor_masks import mask_file
 from marey.findings.asking import AS_IT_IS, Asked, Condition, ask
-from marey.findings.even_choice import even_choice
 from marey.findings.finding import Finding
 from marey.findings.interventions import (
     ACTOR,
@@ -40,7 +39,7 @@ from marey.findings.needs_told import (
     unit_table,
 )
 from marey.findings.provenance import of_recording
-from marey.findings.question import Question, Report, Sources
+from marey.findings.question import Question, Report
 from marey.findings.steps import Steps
 from marey.findings.untrained import untrained
 from marey.network.network import Network
@@ -55,7 +54,7 @@ _ANOTHER = "another frame"
 
 def needs(
     recording: Recording,
-    network: Network | None,
+    network: Network,
     layers: Iterable[str] | None = None,
     *,
     clips: int = 120,
@@ -78,14 +77,12 @@ def needs(
         at most so many are shown, chosen evenly from every class.
 
     A network of single frames is the control: what it has of the frames' order is another frame. What the test calls
-    a need for order there is an error of the test. Raises MareyError without a network, NetworkError for a layer that
-    was not recorded.
+    a need for order there is an error of the test. Raises MareyError for single pictures without masks,
+    NetworkError for a layer that was not recorded.
     """
-    if network is None:
-        raise MareyError("'needs' shows changed clips to the network; say which one with --network.")
     names = list(recording.layers) if layers is None else [recording.layer(name).name for name in layers]
-    labeled = even_choice(labeled_clips(recording), clips)
-    fewer = even_choice(labeled, max(2 * len(labeled.classes), len(labeled.clips) // 2))
+    labeled = labeled_clips(recording, most=clips)
+    fewer = labeled.at_most(max(2 * len(labeled.classes), len(labeled.clips) // 2))
     conditions = _conditions(network, labeled)
     settings = _Settings(names, flow, permutations, seed, Steps(report, len(labeled.clips) + len(fewer.clips)))
     asked, labeled = _asked(network, labeled, conditions, settings)
@@ -264,15 +261,4 @@ def _remarks(labeled: LabeledClips, fewer: LabeledClips, told: NeedsTold) -> tup
     return tuple(remarks)
 
 
-def _answer(sources: Sources) -> Finding:
-    return needs(
-        sources.recording,
-        sources.network,
-        sources.layers,
-        flow=sources.flow,
-        seed=sources.seed,
-        report=sources.report,
-    )
-
-
-NEEDS_QUESTION = Question(NAME, ASKS, "network", _answer)
+NEEDS_OF_UNITS = Question(NAME, ASKS, needs)

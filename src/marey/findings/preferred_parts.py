@@ -9,7 +9,8 @@ from torch import Tensor
 
 from marey.accelerate.passes import quick_passes
 from marey.errors import MareyError, NetworkError
-from marey.maximization.result import FILE, PreferredInput
+from marey.findings.preferred_folder import preferred_inputs
+from marey.maximization.result import PreferredInput
 from marey.network.crop import Crop, crop_of
 from marey.network.network import Network
 from marey.network.unit import Unit
@@ -50,10 +51,7 @@ def preferred_parts(network: Network, folder: str | Path) -> list[PreferredParts
     Of every sweep the input with the highest score counts. Raises MareyError for a folder without any, or made with
     other weights.
     """
-    paths = sorted(path.parent for path in Path(folder).glob(f"**/{FILE}"))
-    if not paths:
-        raise MareyError(f"'{folder}' holds no preferred input; make some with `marey maximize`.")
-    asked = [one for path in paths if (one := _Asked.of(network, PreferredInput.open(path), path)) is not None]
+    asked = [one for found in preferred_inputs(folder, network) if (one := _Asked.of(network, found)) is not None]
     if not asked:
         raise MareyError(f"no preferred input in '{folder}' is of a unit that sees RGB and flow.")
     with torch.no_grad(), quick_passes(network):
@@ -67,12 +65,8 @@ class _Asked:
     frames: dict[str, Tensor]
 
     @classmethod
-    def of(cls, network: Network, found: PreferredInput, path: Path) -> "_Asked | None":
+    def of(cls, network: Network, found: PreferredInput) -> "_Asked | None":
         """None for a unit that sees one kind of stream, and for sums of units."""
-        if found.provenance.get("weights_sha256") != network.weights_hash:
-            raise MareyError(
-                f"the preferred input in '{path}' was made with other weights than those of {network.name}."
-            )
         if {stream.kind for stream in found.streams} != {"rgb", "flow"}:
             return None
         try:

@@ -1,14 +1,16 @@
 """How a finding was made: enough to make it again, and to know that it was made before."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from marey._version import __version__
 from marey.errors import MareyError
 from marey.findings.finding import Finding
-from marey.findings.question import Sources
+from marey.findings.question import Question, Sources
 from marey.maximization.result import FILE
+from marey.network.network import Network
 from marey.recording.read.recording import Recording
 
 
@@ -24,19 +26,28 @@ def of_recording(recording: Recording, **settings: Any) -> dict[str, Any]:
     }
 
 
-def asked_of(sources: Sources) -> dict[str, Any]:
-    """What an answer depends on, as plain values; equal values give the same answer."""
-    return {
-        "marey": __version__,
-        "recording": sources.recording.summary["network"]["weights"],
-        "clips": sources.recording.summary["clips"]["sha256"],
+def asked_of(question: Question, sources: Sources) -> dict[str, Any]:
+    """What the answer to a question depends on, as plain values; equal values give the same answer."""
+    recording = sources.recording
+    values = {
+        "network": _weights(sources.network),
+        "late": _weights(sources.late),
+        "verifier": _weights(sources.verifier),
+        "preferred": None if sources.preferred is None else _digest(sources.preferred),
         "layers": None if sources.layers is None else list(sources.layers),
-        "network": sources.network is not None,
         "flow": sources.flow,
         "seed": sources.seed,
-        "preferred": None if sources.preferred is None else _digest(sources.preferred),
-        "verifier": None if sources.verifier is None else sources.verifier.weights_hash,
     }
+    return {
+        "marey": __version__,
+        "recording": recording.summary["network"]["weights"],
+        "recorded": list(recording.layers),
+        "clips": recording.summary["clips"]["sha256"],
+    } | {name: value for name, value in values.items() if name in question.takes}
+
+
+def _weights(network: Network | None) -> str | None:
+    return None if network is None else network.weights_hash
 
 
 def _digest(folder: Path) -> str:
@@ -48,10 +59,19 @@ def _digest(folder: Path) -> str:
     return found.hexdigest()
 
 
-def asked_before(folder: Path, sources: Sources) -> Finding | None:
-    """The finding in a folder, if it answers the same question of the same sources."""
+def asked_before(folder: Path, asked: Mapping[str, Any]) -> Finding | None:
+    """The finding in a folder, if it was `asked_of` the same.
+
+    Raises MareyError where it is of another recording, which the answer to come would replace.
+    """
     try:
         found = Finding.open(folder)
     except MareyError:
         return None
-    return found if found.provenance.get("asked") == asked_of(sources) else None
+    before = found.provenance.get("asked", {})
+    if any(before.get(name) != asked[name] for name in ("recording", "clips")):
+        raise MareyError(
+            f"'{folder}' holds the answer of another recording, '{found.provenance.get('recording')}'; name another "
+            "folder with --out, or remove that one."
+        )
+    return found if before == asked else None

@@ -6,7 +6,7 @@ from marey.findings.failures import FAILURES
 from marey.findings.fusion import FUSION
 from marey.findings.idiosyncrasies import IDIOSYNCRASIES
 from marey.findings.invariance import INVARIANCE
-from marey.findings.needs import NEEDS_QUESTION
+from marey.findings.needs import NEEDS_OF_UNITS
 from marey.findings.question import Question
 from marey.findings.specificity import SPECIFICITY
 
@@ -16,7 +16,7 @@ QUESTIONS: tuple[Question, ...] = (
     INVARIANCE,
     FAILURES,
     IDIOSYNCRASIES,
-    NEEDS_QUESTION,
+    NEEDS_OF_UNITS,
     AGREEMENT,
 )
 

@@ -14,7 +14,8 @@ from marey.accelerate.passes import quick_passes
 from marey.errors import MareyError
 from marey.findings.average_precision import class_auprc, descending_ranks
 from marey.findings.labeled_clips import LabeledClips
-from marey.maximization.result import FILE, PreferredInput
+from marey.findings.preferred_folder import preferred_inputs
+from marey.maximization.result import PreferredInput
 from marey.network.network import Network
 from marey.network.stream import Stream
 from marey.network.unit import Unit
@@ -60,17 +61,10 @@ def opened_inputs(folder: str | Path, network: Network, recording: Recording, la
     Those that show a part of the input only, sums of units, and units that no class is known of are left out. Raises
     MareyError where no result is left, or one is of other weights.
     """
-    found = sorted(Path(folder).rglob(FILE))
-    if not found:
-        raise MareyError(f"'{folder}' holds no preferred input ({FILE}); make some with `marey maximize NET classes`.")
+    found = preferred_inputs(folder, network)
     inputs: list[Preferred] = []
     notes: dict[str, int] = {}
-    for path in found:
-        result = PreferredInput.open(path.parent)
-        if result.provenance.get("weights_sha256") != network.weights_hash:
-            raise MareyError(
-                f"the preferred input in '{path.parent}' is of other weights than {network.name}; make it again."
-            )
+    for result in found:
         for note in {note.split(":")[0] for every in result.notes for note in every}:
             notes[note] = notes.get(note, 0) + 1
         one = _preferred(result, network, recording, labeled)

@@ -15,7 +15,7 @@ from marey.findings.labeled_clips import LabeledClips, labeled_clips
 from marey.findings.measure import Measure
 from marey.findings.permutations import dealt_labels
 from marey.findings.provenance import of_recording
-from marey.findings.question import Question, Report, Sources
+from marey.findings.question import Question, Report
 from marey.findings.ranked_units import RankedUnits
 from marey.findings.served_classes import KINDS, LEVEL, Responses, ServedClasses, served_classes
 from marey.findings.steps import Steps
@@ -208,15 +208,4 @@ def _dead_remark(served: ServedClasses) -> tuple[str, ...]:
     return (f"{served.dead} units respond to all clips alike, so that nothing can be asked of them; they do not count",)
 
 
-def _answer(sources: Sources) -> Finding:
-    return specificity(
-        sources.recording,
-        sources.layers,
-        network=sources.network,
-        flow=sources.flow,
-        seed=sources.seed,
-        report=sources.report,
-    )
-
-
-SPECIFICITY = Question(NAME, ASKS, "recording", _answer)
+SPECIFICITY = Question(NAME, ASKS, specificity)

@@ -26,7 +26,8 @@ def sweep_table(preferred: Iterable[PreferredInput], layers: Sequence[str]) -> p
     """A row for every preferred input of a unit of `layers`.
 
     flatness
-        the lowest score of the sweep over the highest: 1 where slow motion drives the unit as fast motion does.
+        the lowest score of the sweep over the highest: 1 where slow motion drives the unit as fast motion does. Null
+        of a single slowness.
     temporal_over_spatial
         of the stream of most frames at the lowest slowness: the mean square of what changes from frame to frame, over
         that of what changes from pixel to pixel, as in equation (2). Null where a single frame is seen.
@@ -42,7 +43,9 @@ def sweep_table(preferred: Iterable[PreferredInput], layers: Sequence[str]) -> p
         if unit.layer not in layers:
             continue
         highest = max(one.scores)
-        flatness = max(0.0, min(one.scores)) / highest if highest > 0 else 0.0
+        flatness = None
+        if len(one.slowness) > 1:
+            flatness = max(0.0, min(one.scores)) / highest if highest > 0 else 0.0
         stream = max(one.streams, key=lambda stream: stream.frames)
         fastest = one.frames[stream.name][int(np.argmin(one.slowness))]
         rows.append(
@@ -80,9 +83,10 @@ def sweep_remarks(table: pyarrow.Table, layers: Sequence[str]) -> tuple[str, ...
         if not medians:
             continue
         ends = list(medians.values())
+        count = sum(map(len, values.values()))
         rank = rank_correlation(np.array(ends), range(len(ends))) if len(ends) > 2 else None
         remarks.append(
-            f"{words} of {len(rows)} preferred inputs: {ends[0]:.2f} in '{next(iter(medians))}', {ends[-1]:.2f} in "
+            f"{words} of {count} preferred inputs: {ends[0]:.2f} in '{next(iter(medians))}', {ends[-1]:.2f} in "
             f"'{list(medians)[-1]}'"
             + ("" if rank is None else f" (rank correlation with depth {rank:+.2f} over {len(ends)} layers)")
         )

@@ -1,7 +1,7 @@
 """The only place that hooks or alters a module, always inside a `with` that leaves the network as it was found."""
 
 import copy
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from marey.errors import NetworkError
 from marey.network.axes import Axes
+from marey.network.first_tensor import first_tensor
 
 _PADDED = (
     nn.Conv1d,
@@ -34,20 +35,6 @@ class _Reached(Exception):
     """Every layer that is wanted was called; nothing deeper needs to run."""
 
 
-def _first_tensor(output: Any) -> Tensor | None:
-    if isinstance(output, Tensor):
-        return output
-    logits = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
-    if isinstance(logits, Tensor):
-        return logits
-    parts = list(output.values()) if isinstance(output, Mapping) else output
-    if isinstance(parts, Sequence):
-        for part in parts:
-            if isinstance(part, Tensor):
-                return part
-    return None
-
-
 @contextmanager
 def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor], None]) -> Iterator[None]:
     """While inside, `callback(name, output)` sees of every output of `modules` `logits`, or else the first tensor."""
@@ -56,7 +43,7 @@ def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Tensor],
         for name, module in modules.items():
 
             def hook(_module: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
-                tensor = _first_tensor(output)
+                tensor = first_tensor(output)
                 if tensor is not None:
                     callback(name, tensor)
 
@@ -87,10 +74,10 @@ def visited(
 
             def leave(_module: nn.Module, inputs: Any, named: Any, output: Any, name: str = name) -> None:
                 before = entered[name].pop()
-                tensor = _first_tensor(output)
+                tensor = first_tensor(output)
                 if tensor is not None:
-                    given = _first_tensor(inputs)
-                    callback(name, before, _first_tensor(named) if given is None else given, tensor)
+                    given = first_tensor(inputs)
+                    callback(name, before, first_tensor(named) if given is None else given, tensor)
 
             handles.append(module.register_forward_pre_hook(enter))
             handles.append(module.register_forward_hook(leave, with_kwargs=True))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from marey.draw.contact_sheet import contact_sheet
-from marey.draw.exemplars import draw_exemplars, seen_loop, sheet_with_exemplars
+from marey.draw.contact_sheet import contact_block, contact_sheet
+from marey.draw.exemplars import NONE_DRIVES, draw_exemplars, seen_loop, sheet_with_exemplars
+from marey.draw.framing import framing
 from marey.draw.picture_row import PictureRow
 from marey.draw.typeset import MARGIN, QUIET
 from marey.errors import MareyError
@@ -19,16 +20,22 @@ from marey.network.unit import Unit
 from marey.recording import Exemplar, Response
 from marey.video.read import Clip, read_video
 
-RGB, FLOW = rgb_frames(2, step=4, size=24), Stream("flow", "flow", (0, 1, 2), 24, 24)
+FRAME, RGB, FLOW = rgb_frames(1, size=24), rgb_frames(2, step=4, size=24), Stream("flow", "flow", (0, 1, 2), 24, 24)
 UPPER_LEFT = (slice(0, 16), slice(0, 16))
 
 
-def exemplar(name: str = "walk_01", *, kinds: tuple[str, ...] = ("rgb", "flow"), prediction: str = "walk") -> Exemplar:
+def exemplar(
+    name: str = "walk_01",
+    *,
+    kinds: tuple[str, ...] = ("rgb", "flow"),
+    prediction: str = "walk",
+    stream: Stream = RGB,
+) -> Exemplar:
     """A unit that sees the upper left of a window: gray there and black elsewhere, moving to the right."""
-    rgb, flow = torch.zeros(3, 2, 24, 24), torch.zeros(2, 3, 24, 24)
+    rgb, flow = torch.zeros(*stream.shape), torch.zeros(2, 3, 24, 24)
     rgb[:, :, *UPPER_LEFT] = 0.4
     flow[0, :, *UPPER_LEFT] = 1.0
-    boxes = {"rgb": (slice(0, 2), *UPPER_LEFT), "flow": (slice(0, 3), *UPPER_LEFT)}
+    boxes = {"rgb": (slice(0, stream.frames), *UPPER_LEFT), "flow": (slice(0, 3), *UPPER_LEFT)}
     clip = Clip(Path(f"{name}.mp4"), label="walk")
     response = Response(
         Unit.parse("fusion.conv5:0"),
@@ -41,7 +48,7 @@ def exemplar(name: str = "walk_01", *, kinds: tuple[str, ...] = ("rgb", "flow"),
         seconds=1.25,
         prediction=prediction,
     )
-    return Exemplar(response, (RGB, FLOW), {"rgb": rgb, "flow": flow}, {kind: boxes[kind] for kind in kinds}, 25.0)
+    return Exemplar(response, (stream, FLOW), {"rgb": rgb, "flow": flow}, {kind: boxes[kind] for kind in kinds}, 25.0)
 
 
 def test_a_loop_shows_frames_and_flow_of_the_part_that_was_seen_side_by_side() -> None:
@@ -68,14 +75,48 @@ def test_real_clips_stand_below_the_sheet_of_the_preferred_input_in_its_scale(sa
     motion[:, 0] = 2.0
     row = PictureRow("fusion.conv5:0", motion=motion)
     alone = contact_sheet(row)
-    page = sheet_with_exemplars(row, [exemplar(), exemplar("run_02", prediction="run")])
+    shown = [exemplar(stream=FRAME), exemplar("run_02", prediction="run", stream=FRAME)]
+    page = sheet_with_exemplars(row, shown)
     assert np.array_equal(page[: len(alone) - MARGIN, : alone.shape[1] - MARGIN], alone[:-MARGIN, :-MARGIN])
     below = page[len(alone) - MARGIN :]
     for text in ("12.6  walk", "walk_01.mp4", "run_02.mp4", "at 1.2 s", "12.6  walk, taken for"):
         assert says(below, text, 12, QUIET), text
     half = (below == [255, 128, 128]).all(-1)  # 1 px/frame where 2 px/frame are full red
     assert half.sum() >= 2 * 112**2
-    assert says(sheet_with_exemplars(row, []), "no clip was recorded", 14, QUIET)
+    assert says(sheet_with_exemplars(row, []), NONE_DRIVES, 14, QUIET)
+
+
+def test_clips_of_several_frames_stand_in_lines_at_the_moments_of_the_preferred_input(
+    says: Callable[..., bool], holds: Callable[..., bool]
+) -> None:
+    stream = rgb_frames(20, size=24)
+    row = PictureRow("conv2:0", appearance=torch.rand(1, 3, 20, 16, 16, generator=torch.Generator().manual_seed(0)))
+    alone = contact_sheet(row)
+    one = exemplar(stream=stream, kinds=("rgb",))
+    shades = torch.linspace(0.1, 0.85, 20)
+    one.window["rgb"][:, :, *UPPER_LEFT] = shades.view(1, 20, 1, 1)
+    page = sheet_with_exemplars(row, [one], relative_to=None)[len(alone) - MARGIN :]
+    assert says(page, "12.6  walk, walk_01.mp4, at 1.2 s", 12, QUIET)
+    strip = contact_block(row)[1]
+    times = strip.times(20)
+    assert times[0] == 0 and times[-1] == 19 and len(times) < 20
+    for time in range(20):
+        cell = np.full((*strip.cells.size, 3), round(float(shades[time]) * 255), np.uint8)
+        assert holds(page, cell) == (time in times), time
+
+
+@pytest.mark.parametrize(("stream", "side"), [(FRAME, 24), (RGB, 24)])
+def test_a_unit_that_sees_a_small_part_has_the_whole_frame_with_a_box_around_this_part(
+    stream: Stream, side: int
+) -> None:
+    frame = framing(exemplar(stream=stream))
+    assert frame is not None and frame.shape == (3, side, side)
+    assert (frame[:, :16, :16] == 0.4).all()
+    assert (frame[:, :17, 16] == 1).all() and (frame[:, 16, :17] == 1).all()
+    assert (frame[:, 17:, 17:] == 0).all()
+    whole = exemplar(stream=stream)
+    whole.boxes["rgb"] = (slice(0, stream.frames), slice(0, 20), slice(0, 20))
+    assert framing(whole) is None
 
 
 def test_beside_a_result_responses_are_scores_relative_to_its_range(says: Callable[..., bool]) -> None:
@@ -95,10 +136,10 @@ def test_beside_a_result_responses_are_scores_relative_to_its_range(says: Callab
         notes=((),),
         recognized=(None,),
     )
-    page = sheet_with_exemplars(row, [exemplar()], relative_to=result)
-    assert says(page, "score 1.00  walk", 12, QUIET)
+    one = exemplar(stream=FRAME)
+    assert says(sheet_with_exemplars(row, [one], relative_to=result), "score 1.00  walk", 12, QUIET)
     summed = replace(result, ordinary=None, reach=None)
-    assert says(sheet_with_exemplars(row, [exemplar()], relative_to=summed), "12.6  walk", 12, QUIET)
+    assert says(sheet_with_exemplars(row, [one], relative_to=summed), "12.6  walk", 12, QUIET)
 
 
 def test_every_clip_has_a_video_of_about_four_seconds_and_all_share_a_sheet(tmp_path: Path) -> None:

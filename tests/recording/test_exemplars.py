@@ -57,14 +57,28 @@ def test_loops_and_sheets_are_drawn(recording: Recording, tmp_path: Path) -> Non
     assert beside.shape[0] > alone.shape[0]
 
 
+def test_a_unit_that_is_silent_on_every_clip_is_driven_by_none(
+    small: Callable[..., Network], clips: list[Clip], tmp_path: Path
+) -> None:
+    silent = small()
+    layer = silent.module.get_submodule("fc6")  # relu6 follows
+    with torch.no_grad():
+        layer.weight[3], layer.bias[3] = 0, -1
+    found = record(silent, clips[:3], ["relu6"], out=tmp_path, settings=RecordingSettings(flow="dis"))
+    assert len(found.top("relu6:3")) == 3
+    assert exemplars(found, "relu6:3") == []
+
+
 def test_a_clip_that_is_gone_is_named(network: Network, clips: list[Clip], tmp_path: Path) -> None:
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(clips[0].path.read_bytes())
-    found = record(network, [Clip(copy)], ["fc6"], out=tmp_path / "out", settings=RecordingSettings(flow="dis"))
+    found = record(
+        network, [Clip(copy)], ["fusion.relu5"], out=tmp_path / "out", settings=RecordingSettings(flow="dis")
+    )
     copy.unlink()
-    assert found.top("fc6:0")[0].clip.path == copy
+    assert found.top("fusion.relu5:0")[0].clip.path == copy
     with pytest.raises(VideoError, match=r"copy.mp4"):
-        exemplars(found, "fc6:0")
+        exemplars(found, "fusion.relu5:0")
 
 
 class Gray(nn.Module):

@@ -11,7 +11,9 @@ from marey.draw.cells import Cells, middle_frame, strongest
 from marey.draw.color_wheel import nice_max_px
 from marey.draw.contact_sheet import contact_block
 from marey.draw.frames import appearance_picture, cell_size, motion_picture
+from marey.draw.framing import framing
 from marey.draw.picture_row import PictureRow
+from marey.draw.strip import Strip, indented
 from marey.draw.typeset import GAP, MARGIN, QUIET, Block, below, beside, page, rule, text_block
 from marey.errors import MareyError
 from marey.maximization.result import PreferredInput
@@ -19,6 +21,7 @@ from marey.recording import Exemplar
 from marey.video.encode import Picture, write_mp4, write_png
 
 _LEAST_PICTURES = 24
+NONE_DRIVES = "no recorded clip drives it above its ordinary response"
 
 REAL_CLIPS = ("real_clips.png", "real_*.mp4")
 """Patterns of the files that `draw_exemplars` writes."""
@@ -44,34 +47,62 @@ def seen_loop(exemplar: Exemplar, *, max_px: float | None = None) -> Picture:
 
 
 def exemplar_block(
-    found: Sequence[Exemplar], *, max_px: float | None = None, relative_to: PreferredInput | None = None
+    found: Sequence[Exemplar],
+    *,
+    max_px: float | None = None,
+    relative_to: PreferredInput | None = None,
+    strip: Strip | None = None,
 ) -> Block:
-    """Draw a line of real clips as far as the unit saw them, frames above flow, with response, class and source.
+    """Draw real clips as far as the unit saw them, with response, class and source, and where in the frame that is.
 
-    With `relative_to`, responses are written as scores, relative to the same range of the unit as those of a result.
+    A unit that sees several RGB frames has a line for each clip, at the moments that `strip` shows of the preferred
+    input. Others have a column for each, a frame above the strongest flow field. Where a unit sees less than half of
+    the frame, the whole frame stands beside it with a box around what the unit sees. With `relative_to`, responses are
+    written as scores, relative to the same range of the unit as those of a result.
     """
     if not found:
-        return text_block("no clip was recorded", size=14, color=QUIET)
+        return text_block(NONE_DRIVES, size=14, color=QUIET)
     flows = [flow.transpose(0, 1) for one in found if (flow := one.seen("flow")) is not None]
     scale = nice_max_px(*flows) if max_px is None and flows else (1.0 if max_px is None else max_px)
     first = next(iter(found[0].crop.values()))
     cells = Cells(cell_size(*first.shape[-2:], most=224), scale)
-    columns = []
-    for one in found:
-        rgb, flow = one.seen("rgb"), one.seen("flow")
-        blocks = [cells.appearance(middle_frame(rgb))] if rgb is not None else []
-        blocks += [cells.motion(strongest(flow))] if flow is not None else []
-        response = one.response
-        label = response.clip.label or "no class"
-        wrong = "" if response.prediction in (None, response.clip.label) else f", taken for {response.prediction}"
-        lines = [
-            f"{_strength(response.value, relative_to)}  {label}{wrong}",
-            response.clip.path.name,
-            f"at {response.seconds:.1f} s",
-        ]
-        blocks += [text_block(line, size=12, color=QUIET, width=cells.width) for line in lines]
-        columns.append(below(blocks, gap=4))
-    return beside(columns, gap=GAP)
+    rgb = found[0].seen("rgb")
+    if rgb is None or rgb.shape[1] == 1:
+        return beside([_column(one, cells, relative_to) for one in found], gap=GAP)
+    if strip is None:
+        strip = Strip.fitting(cells, rgb.shape[1], 0, gutter=0)
+    lines = [part for one in found for part in _lines(one, strip, relative_to)]
+    return below([*strip.head("appearance", rgb.shape[1], unit="frame"), *lines], gap=strip.gap)
+
+
+def _column(one: Exemplar, cells: Cells, relative_to: PreferredInput | None) -> Block:
+    """A frame above a flow field, the frame that they lie in where they are a small part of it, and the words."""
+    rgb, flow, whole = one.seen("rgb"), one.seen("flow"), framing(one)
+    blocks = [cells.appearance(middle_frame(rgb))] if rgb is not None else []
+    blocks += [cells.motion(strongest(flow))] if flow is not None else []
+    blocks += [cells.appearance(whole)] if whole is not None else []
+    words = _words(one, relative_to)
+    return below([*blocks, *(text_block(line, size=12, color=QUIET, width=cells.width) for line in words)], gap=4)
+
+
+def _lines(one: Exemplar, strip: Strip, relative_to: PreferredInput | None) -> list[Block]:
+    """The words, and below them the frames over time, with the frame that they lie in where they are a part of it."""
+    rgb, flow, whole = one.seen("rgb"), one.seen("flow"), framing(one)
+    assert rgb is not None
+    parts = [strip.frames(rgb)] + ([] if flow is None else [strip.fields(flow)])
+    words = text_block(", ".join(_words(one, relative_to)), size=12, color=QUIET, width=strip.width)
+    pictures = below(parts, gap=strip.gap)
+    if whole is not None:
+        pictures = beside([pictures, strip.cells.appearance(whole)], gap=GAP)
+    return [indented(words, strip.gutter), pictures]
+
+
+def _words(one: Exemplar, relative_to: PreferredInput | None) -> list[str]:
+    response = one.response
+    label = response.clip.label or "no class"
+    wrong = "" if response.prediction in (None, response.clip.label) else f", taken for {response.prediction}"
+    strength = _strength(response.value, relative_to)
+    return [f"{strength}  {label}{wrong}", response.clip.path.name, f"at {response.seconds:.1f} s"]
 
 
 def _strength(response: float, result: PreferredInput | None) -> str:
@@ -88,8 +119,8 @@ def sheet_with_exemplars(
     Colors of motion have one scale. With `relative_to`, which is the result that `row` shows, responses are scores too.
     """
     max_px = None if row.motion is None else nice_max_px(row.motion.movedim(1, 2))
-    synthetic = contact_block(row, max_px=max_px)
-    real = exemplar_block(found, max_px=max_px, relative_to=relative_to)
+    synthetic, strip = contact_block(row, max_px=max_px)
+    real = exemplar_block(found, max_px=max_px, relative_to=relative_to, strip=strip)
     words = text_block("real clips that drive it most, as far as it sees them", size=14)
     width = max(synthetic.width, real.width)
     return page(below([synthetic, rule(width), words, real], gap=MARGIN // 2))

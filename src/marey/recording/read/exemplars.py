@@ -52,15 +52,20 @@ def exemplars(
     one_per_group: bool = True,
     cache: FlowCache | None = None,
 ) -> list[Exemplar]:
-    """The clips to which a unit responds most, strongest first, with the part of them that the unit saw.
+    """The clips that drive a unit most, strongest first, with the part of them that the unit saw.
 
-    `Recording.top` chooses them; their files are read. Raises VideoError when a clip is not where it was recorded,
-    NetworkError for a unit that was not recorded.
+    `Recording.top` chooses them, and their files are read. A clip to which the unit responds no more than to an
+    ordinary one (`Maxima.ordinary`) does not drive it: a unit that is silent on all clips has none. Raises VideoError
+    when a clip is not where it was recorded, NetworkError for a unit that was not recorded.
     """
     flow: Method = recording.summary["settings"]["flow"]
     cache = FlowCache() if cache is None else cache
     found = []
-    for response in recording.top(unit, count, one_per_group=one_per_group):
+    address = recording.unit(unit)
+    ordinary = float(recording.maxima([address.layer]).zeros(address.layer)[address.channel])
+    for response in recording.top(address, count, one_per_group=one_per_group):
+        if response.value <= ordinary:
+            break
         loaded = load_clip(response.clip, recording.streams, flow=flow, cache=cache)
         window = loaded.window(recording.streams, response.start_frame)
         boxes = seen_boxes(recording, response)

@@ -80,13 +80,13 @@ def idiosyncrasies(
     outside = _outside(recording, network, names, flow=flow, seed=seed, steps=steps)
     leak = group_leak(_features(recording, network)[labeled.rows], labeled.labels, labeled.groups, seed=seed)
     conditions = {NETWORK: _accuracies(answers), UNTRAINED: _accuracies(copy)}
-    measures = [_hang(NETWORK, found), *_lost(found), *_overall(conditions[NETWORK], len(labeled.clips))]
+    measures = [_hang(NETWORK, found), *_lost(found), *_overall(conditions[NETWORK], answers)]
     return Finding(
         NAME,
         ASKS,
         _sentence(found, nulls, conditions[NETWORK]),
         (*measures, *_outside_measure(outside), *_leak_measures(leak)),
-        (*(_hang(of, one) for of, one in nulls.items()), *_overall(conditions[UNTRAINED], len(few.clips), UNTRAINED)),
+        (*(_hang(of, one) for of, one in nulls.items()), *_overall(conditions[UNTRAINED], copy, UNTRAINED)),
         {
             "classes": found.summary(),
             "cues": found.table(),
@@ -130,10 +130,20 @@ def _accuracies(answers: CueAnswers) -> Mapping[str, Estimate]:
     labeled = answers.labeled
 
     def accuracy(name: str) -> Estimate:
-        right = answers.right(labeled.labels, name)
-        return group_intervals(lambda some: right[some].mean(), labeled.groups, least=0, most=1)
+        asked = np.flatnonzero(answers.asked(name))
+        right = answers.right(labeled.labels, name)[asked]
+        return group_intervals(
+            lambda some: right[some].mean() if some.any() else np.nan,
+            [labeled.groups[place] for place in asked],
+            least=0,
+            most=1,
+        )
 
-    return {name: accuracy(name) for name in answers.answers}
+    return {name: accuracy(name) for name in answers.answers if _groups_asked(answers, name) > 1}
+
+
+def _groups_asked(answers: CueAnswers, name: str) -> int:
+    return len({answers.labeled.groups[place] for place in np.flatnonzero(answers.asked(name))})
 
 
 def _hang(of: str, found: ClassCues) -> Measure:
@@ -155,12 +165,14 @@ def _lost(found: ClassCues, most: int = 8) -> list[Measure]:
     return made
 
 
-def _overall(conditions: Mapping[str, Estimate], clips: int, of: str = NETWORK) -> list[Measure]:
-    return [
-        Measure(f"right, {name}", of, float(one.value), float(one.low), float(one.high), clips, "clips", "share")
-        for name, one in conditions.items()
-        if of == NETWORK or name == AS_IT_IS.name
-    ]
+def _overall(conditions: Mapping[str, Estimate], answers: CueAnswers, of: str = NETWORK) -> list[Measure]:
+    made = []
+    for name, one in conditions.items():
+        if of == NETWORK or name == AS_IT_IS.name:
+            value, low, high = float(one.value), float(one.low), float(one.high)
+            clips = int(answers.asked(name).sum())
+            made.append(Measure(f"right, {name}", of, value, low, high, clips, "clips", "share"))
+    return made
 
 
 def _outside_measure(outside: OutsideUnits) -> list[Measure]:
@@ -281,6 +293,17 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
         remarks.append(
             f"{answers.estimated} clips have no mask beside them: the actor is what moves otherwise than the camera"
         )
+    if unknown := int((~answers.placed).sum()):
+        often = [
+            name
+            for label, name in enumerate(labeled.classes)
+            if not answers.placed[labeled.labels == label].mean() > _OFTEN_PLACED
+        ]
+        most = f", most of {', '.join(often)}" if often else ""
+        remarks.append(
+            f"in {unknown} clips{most}, next to nothing or nearly everything moves, so that nothing tells where the "
+            "actor is; they count as if nothing were lost without background or actor"
+        )
     right = answers.right(labeled.labels, AS_IT_IS.name)
     poor = [name for label, name in enumerate(labeled.classes) if right[labeled.labels == label].mean() <= _POOR]
     if poor:
@@ -292,6 +315,8 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
 
 
 _POOR = 0.25
+
+_OFTEN_PLACED = 0.5
 
 
 def _answer(sources: Sources) -> Finding:

@@ -210,12 +210,18 @@ def _sentence(
     more = f", and {len(hang) - most} more" if len(hang) > most else ""
     chance = "; ".join(f"{of}: {len(one.idiosyncratic())}" for of, one in nulls.items())
     what = f": {', '.join(parts)}{more}" if parts else ""
+    needs = [
+        f"'{classes[label]}' loses {_percent(size, label, cue)} without its {found.answers.cues[cue].name} "
+        f"(other classes {100 * others[label, cue]:.0f} %)"
+        for label, cue in found.action()[:3]
+    ]
+    known = f" Of the action itself, {', '.join(needs)}." if needs else ""
     count = f"{len(hang)}" if hang else "None"
     verb = "hangs" if len(hang) < 2 else "hang"
     rest = [f"{name} {100 * float(conditions[name].value):.0f} %" for name in _SAID if name in conditions]
     return (
         f"{count} of {len(classes)} classes {verb} on something beside the action{what} ({chance}). "
-        f"Right: {', '.join(rest)}; chance {100 / len(classes):.0f} %."
+        f"Right: {', '.join(rest)}; chance {100 / len(classes):.0f} %.{known}"
     )
 
 

@@ -249,7 +249,7 @@ def _condition_table(conditions: Mapping[str, Mapping[str, Estimate]]) -> pyarro
 
 def _chart(found: ClassCues, most: int = 4) -> Chart:
     cues, size = tuple(cue.name for cue in found.answers.cues), found.without.size
-    labels = [label for label, _ in found.idiosyncratic()[:most]]
+    labels = list(dict.fromkeys(label for label, _ in (*found.idiosyncratic(), *found.action())))[:most]
     rest = [label for label in range(len(found.answers.labeled.classes)) if label not in labels]
     lines = []
     for label in labels:

@@ -84,7 +84,7 @@ def idiosyncrasies(
     return Finding(
         NAME,
         ASKS,
-        _sentence(found, nulls, conditions[NETWORK]),
+        " ".join(filter(None, (_sentence(found, nulls, conditions[NETWORK]), leak.words if leak else ""))),
         (*measures, *_outside_measure(outside), *_leak_measures(leak)),
         (*(_hang(of, one) for of, one in nulls.items()), *_overall(conditions[UNTRAINED], copy, UNTRAINED)),
         {

@@ -303,7 +303,7 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
         often = [
             name
             for label, name in enumerate(labeled.classes)
-            if not answers.placed[labeled.labels == label].mean() > _OFTEN_PLACED
+            if answers.placed[labeled.labels == label].mean() < _OFTEN_PLACED
         ]
         most = f", most of {', '.join(often)}" if often else ""
         remarks.append(

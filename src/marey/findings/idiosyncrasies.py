@@ -213,7 +213,7 @@ def _sentence(
     needs = [
         f"'{classes[label]}' loses {_percent(size, label, cue)} without its {found.answers.cues[cue].name} "
         f"(other classes {100 * others[label, cue]:.0f} %)"
-        for label, cue in found.action()[:3]
+        for label, cue in found.action()[:most]
     ]
     known = f" Of the action itself, {', '.join(needs)}." if needs else ""
     count = f"{len(hang)}" if hang else "None"

@@ -44,13 +44,13 @@ def test_a_pattern_says_who_a_clip_shows(tmp_path: Path) -> None:
     assert class_folders(root, group=r"s\d").groups == ("s1", "s2")
 
 
-def test_source_videos_of_ucf101_are_guessed_from_gxx(tmp_path: Path) -> None:
+def test_source_videos_of_ucf101_are_those_of_a_class_as_each_class_counts_its_own(tmp_path: Path) -> None:
     names = {
         label: [f"v_{label}_g{g:02}_c{c:02}.avi" for g in (1, 2) for c in (1, 2)] for label in ("Biking", "Diving")
     }
     data = class_folders(folders(tmp_path, names))
-    assert data.groups == ("g01", "g02")
-    assert data.grouping == "guessed: source video, from 'gXX' in the file names (UCF101)"
+    assert data.groups == ("v_Biking_g01", "v_Biking_g02", "v_Diving_g01", "v_Diving_g02")
+    assert data.grouping == "guessed: source video, from 'CLASS_gXX' in the file names (UCF101)"
 
 
 def test_people_are_guessed_from_the_names_before_the_first_underscore(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ Shown = Callable[[dict[str, ClipSet]], dict[str, list[tuple[str, str | None, str
 def test_two_trees_of_frames_and_flow_are_clips_and_not_classes(tmp_path: Path, make: Make, shown: Shown) -> None:
     for video in ("v_Run_g01_c01", "v_Walk_g02_c01"):
         make(tmp_path, f"jpegs_256/{video}/frame000001.jpg", f"tvl1_flow/u/{video}/frame000001.jpg")
-    assert shown(data_set(tmp_path)) == {"": [("v_Run_g01_c01", "Run", "g01"), ("v_Walk_g02_c01", "Walk", "g02")]}
+    assert shown(data_set(tmp_path)) == {
+        "": [("v_Run_g01_c01", "Run", "v_Run_g01"), ("v_Walk_g02_c01", "Walk", "v_Walk_g02")]
+    }
     assert [clip.label for clip in clips_in(tmp_path)] == ["Run", "Walk"]
     make(tmp_path, "jpegs_256/other/frame000001.jpg")
     assert [clip.label for clip in clips_in(tmp_path)] == [None, "Run", "Walk"]

@@ -27,8 +27,14 @@ def test_labels_of_ucf101_count_from_1_and_its_test_list_has_none(tmp_path: Path
     for place in (lists, lists / "trainlist01.txt", lists / "testlist01.txt"):
         splits = data_set(place)
         assert shown(splits) == {
-            "train": [("v_Biking_g08_c01.avi", "Biking", "g08"), ("v_Diving_g08_c01.avi", "Diving", "g08")],
-            "test": [("v_Biking_g01_c01.avi", "Biking", "g01"), ("v_Diving_g02_c01.avi", "Diving", "g02")],
+            "train": [
+                ("v_Biking_g08_c01.avi", "Biking", "v_Biking_g08"),
+                ("v_Diving_g08_c01.avi", "Diving", "v_Diving_g08"),
+            ],
+            "test": [
+                ("v_Biking_g01_c01.avi", "Biking", "v_Biking_g01"),
+                ("v_Diving_g02_c01.avi", "Diving", "v_Diving_g02"),
+            ],
         }
         assert splits["test"].notes[0].startswith("1 of 4 listed clips are not there, such as '")
     assert len(clips_in(lists)) == len(clips_in(lists / "testlist01.txt")) == 4
@@ -46,8 +52,8 @@ def test_the_folder_of_the_videos_may_be_given_and_groups_are_source_videos(tmp_
     make(tmp_path / "there", "Biking/v_Biking_g08_c01.avi")
     splits = data_set(lists, folder=tmp_path / "there")
     assert splits["train"][0].path == tmp_path / "there" / "Biking" / "v_Biking_g08_c01.avi"
-    assert splits["test"].groups == ("g01", "g02")
-    assert splits["test"].grouping == "guessed: source video, from 'gXX' in the file names (UCF101)"
+    assert splits["test"].groups == ("v_Biking_g01", "v_Diving_g02")
+    assert splits["test"].grouping == "guessed: source video, from 'CLASS_gXX' in the file names (UCF101)"
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "webm", "MKV"])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 
 from marey.findings.class_units import class_units, group_p, units_needed
@@ -22,6 +23,15 @@ def test_holding_the_unit_of_a_color_costs_its_class_alone(tmp_path: Path) -> No
         assert row["accuracy"] == 1 and row["random"] == 1 and row["others_at_means"] == 1
         assert row["at_zero"] == 0 and row["units_needed"] == 1
     assert "90 % of a class score needs 1 units" in found.sentence
+
+
+def test_layers_without_a_unit_that_serves_a_class_are_said_to_have_none(tmp_path: Path) -> None:
+    recording = recorded_colors(tmp_path, COLORS)
+    units = specificity(recording, permutations=99).tables["units"]
+    place, kind = units.column_names.index("serves"), units["serves"].type
+    units = units.set_column(place, "serves", pyarrow.array([[]] * units.num_rows, kind))
+    found = class_units(recording, network(), labeled_clips(recording), units, ["maps"], flow="dis", seed=0)
+    assert found.sentence == "In maps no unit serves a class."
 
 
 def test_specificity_says_it_where_it_is_given_the_network(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def test_the_culprit_is_named_with_what_it_adds_and_where(tmp_path: Path) -> Non
     assert found.finding.asks.startswith("Why does the network say 'green' and not 'red'")
     lead, held, *_ = found.finding.measures
     assert lead.value > 0 > held.value
-    assert "which is more than as many random units do" in found.finding.sentence
+    assert "held, the lead is " in found.finding.sentence
+    assert "no few units make the difference" not in found.finding.sentence
     assert Finding.open(found.save(tmp_path / "found")).sentence == found.finding.sentence
 
 

@@ -47,6 +47,15 @@ def test_the_sentence_says_what_is_confused_and_how_often(found: Finding) -> Non
     assert all("clip" in clip for one in found.evidence for clip in one.clips)
 
 
+def test_units_that_hold_the_other_class_as_well_are_said_to_be_its_own(found: Finding, tmp_path: Path) -> None:
+    assert "This error is carried by 1 unit of a layer" in found.sentence
+    assert "not of the error" not in found.sentence
+    green = (0.9, 0.1, 0.85)  # known by the culprit alone
+    colors = {"red": [RED] * 3 + [FAILING] * 2, "green": [green], "blue": [BLUE] * 4}
+    other = failures(recorded_colors(tmp_path, colors), network(), units=1)
+    assert "100 % of the right clips of the other class are lost: these units are those of the" in other.sentence
+
+
 def test_a_network_without_errors_says_so(tmp_path: Path) -> None:
     colors = {"red": [RED], "green": [GREEN], "blue": [BLUE]}
     found = failures(recorded_colors(tmp_path, colors), network())

@@ -21,6 +21,7 @@ def test_clips_that_only_their_group_resembles_leak() -> None:
     assert found.right.value[0] == 1
     assert found.right.value[1] < 0.7
     assert found.p <= 0.01
+    assert found.words.startswith("Groups leak: the nearest other clip is of the same class for 100 % of 36 clips")
     assert found.clips == 36
 
 
@@ -31,6 +32,18 @@ def test_clips_that_their_class_resembles_do_not() -> None:
     assert found is not None
     assert found.right.value[1] > 0.9
     assert found.p > 0.05
+    assert found.words == ""
+
+
+def test_shares_of_few_clips_that_leak_have_intervals_of_shares() -> None:
+    responses = np.random.default_rng(2).normal(size=(36, 20)).astype(np.float32)
+    groups = ["pair0", "pair0", *(f"video{clip}" for clip in range(2, 12)), "pair1", "pair1"]
+    groups += [f"video{clip}" for clip in range(14, 36)]
+    responses[1] = responses[0] + 0.1  # of the other pair, no clip resembles its own
+    found = group_leak(responses, LABELS, groups)
+    assert found is not None
+    assert (found.right.low >= [0, 0, -1]).all() and (found.right.high <= 1).all()
+    assert found.right.low[0] < found.right.value[0]
 
 
 def test_groups_with_one_clip_of_each_class_cannot_be_asked() -> None:

@@ -9,9 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import MareyError
+from marey.findings.class_cues import ClassCues
 from marey.findings.class_effects import kept_alone, lost_without
+from marey.findings.cue_answers import UNKNOWN, CueAnswers
+from marey.findings.cues import Cue
 from marey.findings.finding import Finding
 from marey.findings.idiosyncrasies import idiosyncrasies
+from marey.findings.labeled_clips import LabeledClips
 from marey.findings.permutations import dealt_labels
 from marey.network.network import Network
 from marey.network.stream import rgb_frames
@@ -110,6 +114,32 @@ def test_a_network_without_classes_is_refused(recording: Recording) -> None:
     other = Network(Colors(), [rgb_frames(1, size=SIZE)], name="nameless")
     with pytest.raises(MareyError, match="nameless has no classes, of which the recorded clips show 0"):
         idiosyncrasies(recording, other)
+
+
+def test_clips_of_which_is_not_known_where_the_actor_is_say_nothing_of_backgrounds() -> None:
+    cues = (
+        Cue("background", True, ("other",), "background only", of_actor=True),
+        Cue("border", True, ("none",), "border only"),
+    )
+    right, wrong = np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0])
+    answers = {"as it is": right, "other": wrong, "none": wrong, "background only": right, "border only": right}
+    labeled = LabeledClips((), np.arange(4), ("run", "walk"), right, ("a", "b", "a", "b"))
+    found = CueAnswers(labeled, cues, answers, [], 4, np.array([True, False, True, True]))
+    assert found.lost(right).tolist() == [[1, 1], [0, 1], [1, 1], [1, 1]]
+    assert found.alone()[1].tolist() == [[0, 0], [UNKNOWN, 0], [1, 1], [1, 1]]
+    assert found.asked("background only").tolist() == [True, False, True, True]
+    assert found.asked("none").all()
+
+
+def test_what_a_class_loses_more_than_others_without_a_part_of_the_action_is_named() -> None:
+    labels, dealt = _dealt(199)
+    cues = (Cue("motion", False, ("one frame",)), Cue("order of frames", False, ("shuffled",)))
+    blind = np.where(labels == 2, 0, labels)
+    answers = {"as it is": labels, "one frame": blind, "shuffled": (labels + 1) % 4}
+    labeled = LabeledClips((), np.arange(len(labels)), CLASSES, labels, tuple(GROUPS))
+    found = ClassCues.of(CueAnswers(labeled, cues, answers, [], 0, np.ones(len(labels), bool)), labels, dealt)
+    assert found.action() == [(2, 0)]  # the order of frames is what all classes lose
+    assert found.idiosyncratic() == []
 
 
 def _dealt(count: int) -> tuple[np.ndarray, list[np.ndarray]]:

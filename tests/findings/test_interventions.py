@@ -132,3 +132,12 @@ def test_without_masks_what_moves_otherwise_than_the_camera_is_the_actor():
     assert (found & truth).sum() / (found | truth).sum() > 0.6
     assert not motion_mask(torch.full((1, 2, 4, 40, 40), 1.5)).any()
     assert actor_masks(shown(), [RGB]).source == "motion"
+
+
+@pytest.mark.parametrize(("rows", "known"), [(0, False), (8, True), (28, False)])
+def test_where_nothing_or_nearly_everything_moves_the_actor_is_not_known(rows: int, known: bool):
+    clip = shown()
+    clip.inputs["flow"][:] = 0
+    for third, (u, v) in enumerate(((4, 0), (-2, 3), (-2, -3))):  # no camera moves in three directions at once
+        clip.inputs["flow"][:, :, :, :rows, third * 11 : third * 11 + 11] = torch.tensor([u, v]).view(2, 1, 1, 1) * 1.0
+    assert actor_masks(clip, [RGB, FLOW]).known == known

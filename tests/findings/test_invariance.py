@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +9,12 @@ from torch import nn
 from marey.errors import MareyError
 from marey.findings.finding import Finding
 from marey.findings.invariance import invariance
+from marey.findings.invariance_told import CLASSES, GROUPS, evidence
+from marey.findings.labeled_clips import LabeledClips
 from marey.network.network import Network
 from marey.network.stream import rgb_frames
 from marey.recording import Recording
+from marey.video.read.clips import Clip
 
 
 @pytest.mark.slow
@@ -37,3 +40,17 @@ def test_what_cannot_be_asked_is_said(recorded: Callable[..., Recording]):
     still = Network(nn.Conv2d(3, 2, 1), [rgb_frames(1, size=8, layout="n c h w")], name="still")
     with pytest.raises(MareyError, match="'still' sees single pictures, which have no speed"):
         invariance(made, still)
+
+
+def test_a_unit_that_responds_to_no_clip_at_its_own_speed_is_no_evidence_of_tuning() -> None:
+    told = SimpleNamespace(
+        sizes={"a": 2},
+        moving=["a"],
+        tuning=SimpleNamespace(alive=np.array([True, True]), bandwidth=np.array([0.5, 1.5])),
+        spans={CLASSES: np.ones(2), GROUPS: np.ones(2)},
+    )
+    clips = tuple(Clip(Path(f"{name}.mp4")) for name in "xyz")
+    labeled = LabeledClips(clips, np.arange(3), ("x",), np.zeros(3, np.intp), ("a", "b", "c"))
+    found = evidence(told, None, {"a": np.array([[0, 1.0], [0, 3], [0, 2]])}, labeled)
+    assert (found[0].unit, found[0].what) == ("a:1", "is tuned to speed, 1.5 octaves wide")
+    assert found[0].clips == ("y.mp4", "z.mp4", "x.mp4")

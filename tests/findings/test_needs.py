@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -88,6 +89,24 @@ def test_p_is_uniform_where_a_change_costs_best_clips_what_it_costs_any():
     assert (found.p <= 0.05).mean() == pytest.approx(0.05, abs=0.035)
     assert found.p.mean() == pytest.approx(0.5, abs=0.05)
     assert found.needed.mean() <= 0.05
+
+
+def test_groups_of_one_class_each_have_the_same_law_and_show_a_need():
+    random = np.random.default_rng(3)
+    labels = np.repeat(np.arange(5), 20)
+    groups = tuple(f"video{clip // 4}" for clip in range(100))
+    clips = replace(labeled(100, 5, 25), labels=labels, groups=groups)
+    video = random.random((25, 200))[np.arange(100) // 4]  # clips of a video are copies
+    lost = random.random((25, 200))[np.arange(100) // 4]
+    planted = (labels == 2) * 1.0 + 0.01 * random.random(100)
+    before = np.column_stack([video, planted]).astype(np.float32)
+    after = (before - np.column_stack([lost, planted])).astype(np.float32)
+    found = losses(
+        before, after[None], clips, needs=[[0]], layers=[201], counted=np.ones(201, bool), permutations=199, seed=0
+    )
+    assert found.p[0, 200] <= 0.01 and found.beyond.value[0, 200] > 0.9
+    assert (found.p[0, :200] <= 0.05).mean() <= 0.09
+    assert found.p[0, :200].mean() == pytest.approx(0.5, abs=0.07)
 
 
 def test_fewer_clips_are_even_over_classes_and_groups(recorded: Callable[..., Recording]):

@@ -8,6 +8,7 @@ import pytest
 
 from marey.errors import MareyError, NetworkError
 from marey.findings.finding import Finding
+from marey.findings.labeled_clips import labeled_clips
 from marey.findings.specificity import specificity
 from marey.recording import Recording
 
@@ -89,6 +90,17 @@ def test_a_class_of_a_single_group_is_refused_where_groups_have_one_class(record
     recording = recorded({"fc": np.zeros((4, 2))}, ["run", "run", "walk", "walk"], ["a", "a", "b", "c"])
     with pytest.raises(MareyError, match=r"of class 'run' .* has clips of one group only"):
         specificity(recording)
+
+
+def test_a_class_of_a_single_group_is_left_out_beside_two_that_have_more(
+    recorded: Callable[..., Recording],
+) -> None:
+    labels = ["dive", "dive", "run", "run", "walk", "walk"]
+    labeled = labeled_clips(recorded({"fc": np.zeros((6, 2))}, labels, ["a", "a", "b", "c", "d", "e"]))
+    assert labeled.classes == ("run", "walk")
+    assert labeled.rows.tolist() == [2, 3, 4, 5]
+    assert labeled.labels.tolist() == [0, 0, 1, 1]
+    assert labeled.remarks[0].endswith("person or source video: dive")
 
 
 def test_a_layer_that_was_not_recorded_is_named(recorded: Callable[..., Recording]) -> None:

@@ -11,7 +11,7 @@ from marey.errors import DatasetError
 from marey.video.read.clips import Clip
 
 _PUBLISHED = (
-    (r"_(g\d\d)_c\d\d", "guessed: source video, from 'gXX' in the file names (UCF101)"),
+    (r"^(.+_g\d\d)_c\d\d", "guessed: source video, from 'CLASS_gXX' in the file names (UCF101)"),
     (r"^([\w-]{11})_\d{6}_\d{6}(?:\.\w+)?$", "guessed: YouTube video, from the file names ID_SSSSSS_EEEEEE (Kinetics)"),
 )
 _PREFIX = "^([^_]+)_"
@@ -22,8 +22,8 @@ _ONE_EACH = "every clip is its own group"
 class Grouping:
     """A pattern whose first group, found in a file name, is the clip's group, and its description in words.
 
-    >>> Grouping(r"_(g[0-9]+)_", "source video").group("v_Biking_g01_c04.avi")
-    'g01'
+    >>> Grouping(r"(.+)_c[0-9]+", "source video").group("v_Biking_g01_c04.avi")
+    'v_Biking_g01'
     """
 
     pattern: str

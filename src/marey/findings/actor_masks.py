@@ -24,6 +24,9 @@ _LEAST_PX = 0.3
 _SHARE = 0.25
 """Of the speed of what moves fastest: slower things belong to the background."""
 
+_ACTOR_SHARE = (0.02, 0.6)
+"""Of the frame. An estimate of less is an actor that stands still, one of more a camera that moves through a scene."""
+
 
 @dataclass(frozen=True, eq=False)
 class ActorMasks:
@@ -37,6 +40,13 @@ class ActorMasks:
 
     of: Mapping[str, Tensor]
     source: Literal["truth", "motion"]
+
+    @property
+    def known(self) -> bool:
+        """Whether it can be told where the actor is: an estimate must be of 2 to 60 % of the frame."""
+        low, high = _ACTOR_SHARE
+        share = float(next(iter(self.of.values())).float().mean())
+        return self.source == "truth" or low <= share <= high
 
     def widened(self, stream: str, margin_px: int) -> Tensor:
         """The mask of a stream with a margin around it."""

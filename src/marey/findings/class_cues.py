@@ -60,6 +60,14 @@ class ClassCues:
         excess = self.without.size.value - self.without.others
         return sorted(found, key=lambda one: -excess[one])
 
+    def action(self) -> list[tuple[int, int]]:
+        """(class, cue) where a class loses more than others without a part of the action, the largest excess first."""
+        excess = self.without.size.value - self.without.others
+        beside = np.array([cue.beside for cue in self.answers.cues])
+        counts = self.without.at(LEVEL) & (excess > 0) & ~beside
+        found = [(int(label), int(cue)) for label, cue in np.argwhere(counts)]
+        return sorted(found, key=lambda one: -excess[one])
+
     def suffices(self, label: int) -> int | None:
         """The place among cues that can be alone of the one that tells a class most often by itself."""
         if self.alone is None:

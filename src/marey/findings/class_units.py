@@ -262,20 +262,23 @@ def group_p(less: NDArray[np.floating], groups: Sequence[str], *, seed: int) -> 
 
 
 def _sentence(found: Sequence[_Held], labeled: LabeledClips) -> str:
-    parts, needed = [], []
+    parts, needed, without = [], [], []
     for one in found:
         measures, nulls = _measures(one, labeled)
         if not measures:
-            parts.append(f"in {one.layer} no unit serves a class")
+            without.append(one.layer)
             continue
         less = np.median(_own(one, labeled, one.random), axis=0) - _own(one, labeled, one.mean)
         p = group_p(less, labeled.groups, seed=0)
         parts.append(f"{measures[1]} in {one.layer} (as many random units {100 * nulls[0].value:.0f} %, p = {p:.2g})")
         needed.append(f"{one.needed.value[-1]:.0f}")
+    none = f"In {', '.join(without)} no unit serves a class." if without else ""
+    if not parts:
+        return none
     whole = 100 * float(found[0].right.mean())
     counts = f"; 90 % of a class score needs {', '.join(needed)} units of these" if needed else ""
     held = f"Held at their means, the units that serve a class take its accuracy from {whole:.0f} % to "
-    return f"{held}{', '.join(parts)}{counts}."
+    return " ".join(filter(None, (f"{held}{', '.join(parts)}{counts}.", none)))
 
 
 def _table(found: Sequence[_Held], labeled: LabeledClips) -> pyarrow.Table:

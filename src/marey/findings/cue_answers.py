@@ -33,6 +33,9 @@ class CueAnswers:
         (clip), {cue: its mean (red, green, blue)}, of cues that are a part of the picture.
     estimated
         how many clips have no mask beside them, so that it was estimated from motion.
+    placed
+        (clip), whether it is known where the actor is. Of the others, nothing is lost without actor or background, and
+        nothing is told by either alone.
     """
 
     labeled: LabeledClips
@@ -40,6 +43,7 @@ class CueAnswers:
     answers: Mapping[str, NDArray[np.intp]]
     colors: Sequence[Mapping[str, NDArray[np.float64]]]
     estimated: int
+    placed: NDArray[np.bool_]
 
     def right(self, labels: NDArray[np.intp], *names: str) -> NDArray[np.float64]:
         """Whether the answers are `labels` (clip), the mean over the named conditions."""
@@ -48,13 +52,25 @@ class CueAnswers:
     def lost(self, labels: NDArray[np.intp]) -> NDArray[np.float64]:
         """What is right as it is and no more without each cue (clip, cue)."""
         whole = self.right(labels, AS_IT_IS.name)
-        return np.stack([whole - self.right(labels, *cue.without) for cue in self.cues], axis=1)
+        lost = np.stack([whole - self.right(labels, *cue.without) for cue in self.cues], axis=1)
+        return np.where(self._asked(self.cues), lost, 0)
 
     def alone(self) -> tuple[tuple[Cue, ...], NDArray[np.intp]]:
         """The cues that can be shown alone, and the answers to them (clip, cue)."""
         cues = tuple(cue for cue in self.cues if cue.alone is not None)
-        none = np.empty((len(self.labeled.clips), 0), np.intp)
-        return cues, np.stack([self.answers[str(cue.alone)] for cue in cues], axis=1) if cues else none
+        if not cues:
+            return cues, np.empty((len(self.labeled.clips), 0), np.intp)
+        answers = np.stack([self.answers[str(cue.alone)] for cue in cues], axis=1)
+        return cues, np.where(self._asked(cues), answers, UNKNOWN)
+
+    def asked(self, condition: str) -> NDArray[np.bool_]:
+        """The clips (clip) of which a condition tells something."""
+        of_actor = {name for cue in self.cues if cue.of_actor for name in (*cue.without, cue.alone)}
+        return self.placed if condition in of_actor else np.ones_like(self.placed)
+
+    def _asked(self, cues: Sequence[Cue]) -> NDArray[np.bool_]:
+        """(clip, cue)."""
+        return np.asarray(self.placed[:, None] | ~np.array([cue.of_actor for cue in cues]))
 
 
 def known_clips(labeled: LabeledClips, network: Network) -> LabeledClips:
@@ -129,6 +145,7 @@ def cue_answers(
         {name: values[back] for name, values in answers.items()},
         [colors.of.get(rows[place], {}) for place in back],
         0 if masks is None else min(masks.estimated, len(places)),
+        np.array([masks is None or rows[place] not in masks.unknown for place in back], bool),
     )
 
 

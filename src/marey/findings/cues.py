@@ -31,6 +31,8 @@ class Cue:
 
     beside
         whether it lies beside the action, so that nothing is the matter with a network that does without it.
+    of_actor
+        whether it can be asked about only where it is known where the actor is.
     without, alone
         names of the conditions under which it is taken away, the mean of which counts, and under which nothing else is
         left; none where that cannot be shown to the network.
@@ -40,6 +42,7 @@ class Cue:
     beside: bool
     without: tuple[str, ...] = ()
     alone: str | None = None
+    of_actor: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class SeenActors:
         self._streams = streams
         self._last: tuple[int, ActorMasks] | None = None
         self._estimated: set[int] = set()
+        self.unknown: set[int] = set()
+        """The numbers of clips of which it cannot be told where the actor is."""
 
     def __call__(self, shown: Shown) -> ActorMasks:
         """The masks of a clip."""
@@ -65,6 +70,8 @@ class SeenActors:
             self._last = (shown.number, found)
             if found.source == "motion":
                 self._estimated.add(shown.number)
+            if not found.known:
+                self.unknown.add(shown.number)
         return self._last[1]
 
     @property
@@ -89,8 +96,14 @@ def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
         backgrounds = Backgrounds(streams, masks)
         names = tuple(f"another background {place + 1}" for place in range(EXCHANGES))
         changes.update({name: backgrounds.change(place) for place, name in enumerate(names)})
-        add(Cue("background", True, names, "background only"), background_only=background_only(streams, masks))
-        add(Cue("actor", False, ("background only",), "actor only"), actor_only=actor_only(streams, masks))
+        add(
+            Cue("background", True, names, "background only", of_actor=True),
+            background_only=background_only(streams, masks),
+        )
+        add(
+            Cue("actor", False, ("background only",), "actor only", of_actor=True),
+            actor_only=actor_only(streams, masks),
+        )
     for area in AREAS:
         changes[f"no {area}"] = area_filled(streams, area)
         found.append(Cue(area, True, (f"no {area}",), "border only" if area == "border" else None))

@@ -61,6 +61,8 @@ class Backgrounds:
         if self._kept and self._kept[-1].number == shown.number:
             return
         found = self._masks(shown)
+        if not found.known:
+            return  # its actor would be a part of the background
         self._kept.append(
             _Background(
                 shown.number,

@@ -64,12 +64,19 @@ def _traced_words(found: Failures) -> str:
     put_right = pooled(best, lambda one: float(one.put_right.value))
     random_right = pooled(best, lambda one: float(one.random_put_right.mean()))
     other = pooled(best, lambda one: one.lost_other)
+    which = "This error is" if len(found.frequent) == 1 else f"{len(best)} of these {len(found.frequent)} errors are"
+    units = "1 unit" if found.units == 1 else f"{found.units} units"
+    whose = ": these units are those of the other class, not of the error" if other > _WHOLE_CLASS else ""
     return (
-        f"{len(best)} of these {len(found.frequent)} errors are carried by {found.units} units of a layer: where these "
-        f"are held at their means, the wrong class leads by {after:.2g} in place of {before:.2g} (random units "
-        f"{by_chance:.2g}), and {100 * put_right:.0f} % of the failing clips come right (random "
-        f"{100 * random_right:.0f} %), but {100 * other:.0f} % of the right clips of the other class are lost."
+        f"{which} carried by {units} of a layer: where these are held at their means, the lead of the wrong "
+        f"class goes from {before:.2g} to {after:.2g} (random units {by_chance:.2g}), and {100 * put_right:.0f} % of "
+        f"the failing clips come right (random {100 * random_right:.0f} %), but {100 * other:.0f} % of the right clips "
+        f"of the other class are lost{whose}."
     )
+
+
+_WHOLE_CLASS = 0.5
+"""Of the right clips of the other class. Where more are lost, that class as a whole is held."""
 
 
 def _near_words(found: Failures) -> str:

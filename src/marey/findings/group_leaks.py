@@ -10,6 +10,11 @@ from marey.findings.intervals import Estimate, group_intervals
 
 _PERMUTATIONS = 199
 
+_LEVEL = 0.05
+
+_LEAST = (0.0, 0.0, -1.0)
+"""What two shares and their difference cannot pass."""
+
 
 @dataclass(frozen=True, eq=False)
 class GroupLeak:
@@ -26,6 +31,17 @@ class GroupLeak:
     right: Estimate
     p: float
     clips: int
+
+    @property
+    def words(self) -> str:
+        """The leak in a sentence; nothing where groups that are dealt anew differ as much."""
+        if self.p > _LEVEL:
+            return ""
+        own, other = (100 * float(share) for share in self.right.value[:2])
+        return (
+            f"Groups leak: the nearest other clip is of the same class for {own:.0f} % of {self.clips} clips if it may "
+            f"be of the same person or source video, for {other:.0f} % if not (p = {self.p:.2g})."
+        )
 
 
 def group_leak(
@@ -51,9 +67,9 @@ def group_leak(
     numbers = group_intervals(
         lambda some: np.array([*_mean(hits[asked & some]), float(np.subtract(*_mean(hits[asked & some])))]),
         groups,
-        least=-1,
         most=1,
     )
+    numbers = Estimate(numbers.value, np.maximum(numbers.low, _LEAST), numbers.high)
     random = np.random.default_rng(seed)
     beyond = 0
     for _ in range(_PERMUTATIONS):

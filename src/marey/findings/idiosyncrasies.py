@@ -80,13 +80,13 @@ def idiosyncrasies(
     outside = _outside(recording, network, names, flow=flow, seed=seed, steps=steps)
     leak = group_leak(_features(recording, network)[labeled.rows], labeled.labels, labeled.groups, seed=seed)
     conditions = {NETWORK: _accuracies(answers), UNTRAINED: _accuracies(copy)}
-    measures = [_hang(NETWORK, found), *_lost(found), *_overall(conditions[NETWORK], len(labeled.clips))]
+    measures = [_hang(NETWORK, found), *_lost(found), *_overall(conditions[NETWORK], answers)]
     return Finding(
         NAME,
         ASKS,
-        _sentence(found, nulls, conditions[NETWORK]),
+        " ".join(filter(None, (_sentence(found, nulls, conditions[NETWORK]), leak.words if leak else ""))),
         (*measures, *_outside_measure(outside), *_leak_measures(leak)),
-        (*(_hang(of, one) for of, one in nulls.items()), *_overall(conditions[UNTRAINED], len(few.clips), UNTRAINED)),
+        (*(_hang(of, one) for of, one in nulls.items()), *_overall(conditions[UNTRAINED], copy, UNTRAINED)),
         {
             "classes": found.summary(),
             "cues": found.table(),
@@ -121,10 +121,20 @@ def _accuracies(answers: CueAnswers) -> Mapping[str, Estimate]:
     labeled = answers.labeled
 
     def accuracy(name: str) -> Estimate:
-        right = answers.right(labeled.labels, name)
-        return group_intervals(lambda some: right[some].mean(), labeled.groups, least=0, most=1)
+        asked = np.flatnonzero(answers.asked(name))
+        right = answers.right(labeled.labels, name)[asked]
+        return group_intervals(
+            lambda some: right[some].mean() if some.any() else np.nan,
+            [labeled.groups[place] for place in asked],
+            least=0,
+            most=1,
+        )
 
-    return {name: accuracy(name) for name in answers.answers}
+    return {name: accuracy(name) for name in answers.answers if _groups_asked(answers, name) > 1}
+
+
+def _groups_asked(answers: CueAnswers, name: str) -> int:
+    return len({answers.labeled.groups[place] for place in np.flatnonzero(answers.asked(name))})
 
 
 def _hang(of: str, found: ClassCues) -> Measure:
@@ -146,12 +156,14 @@ def _lost(found: ClassCues, most: int = 8) -> list[Measure]:
     return made
 
 
-def _overall(conditions: Mapping[str, Estimate], clips: int, of: str = NETWORK) -> list[Measure]:
-    return [
-        Measure(f"right, {name}", of, float(one.value), float(one.low), float(one.high), clips, "clips", "share")
-        for name, one in conditions.items()
-        if of == NETWORK or name == AS_IT_IS.name
-    ]
+def _overall(conditions: Mapping[str, Estimate], answers: CueAnswers, of: str = NETWORK) -> list[Measure]:
+    made = []
+    for name, one in conditions.items():
+        if of == NETWORK or name == AS_IT_IS.name:
+            value, low, high = float(one.value), float(one.low), float(one.high)
+            clips = int(answers.asked(name).sum())
+            made.append(Measure(f"right, {name}", of, value, low, high, clips, "clips", "share"))
+    return made
 
 
 def _outside_measure(outside: OutsideUnits) -> list[Measure]:
@@ -189,12 +201,18 @@ def _sentence(
     more = f", and {len(hang) - most} more" if len(hang) > most else ""
     chance = "; ".join(f"{of}: {len(one.idiosyncratic())}" for of, one in nulls.items())
     what = f": {', '.join(parts)}{more}" if parts else ""
+    needs = [
+        f"'{classes[label]}' loses {_percent(size, label, cue)} without its {found.answers.cues[cue].name} "
+        f"(other classes {100 * others[label, cue]:.0f} %)"
+        for label, cue in found.action()[:most]
+    ]
+    known = f" Of the action itself, {', '.join(needs)}." if needs else ""
     count = f"{len(hang)}" if hang else "None"
     verb = "hangs" if len(hang) < 2 else "hang"
     rest = [f"{name} {100 * float(conditions[name].value):.0f} %" for name in _SAID if name in conditions]
     return (
         f"{count} of {len(classes)} classes {verb} on something beside the action{what} ({chance}). "
-        f"Right: {', '.join(rest)}; chance {100 / len(classes):.0f} %."
+        f"Right: {', '.join(rest)}; chance {100 / len(classes):.0f} %.{known}"
     )
 
 
@@ -222,7 +240,7 @@ def _condition_table(conditions: Mapping[str, Mapping[str, Estimate]]) -> pyarro
 
 def _chart(found: ClassCues, most: int = 4) -> Chart:
     cues, size = tuple(cue.name for cue in found.answers.cues), found.without.size
-    labels = [label for label, _ in found.idiosyncratic()[:most]]
+    labels = list(dict.fromkeys(label for label, _ in (*found.idiosyncratic(), *found.action())))[:most]
     rest = [label for label in range(len(found.answers.labeled.classes)) if label not in labels]
     lines = []
     for label in labels:
@@ -272,17 +290,30 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
         remarks.append(
             f"{answers.estimated} clips have no mask beside them: the actor is what moves otherwise than the camera"
         )
+    if unknown := int((~answers.placed).sum()):
+        often = [
+            name
+            for label, name in enumerate(labeled.classes)
+            if answers.placed[labeled.labels == label].mean() < _OFTEN_PLACED
+        ]
+        most = f", most of {', '.join(often)}" if often else ""
+        remarks.append(
+            f"in {unknown} clips{most}, next to nothing or nearly everything moves, so that nothing tells where the "
+            "actor is; they count as if nothing were lost without background or actor"
+        )
     right = answers.right(labeled.labels, AS_IT_IS.name)
     poor = [name for label, name in enumerate(labeled.classes) if right[labeled.labels == label].mean() <= _POOR]
     if poor:
         remarks.append(f"hardly any clip of {', '.join(poor)} is right as it is, so that nothing can be lost there")
     if leak is None:
-        remarks.append("no group has several clips of a class, so that leaks of groups cannot be asked")
+        remarks.append("fewer than two groups have several clips of a class, so that leaks of groups cannot be asked")
     remarks.append("whether groups of these clips were trained on is not known from a recording")
     return tuple(remarks)
 
 
 _POOR = 0.25
+
+_OFTEN_PLACED = 0.5
 
 
 IDIOSYNCRASIES = Question(NAME, ASKS, idiosyncrasies)

@@ -268,6 +268,7 @@ def evidence(
                 )
     widths = np.full(len(layers), np.inf)
     widths[sees] = np.where(told.tuning.alive, told.tuning.bandwidth, np.inf)
+    widths[~np.concatenate([np.ptp(responses[name], axis=0) > 0 for name in names])] = np.inf  # no clip to look at
     sharp = int(np.where(late, widths, np.inf).argmin())
     if np.isfinite(widths[sharp]) and late[sharp]:
         made.append(one(f"is tuned to speed, {widths[sharp]:.1f} octaves wide", float(widths[sharp]), sharp))

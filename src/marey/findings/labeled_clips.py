@@ -1,7 +1,7 @@
 """The clips of a recording with a class and a group each, which every question about classes is asked on."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -77,8 +77,8 @@ class LabeledClips:
 def labeled_clips(recording: Recording, *, most: int = MOST_CLIPS) -> LabeledClips:
     """The recorded clips that have a class.
 
-    Raises MareyError where all are of one class, or all of one group, and where labels cannot be dealt anew: where
-    every group is of one class, and a class has a single group, nothing tells the class from the person or place.
+    Where every group is of one class, nothing tells a class with a single group from the person or place: it does not
+    count. Raises MareyError where all clips that count are of one class, or all of one group.
     """
     table = recording.recorded_clips
     names = table["label"].to_pylist()
@@ -92,26 +92,38 @@ def labeled_clips(recording: Recording, *, most: int = MOST_CLIPS) -> LabeledCli
         raise MareyError(
             f"the recording '{recording.folder}' has {held}; a question about classes needs clips of at least two."
         )
+    if alone := _single_groups(recording, known):
+        known = [row for row in known if names[row] not in alone]
+        classes = _told_from_groups(recording, classes, alone)
+        remarks.append(
+            f"{len(alone)} classes with clips of one group only do not count, for nothing tells such a class from its "
+            f"person or source video: {', '.join(sorted(alone))}"
+        )
     numbers = table["clip"].to_pylist()
     clips = tuple(recording.clip(numbers[row]) for row in known)
     groups = tuple(group_of(clip) for clip in clips)
     labels = np.array([classes.index(names[row]) for row in known], np.intp)
-    _check_groups(recording, classes, labels, groups)
+    check_groups(groups)
     return LabeledClips(clips, np.array(known, np.intp), classes, labels, groups, tuple(remarks)).at_most(most)
 
 
-def _check_groups(
-    recording: Recording, classes: Sequence[str], labels: NDArray[np.intp], groups: Sequence[str]
-) -> None:
-    check_groups(groups)
-    seen = {(group, int(label)) for group, label in zip(groups, labels, strict=True)}
+def _single_groups(recording: Recording, rows: Sequence[int]) -> set[str]:
+    """The classes that have a single group, where no group shows several classes."""
+    table = recording.recorded_clips
+    names, numbers = table["label"].to_pylist(), table["clip"].to_pylist()
+    seen = {(group_of(recording.clip(numbers[row])), str(names[row])) for row in rows}
     if max(Counter(group for group, _ in seen).values()) > 1:
-        return
-    groups_of = Counter(label for _, label in seen)
-    for label, count in sorted(groups_of.items()):
-        if count < 2:
-            raise MareyError(
-                f"of class '{classes[label]}' the recording '{recording.folder}' has clips of one group only, and no "
-                "group shows several classes, so that nothing tells the class from the person or source video; record "
-                "clips of at least two groups of every class."
-            )
+        return set()
+    return {name for name, count in Counter(name for _, name in seen).items() if count < 2}
+
+
+def _told_from_groups(recording: Recording, classes: Sequence[str], alone: Collection[str]) -> tuple[str, ...]:
+    """The classes that are not `alone`; MareyError where these are fewer than two."""
+    kept = tuple(name for name in classes if name not in alone)
+    if len(kept) < 2:
+        raise MareyError(
+            f"of class '{min(alone)}' the recording '{recording.folder}' has clips of one group only, and no "
+            "group shows several classes, so that nothing tells the class from the person or source video; record "
+            "clips of at least two groups of at least two classes."
+        )
+    return kept

@@ -9,6 +9,7 @@ from scipy.stats import false_discovery_control
 
 from marey.findings.intervals import Estimate, group_intervals
 from marey.findings.labeled_clips import LabeledClips
+from marey.findings.permutations import dealt_partners
 
 HALF = 0.5
 """A unit needs what costs it at least half of its range, beyond what other clips lose."""
@@ -32,7 +33,7 @@ class Losses:
     beyond
         (change, unit), the difference: the share of what sets the best clips apart that is gone.
     p, q
-        (change, unit), whether the best clips lose more than as many clips of the same groups.
+        (change, unit), whether the best clips lose more than clips that chance deals their places to.
     needed
         (change, unit), whether the unit needs what the change takes away.
     shares
@@ -68,7 +69,7 @@ def losses(
     """What the responses `before` (clip, unit) lose by `changes` (change, clip, unit).
 
     The best clips of a unit are a tenth of all, at least five. Its ordinary response is its median. Under the null a
-    change costs the best clips what it costs any: they are dealt anew within groups.
+    change costs the best clips what it costs any: they are dealt anew within groups, and between those of one class.
 
     needs
         for each need the changes that tell it; one of them is enough.
@@ -149,17 +150,15 @@ def relative_losses(
 def _p(
     lost: Floats, best: NDArray[np.intp], labeled: LabeledClips, *, permutations: int, seed: int
 ) -> NDArray[np.float64]:
-    """How often as many clips of the same groups, drawn at random, lose at least what the best clips lose."""
-    random = np.random.default_rng(seed)
+    """How often clips that are dealt the places of the best ones, as groups allow, lose at least what these lose."""
     is_best = np.zeros(lost.shape[1:], np.float32)
     np.put_along_axis(is_best, best, 1.0, 0)
     found = np.einsum("kcu,cu->ku", lost, is_best)
-    members = [np.flatnonzero(np.array(labeled.groups) == group) for group in sorted(set(labeled.groups))]
     reached = np.ones(found.shape)
     room = 1e-6 * np.abs(lost).sum(1)  # sums in another order are not the same to the last bit
-    order = np.arange(lost.shape[1])
-    for _ in range(permutations):
-        for clips in members:
-            order[clips] = random.permutation(clips)
-        reached += np.einsum("kcu,cu->ku", lost, is_best[order]) >= found - room
+    for partners in dealt_partners(labeled.labels, labeled.groups, permutations, seed=seed):
+        dealt = is_best[partners]
+        count = dealt.sum(0)  # groups of other sizes may be dealt more or fewer of the best places
+        mean = np.einsum("kcu,cu->ku", lost, dealt) / np.maximum(count, 1)
+        reached += (mean * is_best.sum(0) >= found - room) | (count == 0)
     return np.asarray(reached / (permutations + 1))

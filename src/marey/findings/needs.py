@@ -251,8 +251,8 @@ def _remarks(labeled: LabeledClips, fewer: LabeledClips, told: NeedsTold) -> tup
     if ACTOR in told.changes:
         estimated = sum(mask_file(clip) is None for clip in labeled.clips)
         remarks.append(
-            f"the actor of {estimated} clips is estimated from what moves, as no masks are beside them; an actor that "
-            "does not move counts as background"
+            f"the actor of {estimated} clips is estimated from what moves, as no masks are beside them; an actor, "
+            "or a part of one, that does not move counts as background"
             if estimated
             else "where the actor is, the masks beside the clips say"
         )

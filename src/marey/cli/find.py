@@ -74,7 +74,7 @@ def find(
     from marey.cli.device import placed
     from marey.cli.output import writable
     from marey.errors import MareyError
-    from marey.families.loading import load
+    from marey.families.loading import load, provenance
     from marey.findings.question import Sources
     from marey.findings.questions import QUESTIONS, question
     from marey.recording.read.recording import Recording
@@ -90,7 +90,8 @@ def find(
     chosen = None if layers is None else tuple(opened.layer(name).name for name in names(layers))
     writable(out)
     other = None if verifier is None else placed(load(verifier), device)
-    sources = Sources(opened, network, chosen, flow, seed, preferred=preferred, verifier=other)
+    held_out = () if net is None else tuple(provenance(net).get("held_out_groups", ()))
+    sources = Sources(opened, network, chosen, flow, seed, preferred=preferred, verifier=other, held_out=held_out)
     left_out = []
     for one in asked:
         if one.needs in sources.missing:
@@ -115,6 +116,7 @@ def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
     """The finding in the folder of the question, where it was asked of the same before; else a new one, saved there."""
     from marey.findings.finding import Finding, removed
     from marey.findings.provenance import asked_before, asked_of
+    from marey.findings.trained_groups import trained_groups
 
     folder = out / question.name
     kept = asked_before(folder, sources)
@@ -124,7 +126,8 @@ def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
         shown.at(f"{question.name}: reading")
         found = question.answer(replace(sources, report=partial(shown.at, question.name)))
     removed(folder)
-    replace(found, provenance={**found.provenance, "asked": asked_of(sources)}).save(folder)
+    remarks = (*found.remarks, *trained_groups(sources.recording, sources.held_out))
+    replace(found, remarks=remarks, provenance={**found.provenance, "asked": asked_of(sources)}).save(folder)
     draw_figure(found.chart, folder)
     return Finding.open(folder)
 

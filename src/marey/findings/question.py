@@ -29,6 +29,8 @@ class Sources:
         a folder of results of `marey maximize`.
     verifier
         another network, to which the preferred inputs are shown.
+    held_out
+        the groups that the network's training held out; empty where that is not known.
     """
 
     recording: Recording
@@ -39,6 +41,7 @@ class Sources:
     report: Report | None = None
     preferred: Path | None = None
     verifier: Network | None = None
+    held_out: tuple[str, ...] = ()
 
     @property
     def missing(self) -> frozenset[Needs]:

@@ -40,6 +40,11 @@ def test_holding_the_unit_puts_the_clips_right_and_loses_none(found: Finding) ->
     assert row["random_put_right"] < 0.2
 
 
+def test_with_one_confused_pair_nothing_is_said_of_nearness(found: Finding) -> None:
+    assert not any("nearness" in one.name for one in found.measures)
+    assert "Near" not in found.sentence and np.isnan(found.tables["pairs"]["nearness"][0].as_py())
+
+
 def test_the_sentence_says_what_is_confused_and_how_often(found: Finding) -> None:
     assert found.sentence.startswith("30 of 42 clips are right (71 % [")
     assert "it takes red as green (12 of 18, AUC of the scores 0.33)" in found.sentence

@@ -61,6 +61,14 @@ def test_a_network_without_errors_says_so(tmp_path: Path) -> None:
     assert str(Finding.open(found.save(tmp_path / "found"))) == str(found)
 
 
+def test_a_pair_that_chance_may_have_made_is_in_the_tables_and_not_in_the_figure(tmp_path: Path) -> None:
+    colors = {"red": [RED, RED, FAILING], "green": [GREEN, GREEN, GREEN], "blue": [BLUE, BLUE, BLUE]}
+    found = failures(recorded_colors(tmp_path, colors, groups=2), network(), units=1, draws=9)
+    assert found.tables["pairs"]["clips"].to_pylist() == [2]
+    assert "no class is taken for another more often than evenly spread errors would be" in found.sentence
+    assert found.chart.series[0].x == ("blue", "green", "red")
+
+
 @pytest.mark.slow
 def test_shuffled_labels_have_no_pair_in_19_of_20_seeds(tmp_path: Path) -> None:
     wrong = 0

@@ -127,13 +127,13 @@ def _sentence(margin: Margin, seen: Sequence[UnitSeen], probabilities: Mapping[s
     said = ", ".join(f"{name} {100 * probabilities[name]:.0f} %" for name in most[:3])
     low, high = np.percentile(margin.random, _ENDS)
     verdict = (
-        f"which is more than as many random units do ({low:.2f} to {high:.2f}, p = {margin.p:.2g})"
+        f"; with as many random units held it stays at {low:.2f} to {high:.2f} (p = {margin.p:.2g})"
         if margin.p <= 0.05
-        else f"as random units do ({low:.2f} to {high:.2f}, p = {margin.p:.2g}): no few units make the difference"
+        else f", as with random units ({low:.2f} to {high:.2f}, p = {margin.p:.2g}): no few units make the difference"
     )
     return (
-        f"The network says {said}. {margin.first} leads {margin.other} by {margin.lead:.2f}; with {len(seen)} units of "
-        f"{margin.layer} held it is {margin.held:.2f}, {verdict}."
+        f"The network says {said}. {margin.first} leads {margin.other} by {margin.lead:.2f}; with the {len(seen)} "
+        f"units of {margin.layer} held that add most to this lead it is {margin.held:.2f}{verdict}."
     )
 
 

@@ -31,15 +31,15 @@ class CueAnswers:
         {condition: (clip), an index into the classes of `labeled`, or `UNKNOWN`}.
     colors
         (clip), {cue: its mean (red, green, blue)}, of cues that are a part of the picture.
-    estimated
-        how many clips have no mask beside them, so that it was estimated from motion.
+    moving
+        (clip), what share of the picture moves, and is taken for the actor; not a number of a clip with a mask.
     """
 
     labeled: LabeledClips
     cues: tuple[Cue, ...]
     answers: Mapping[str, NDArray[np.intp]]
     colors: Sequence[Mapping[str, NDArray[np.float64]]]
-    estimated: int
+    moving: NDArray[np.float64]
 
     def right(self, labels: NDArray[np.intp], *names: str) -> NDArray[np.float64]:
         """Whether the answers are `labels` (clip), the mean over the named conditions."""
@@ -128,7 +128,7 @@ def cue_answers(
         found.cues,
         {name: values[back] for name, values in answers.items()},
         [colors.of.get(rows[place], {}) for place in back],
-        0 if masks is None else min(masks.estimated, len(places)),
+        np.array([np.nan if masks is None else masks.moving.get(rows[place], np.nan) for place in back]),
     )
 
 

@@ -21,6 +21,9 @@ from marey.findings.interventions import (
 from marey.findings.picture_areas import AREAS, area_filled, area_only
 from marey.network.stream import Stream
 
+AROUND = "background"
+"""The name of the cue that is all but the actor."""
+
 EXCHANGES = 2
 """How many backgrounds of other classes each clip is seen before."""
 
@@ -51,12 +54,16 @@ class Cues:
 
 
 class SeenActors:
-    """The actor's masks of the clip that is shown, made once for all changes."""
+    """The actor's masks of the clip that is shown, made once for all changes.
+
+    moving
+        {clip: what share of the picture moves}, of clips without a mask, so that what moves is taken for the actor.
+    """
 
     def __init__(self, streams: Sequence[Stream]) -> None:
         self._streams = streams
         self._last: tuple[int, ActorMasks] | None = None
-        self._estimated: set[int] = set()
+        self.moving: dict[int, float] = {}
 
     def __call__(self, shown: Shown) -> ActorMasks:
         """The masks of a clip."""
@@ -64,13 +71,8 @@ class SeenActors:
             found = actor_masks(shown, self._streams)
             self._last = (shown.number, found)
             if found.source == "motion":
-                self._estimated.add(shown.number)
+                self.moving[shown.number] = float(found.of[self._streams[0].name].float().mean())
         return self._last[1]
-
-    @property
-    def estimated(self) -> int:
-        """For how many clips there is no mask, so that it was estimated from motion."""
-        return len(self._estimated)
 
 
 def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
@@ -89,7 +91,7 @@ def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
         backgrounds = Backgrounds(streams, masks)
         names = tuple(f"another background {place + 1}" for place in range(EXCHANGES))
         changes.update({name: backgrounds.change(place) for place, name in enumerate(names)})
-        add(Cue("background", True, names, "background only"), background_only=background_only(streams, masks))
+        add(Cue(AROUND, True, names, "background only"), background_only=background_only(streams, masks))
         add(Cue("actor", False, ("background only",), "actor only"), actor_only=actor_only(streams, masks))
     for area in AREAS:
         changes[f"no {area}"] = area_filled(streams, area)

@@ -277,9 +277,13 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
     remarks = list(labeled.remarks)
     if not any(cue.name == "actor" for cue in answers.cues):
         remarks.append("single pictures without masks do not show where the actor is, so that it is not asked about")
-    if answers.estimated:
+    if estimated := int(np.isfinite(answers.moving).sum()):
+        remarks.append(f"{estimated} clips have no mask beside them: the actor is what moves otherwise than the camera")
+    if found.partly_still.any():
+        names = ", ".join(np.array(labeled.classes)[found.partly_still].tolist())
         remarks.append(
-            f"{answers.estimated} clips have no mask beside them: the actor is what moves otherwise than the camera"
+            f"in clips of {names} half as much moves as in others, or less: parts of the actor that stand still count "
+            "as background there, so that none of these classes is said to hang on its background"
         )
     right = answers.right(labeled.labels, AS_IT_IS.name)
     poor = [name for label, name in enumerate(labeled.classes) if right[labeled.labels == label].mean() <= _POOR]

@@ -77,6 +77,7 @@ def find(
     from marey.families.loading import load, provenance
     from marey.findings.question import Sources
     from marey.findings.questions import QUESTIONS, question
+    from marey.findings.trained_groups import trained_groups
     from marey.recording.read.recording import Recording
 
     if listed:
@@ -90,8 +91,8 @@ def find(
     chosen = None if layers is None else tuple(opened.layer(name).name for name in names(layers))
     writable(out)
     other = None if verifier is None else placed(load(verifier), device)
-    held_out = () if net is None else tuple(provenance(net).get("held_out_groups", ()))
-    sources = Sources(opened, network, chosen, flow, seed, preferred=preferred, verifier=other, held_out=held_out)
+    sources = Sources(opened, network, chosen, flow, seed, preferred=preferred, verifier=other)
+    remarks = () if net is None else trained_groups(opened, provenance(net).get("held_out_groups", ()))
     left_out = []
     for one in asked:
         if one.needs in sources.missing:
@@ -99,7 +100,7 @@ def find(
                 raise MareyError(f"'{one.name}' {_MISSING[one.needs]}.")
             left_out.append(one.name)
             continue
-        _show(_answered(one, sources, out))
+        _show(_answered(one, sources, out, remarks))
     if left_out:
         options = "--network" if network is None else "--preferred"
         say(f"not asked without {options}: {', '.join(left_out)}")
@@ -112,11 +113,10 @@ def _same(network: "Network", recording: "Recording") -> "Network":
     return network
 
 
-def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
+def _answered(question: "Question", sources: "Sources", out: Path, remarks: "Sequence[str]") -> "Finding":
     """The finding in the folder of the question, where it was asked of the same before; else a new one, saved there."""
     from marey.findings.finding import Finding, removed
     from marey.findings.provenance import asked_before, asked_of
-    from marey.findings.trained_groups import trained_groups
 
     folder = out / question.name
     kept = asked_before(folder, sources)
@@ -126,7 +126,7 @@ def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
         shown.at(f"{question.name}: reading")
         found = question.answer(replace(sources, report=partial(shown.at, question.name)))
     removed(folder)
-    remarks = (*found.remarks, *trained_groups(sources.recording, sources.held_out))
+    remarks = (*found.remarks, *remarks)
     replace(found, remarks=remarks, provenance={**found.provenance, "asked": asked_of(sources)}).save(folder)
     draw_figure(found.chart, folder)
     return Finding.open(folder)

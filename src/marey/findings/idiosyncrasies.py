@@ -291,7 +291,6 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
         remarks.append(f"hardly any clip of {', '.join(poor)} is right as it is, so that nothing can be lost there")
     if leak is None:
         remarks.append("no group has several clips of a class, so that leaks of groups cannot be asked")
-    remarks.append("whether groups of these clips were trained on is not known from a recording")
     return tuple(remarks)
 
 

@@ -29,8 +29,6 @@ class Sources:
         a folder of results of `marey maximize`.
     verifier
         another network, to which the preferred inputs are shown.
-    held_out
-        the groups that the network's training held out; empty where that is not known.
     """
 
     recording: Recording
@@ -41,7 +39,6 @@ class Sources:
     report: Report | None = None
     preferred: Path | None = None
     verifier: Network | None = None
-    held_out: tuple[str, ...] = ()
 
     @property
     def missing(self) -> frozenset[Needs]:

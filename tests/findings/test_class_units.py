@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 
 from marey.findings.class_units import class_units, group_p, units_needed
@@ -22,6 +23,16 @@ def test_holding_the_unit_of_a_color_costs_its_class_alone(tmp_path: Path) -> No
         assert row["accuracy"] == 1 and row["random"] == 1 and row["others_at_means"] == 1
         assert row["at_zero"] == 0 and row["units_needed"] == 1
     assert "90 % of a class score needs 1 units" in found.sentence
+
+
+def test_where_no_unit_serves_a_class_none_is_held(tmp_path: Path) -> None:
+    recording = recorded_colors(tmp_path, COLORS)
+    units = specificity(recording, permutations=199).tables["units"]
+    place = units.column_names.index("serves")
+    none = units.set_column(place, "serves", pyarrow.array([[]] * len(units), pyarrow.list_(pyarrow.string())))
+    found = class_units(recording, network(), labeled_clips(recording), none, ["maps"], flow="dis", seed=0)
+    assert found.sentence == "No unit of maps serves a class, so that none is held."
+    assert found.measures == () and found.nulls == ()
 
 
 def test_specificity_says_it_where_it_is_given_the_network(tmp_path: Path) -> None:

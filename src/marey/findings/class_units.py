@@ -271,8 +271,10 @@ def _sentence(found: Sequence[_Held], labeled: LabeledClips) -> str:
         p = group_p(less, labeled.groups, seed=0)
         parts.append(f"{measures[1]} in {one.layer} (as many random units {100 * nulls[0].value:.0f} %, p = {p:.2g})")
         needed.append(f"{one.needed.value[-1]:.0f}")
+    if not needed:
+        return f"No unit of {', '.join(one.layer for one in found)} serves a class, so that none is held."
     whole = 100 * float(found[0].right.mean())
-    counts = f"; 90 % of a class score needs {', '.join(needed)} units of these" if needed else ""
+    counts = f"; 90 % of a class score needs {', '.join(needed)} units of these"
     held = f"Held at their means, the units that serve a class take its accuracy from {whole:.0f} % to "
     return f"{held}{', '.join(parts)}{counts}."
 

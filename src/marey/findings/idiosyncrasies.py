@@ -212,7 +212,7 @@ def _looks_like(found: ClassCues, label: int, cue: int) -> str:
     return "" if color is None else f"{color} than others'; "
 
 
-_SAID = (AS_IT_IS.name, "one frame", "flow only", "shuffled", "background only", "actor only")
+_SAID = (AS_IT_IS.name, "one frame", "flow only", "shuffled", "mirrored", "background only", "actor only")
 
 
 def _percent(size: Estimate, label: int, cue: int) -> str:

@@ -124,6 +124,20 @@ def test_record_writes_a_recording_and_says_what_was_skipped(
     assert refused.status == 1 and "settings.windows was 3, is 2" in refused.err
 
 
+def test_record_takes_the_clips_that_training_held_out_and_findings_tell_of_the_others(
+    marey: Marey, net: Path, few: Path, tmp_path: Path
+) -> None:
+    held_out, every = tmp_path / "held_out", tmp_path / "every"
+    assert _recorded(marey, net, few, held_out, "--groups", "held-out").status == 0
+    assert {one.group for one in map(Recording.open(held_out).clip, range(2))} == {"person0"}
+    assert Recording.open(held_out).recorded == 2
+    assert _recorded(marey, net, few, every).status == 0
+    told = "6 of 8 recorded clips show people or source videos that the network was trained on"
+    line = ("find", every, "specificity", "--layers", "scores", "--out", tmp_path / "found")
+    assert told not in marey(*line).out
+    assert told in marey(*line, "--network", net, "--flow", "dis").out
+
+
 JUDGED = """
 import torch, marey
 

@@ -103,7 +103,7 @@ def test_true_inputs_are_given_their_class_and_are_near_to_its_clips(recording: 
     assert measured(found, "nearer to a clip of their class, units", "the network") > 0.95
     assert measured(found, "nearer to a clip of their class, units", "scrambled inputs") < 0.8
     assert measured(found, "nearer to a clip of their class, units", "real clips") > 0.95
-    assert "The network gives its class to 8 of 8 preferred inputs" in found.sentence
+    assert "The network gives their own class to 8 of 8 preferred inputs" in found.sentence
     assert found.tables["layers"].to_pylist()[0]["q"] == pytest.approx(0.01)
 
 

@@ -10,6 +10,7 @@ from marey.draw.explanation import explanation_sheet
 from marey.errors import MareyError, NetworkError, VideoError
 from marey.findings.explain import explain
 from marey.findings.finding import Finding
+from marey.recording import Recording
 from tests.findings.colors import BLUE, CULPRIT, FAILING, GREEN, RED, clip, network, recorded_colors
 from tests.findings.test_deep_passes import late
 
@@ -25,9 +26,22 @@ def test_the_culprit_is_named_with_what_it_adds_and_where(tmp_path: Path) -> Non
     assert found.finding.asks.startswith("Why does the network say 'green' and not 'red'")
     lead, held, *_ = found.finding.measures
     assert lead.value > 0 > held.value
-    assert "held, the lead is " in found.finding.sentence
+    assert ", with as many random units " in found.finding.sentence
     assert "no few units make the difference" not in found.finding.sentence
     assert Finding.open(found.save(tmp_path / "found")).sentence == found.finding.sentence
+
+
+def test_as_many_windows_are_shown_as_the_recording_has(tmp_path: Path) -> None:
+    recording = recorded_colors(tmp_path / "clips", {"red": [RED, FAILING], "green": [GREEN]}, groups=2)
+    shown = clip(tmp_path / "shown", FAILING, label="red", group="a")
+    windows = recording.summary["settings"]["windows"]
+
+    def shown_windows(**given: Recording | int) -> int:
+        made = explain(network(), shown, units=1, draws=9, **given).finding.provenance
+        return int(made["settings"]["windows"])
+
+    assert windows != 5 and shown_windows(recording=recording) == windows
+    assert shown_windows() == 5 and shown_windows(recording=recording, windows=2) == 2
 
 
 def test_without_a_recording_units_are_held_at_what_gray_frames_give(tmp_path: Path) -> None:

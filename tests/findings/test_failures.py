@@ -40,6 +40,11 @@ def test_holding_the_unit_puts_the_clips_right_and_loses_none(found: Finding) ->
     assert row["random_put_right"] < 0.2
 
 
+def test_with_one_confused_pair_nothing_is_said_of_nearness(found: Finding) -> None:
+    assert not any("nearness" in one.name for one in found.measures)
+    assert "Near" not in found.sentence and np.isnan(found.tables["pairs"]["nearness"][0].as_py())
+
+
 def test_the_sentence_says_what_is_confused_and_how_often(found: Finding) -> None:
     assert found.sentence.startswith("30 of 42 clips are right (71 % [")
     assert "it takes red as green (12 of 18, AUC of the scores 0.33)" in found.sentence
@@ -63,6 +68,14 @@ def test_a_network_without_errors_says_so(tmp_path: Path) -> None:
     assert found.sentence.endswith("there is no failure to explain.")
     assert found.chart.series[0].y == (1.0, 1.0, 1.0)
     assert str(Finding.open(found.save(tmp_path / "found"))) == str(found)
+
+
+def test_a_pair_that_chance_may_have_made_is_in_the_tables_and_not_in_the_figure(tmp_path: Path) -> None:
+    colors = {"red": [RED, RED, FAILING], "green": [GREEN, GREEN, GREEN], "blue": [BLUE, BLUE, BLUE]}
+    found = failures(recorded_colors(tmp_path, colors, groups=2), network(), units=1, draws=9)
+    assert found.tables["pairs"]["clips"].to_pylist() == [2]
+    assert "no class is taken for another more often than evenly spread errors would be" in found.sentence
+    assert found.chart.series[0].x == ("blue", "green", "red")
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A logo by which a class is known is named; nothing is named where nothing was planted."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import MareyError
+from marey.findings.asking import AS_IT_IS
 from marey.findings.class_cues import ClassCues
 from marey.findings.class_effects import kept_alone, lost_without
 from marey.findings.cue_answers import UNKNOWN, CueAnswers
-from marey.findings.cues import Cue
+from marey.findings.cues import AROUND, Cue
 from marey.findings.finding import Finding
 from marey.findings.idiosyncrasies import idiosyncrasies
 from marey.findings.labeled_clips import LabeledClips
@@ -155,6 +157,32 @@ def test_what_every_class_loses_is_no_effect_of_one() -> None:
     assert not effects.at(0.05)[:, 0].any()
     assert effects.at(0.05)[:, 1].tolist() == [False, False, True, False]
     assert effects.others[:, 1].tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
+
+
+def _cues(right: np.ndarray, moving: float) -> ClassCues:
+    """Of clips that are all right as they are, and `right` (clip) without the cue; so much moves in those of `logo`."""
+    labels, dealt = _dealt(999)
+    labeled = LabeledClips((), np.arange(len(labels)), CLASSES, labels, tuple(GROUPS))
+    answers = {AS_IT_IS.name: labels, "without": np.where(right, labels, (labels + 1) % 4)}
+    share = np.where(labels == CLASSES.index("logo"), moving, 0.2)
+    made = CueAnswers(labeled, (Cue(AROUND, True, ("without",)),), answers, [], share)
+    return ClassCues.of(made, labels, dealt)
+
+
+def test_a_class_whose_actor_partly_stands_still_is_not_said_to_hang_on_its_background() -> None:
+    labels, _ = _dealt(1)
+    lost = labels != CLASSES.index("logo")
+    assert _cues(lost, moving=0.15).idiosyncratic() == [(CLASSES.index("logo"), 0)]
+    assert _cues(lost, moving=np.nan).idiosyncratic() == [(CLASSES.index("logo"), 0)]  # there are masks
+    few = _cues(lost, moving=0.05)
+    assert few.idiosyncratic() == [] and few.partly_still.tolist() == [name == "logo" for name in CLASSES]
+
+
+def test_a_loss_whose_interval_holds_nothing_is_not_claimed() -> None:
+    labels, _ = _dealt(1)
+    found = _cues(labels != CLASSES.index("logo"), moving=0.2)
+    wide = replace(found.without.size, low=found.without.size.value - 1.1)
+    assert found.idiosyncratic() and not replace(found, without=replace(found.without, size=wide)).idiosyncratic()
 
 
 def test_a_constant_answer_tells_no_class() -> None:

@@ -16,6 +16,7 @@ from marey.findings.interventions import (
     background_only,
     frozen,
     interventions,
+    mirrored,
     reversed_in_time,
     shuffled,
 )
@@ -50,6 +51,16 @@ def test_shuffled_frames_and_fields_have_one_order_that_is_not_their_own():
         changed = shuffled(streams)(small)
         for name in changed:
             assert (changed[name] == small.inputs[name].flip(2)).all()
+
+
+def test_in_a_mirror_what_moves_right_moves_left_and_clips_stay_as_they_were():
+    clip = shown()
+    before = {name: values.clone() for name, values in clip.inputs.items()}
+    changed = mirrored([RGB, FLOW])(clip)
+    assert (changed["rgb"].flip(-1) == before["rgb"]).all()
+    across, down = changed["flow"].flip(-1).unbind(1)
+    assert (across == -before["flow"][:, 0]).all() and (down == before["flow"][:, 1]).all()
+    assert all((clip.inputs[name] == values).all() for name, values in before.items())
 
 
 def test_what_runs_backward_moves_the_other_way():

@@ -9,8 +9,10 @@ from torch import nn
 from marey.errors import MareyError
 from marey.findings.finding import Finding
 from marey.findings.invariance import invariance
-from marey.findings.invariance_told import CLASSES, GROUPS, evidence
+from marey.findings.invariance_told import CLASSES, GROUPS, evidence, replayed_classes
 from marey.findings.labeled_clips import LabeledClips
+from marey.findings.replays import Replays
+from marey.findings.speed_tuning import SPEEDS
 from marey.network.network import Network
 from marey.network.stream import rgb_frames
 from marey.recording import Recording
@@ -33,6 +35,19 @@ def test_units_of_level_are_invariant_and_units_of_change_are_not(
     assert units[brightness.RISES]["classes"] == pytest.approx(1, abs=0.01)
     assert "tempo" not in found.tables
     assert str(Finding.open(found.save(tmp_path / "invariance"))) == str(found)
+
+
+def test_a_class_that_becomes_another_one_at_twice_its_speed_is_told() -> None:
+    clips = tuple(Clip(Path(f"{label}/{number}.mp4"), label=label) for label in ("run", "walk") for number in range(4))
+    labels = np.repeat([0, 1], 4)
+    labeled = LabeledClips(clips, np.arange(8), ("run", "walk"), labels, tuple("abcdabcd"))
+    scores = np.tile(np.eye(2, dtype=np.float32)[labels], (len(SPEEDS), 1, 1))
+    scores[SPEEDS.index(2.0), 4:7] = (1, 0)  # three of four that walk
+    scores[SPEEDS.index(0.5), :2] = (0, 1)  # two of four that run are not most
+    network = Network(nn.Conv3d(3, 2, 1), [rgb_frames(2, size=8)], classes=("run", "walk"))
+    (told,) = replayed_classes(Replays(labeled, {}, scores, {}), network)
+    assert told.what == "at 2 times its speed 'walk' is called 'run' in 75 % of 4 clips"
+    assert all(Path(clip).parent.name == "walk" for clip in told.clips)
 
 
 def test_what_cannot_be_asked_is_said(recorded: Callable[..., Recording]):

@@ -9,7 +9,8 @@ import pytest
 from marey.errors import MareyError, NetworkError
 from marey.findings.finding import Finding
 from marey.findings.labeled_clips import labeled_clips
-from marey.findings.specificity import specificity
+from marey.findings.permutations import dealt_labels
+from marey.findings.specificity import least_p, specificity
 from marey.recording import Recording
 
 CLASSES = ("clap", "jump", "run", "walk", "wave")
@@ -56,6 +57,19 @@ def test_the_sentence_says_the_shares_with_intervals_and_the_null(found: Finding
 def test_the_clearest_unit_of_each_class_is_there_to_look_at(found: Finding) -> None:
     assert found.evidence[0].what == "serves 'jump', AUPRC 1.00"
     assert found.evidence[0].unit is not None and found.evidence[0].unit.startswith("fc:")
+
+
+def test_of_few_people_it_is_said_that_they_show_little(recorded: Callable[..., Recording]) -> None:
+    few = 3 * len(CLASSES)
+    made = recorded({"fc": planted()[:few]}, LABELS[:few], GROUPS[:few])
+    found = specificity(made, permutations=199)
+    assert any(one.startswith("so few clips and groups show little: a unit that tells") for one in found.remarks)
+
+
+def test_the_least_p_is_how_often_chance_deals_a_class_one_label() -> None:
+    labels = np.arange(3 * 4) % 4  # each of three people does each of four things once
+    dealt = list(dealt_labels(labels, [f"person{clip // 4}" for clip in range(12)], 4000, seed=0))
+    assert least_p(labels, dealt) == pytest.approx(4 * (1 / 4) ** 3, abs=0.01)
 
 
 @pytest.mark.slow

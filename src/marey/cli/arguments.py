@@ -46,6 +46,14 @@ GroupOption = Annotated[
         show_default=False,
     ),
 ]
+GroupsOption = Annotated[
+    str,
+    typer.Option(
+        "--groups",
+        metavar="WHAT",
+        help="held-out (those that training held out; all where there are none), all, or names (ira,denis).",
+    ),
+]
 
 
 def names(words: str) -> list[str]:

@@ -1,13 +1,14 @@
 """`marey evaluate`: how often a network is right, and which classes it confuses."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument
+from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, GroupsOption, NetArgument
+from marey.cli.chosen_clips import chosen_clips
 from marey.cli.output import writable
 from marey.cli.progress import Report, progress
 from marey.cli.screen import screen
@@ -25,14 +26,7 @@ def evaluate(
     net: NetArgument,
     data: DataArgument,
     *,
-    groups: Annotated[
-        str,
-        typer.Option(
-            "--groups",
-            metavar="WHAT",
-            help="held-out (those that training held out; all where there are none), all, or names (ira,denis).",
-        ),
-    ] = "held-out",
+    groups: GroupsOption = "held-out",
     group: GroupOption = None,
     windows: Annotated[int, typer.Option("--windows", help="Windows of a clip whose scores are averaged.")] = 5,
     confusion: Annotated[
@@ -52,7 +46,7 @@ def evaluate(
     from marey.datasets.data_set import TRAIN_SPLITS, data_set
     from marey.errors import OutputError
     from marey.evaluation.classify import evaluated
-    from marey.families.loading import load, provenance
+    from marey.families.loading import load
     from marey.files import replacing
 
     if out is not None:
@@ -62,7 +56,7 @@ def evaluate(
     network = placed(load(net), device)
     parts = data_set(data, group=group)
     test = [clip for name, part in parts.items() if name not in TRAIN_SPLITS[1:] or len(parts) == 1 for clip in part]
-    chosen = _chosen(test, groups, data, held_out=provenance(net).get("held_out_groups", []))
+    chosen = chosen_clips(test, groups, net=net, data=data)
     with progress() as report:
         found = evaluated(network, _told(chosen, report), windows=windows, flow=flow)
     shown = screen()
@@ -89,26 +83,10 @@ def evaluate(
             temporary.write_text(json.dumps(_figures(found), indent=1) + "\n", encoding="utf-8")
 
 
-def _told(clips: "list[Clip]", report: Report) -> "Iterator[Clip]":
+def _told(clips: "Sequence[Clip]", report: Report) -> "Iterator[Clip]":
     for done, clip in enumerate(clips):
         report.at("evaluating clips", done, len(clips))
         yield clip
-
-
-def _chosen(clips: "list[Clip]", groups: str, data: Path, *, held_out: list[str]) -> "list[Clip]":
-    """The clips of the groups that --groups names; DatasetError for a group that no clip belongs to."""
-    from marey.datasets.clip_set import group_of
-    from marey.errors import DatasetError, did_you_mean
-
-    known = sorted({group_of(clip) for clip in clips})
-    wanted = held_out if groups == "held-out" else groups.split(",")
-    if groups == "all" or (groups == "held-out" and not set(wanted) & set(known)):
-        wanted = known
-    strange = [name for name in wanted if name not in known]
-    if strange and groups != "held-out":
-        near = did_you_mean(strange[0], known)
-        raise DatasetError(f"no group '{strange[0]}' in '{data}'.{near} It has {', '.join(known[:12])}.")
-    return [clip for clip in clips if group_of(clip) in set(wanted)]
 
 
 def _figures(found: Evaluation) -> dict[str, Any]:

@@ -34,7 +34,14 @@ def explain(
         typer.Option("--layer", metavar="NAME", help="Whose units explain. Default: a deep one.", show_default=False),
     ] = None,
     units: Annotated[int, typer.Option("--units", min=1, help="How many units to show.")] = 5,
-    windows: Annotated[int, typer.Option("--windows", help="Windows of the clip whose scores are averaged.")] = 5,
+    windows: Annotated[
+        int | None,
+        typer.Option(
+            "--windows",
+            help="Windows of the clip whose scores are averaged. Default: as many as the recording has, else 5.",
+            show_default=False,
+        ),
+    ] = None,
     out: OutOption = Path("explained"),
     flow: FlowOption = "tvl1-fast",
     seed: SeedOption = 0,

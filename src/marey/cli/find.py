@@ -76,9 +76,10 @@ def find(
     from marey.cli.device import placed
     from marey.cli.output import writable
     from marey.errors import MareyError, OutputError
-    from marey.families.loading import load
+    from marey.families.loading import load, provenance
     from marey.findings.question import Sources
     from marey.findings.questions import QUESTIONS, question
+    from marey.findings.trained_groups import trained_groups
     from marey.recording.read.recording import Recording
     from marey.recording.read.same_weights import check_same_weights
 
@@ -97,13 +98,14 @@ def find(
     if questions:
         _check(asked, sources)
     writable(out)
+    remarks = () if net is None else trained_groups(opened, provenance(net).get("held_out_groups", ()))
     refused: dict[str, list[str]] = {}
     for one in asked:
         if lacks := _options(one.missing(sources)):
             refused.setdefault(f"without {lacks}", []).append(one.name)
             continue
         try:
-            found = _answered(one, sources, out)
+            found = _answered(one, sources, out, remarks)
         except MareyError as error:
             if questions or isinstance(error, OutputError):
                 raise
@@ -133,7 +135,7 @@ def _options(names: "Sequence[str]") -> str:
     return ", ".join(f"--{name}" for name in names if name in _OPTIONS)
 
 
-def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
+def _answered(question: "Question", sources: "Sources", out: Path, remarks: "Sequence[str]") -> "Finding":
     """The finding in the folder of the question, where it was asked of the same before; else a new one, saved there."""
     from marey.findings.finding import Finding, removed
     from marey.findings.provenance import asked_before, asked_of
@@ -153,7 +155,8 @@ def _answered(question: "Question", sources: "Sources", out: Path) -> "Finding":
 
         found = question.answer(replace(sources, report=told))
     removed(folder)
-    replace(found, provenance={**found.provenance, "asked": asked}).save(folder)
+    remarks = (*found.remarks, *remarks)
+    replace(found, remarks=remarks, provenance={**found.provenance, "asked": asked}).save(folder)
     draw_figure(found.chart, folder)
     return Finding.open(folder)
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from marey.cli.arguments import DataArgument, DeviceOption, FlowOption, GroupOption, NetArgument, OutOption, names
+from marey.cli.arguments import (
+    DataArgument,
+    DeviceOption,
+    FlowOption,
+    GroupOption,
+    GroupsOption,
+    NetArgument,
+    OutOption,
+    names,
+)
+from marey.cli.chosen_clips import chosen_clips
 from marey.cli.progress import progress
 from marey.cli.screen import say, screen
 from marey.cli.tables import remarks, table
@@ -32,6 +42,7 @@ def record(
     ] = None,
     windows: Annotated[int, typer.Option("--windows", help="Windows of each clip, spread over it.")] = 3,
     batch: Annotated[int, typer.Option("--batch", help="Windows in each pass; more may be faster on a GPU.")] = 16,
+    groups: GroupsOption = "all",
     group: GroupOption = None,
     flow: FlowOption = "tvl1-fast",
     workers: Annotated[
@@ -61,7 +72,8 @@ def record(
 
     settings = RecordingSettings(windows=windows, flow=flow, batch=batch)
     network = placed(load(net), device)
-    clips = clip_set_in(data.resolve(), group=group)
+    every = clip_set_in(data.resolve(), group=group)
+    clips = chosen_clips(every.clips, groups, net=net, data=data)
     writable(out)
     try:
         with reporting() as report:
@@ -80,7 +92,7 @@ def record(
         say(f"marey: interrupted; what is recorded stays in '{out}', the same line goes on.", error=True)
         return 130
     _show(found, out)
-    for line in (f"groups: {clips.grouping}", *clips.notes):
+    for line in (f"groups: {every.grouping}", *every.notes):
         screen().print(line, highlight=False, markup=False, soft_wrap=True)
     if not found.recorded:
         raise VideoError(

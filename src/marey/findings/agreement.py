@@ -151,9 +151,10 @@ def _sentence(
     ends = tuple(f"{100 * far.of[of].value:.0f} %" for of in (SHOWN, CLIPS, SCRAMBLED))
     significant = sum(one.q <= LEVEL and one.of[SHOWN].value > 0.5 for one in near)
     return (
-        f"The network gives its class to {right(recognized[SHOWN])} preferred inputs of {len(opened.inputs)} units{by} "
-        f"(scrambled {right(recognized[SCRAMBLED])}; chance {100 / classes:.0f} %). They are nearer to a clip of their "
-        f"class than to another {', '.join(layers)}, chance 50 %; above chance in {significant} of {len(near)} layers. "
+        f"The network gives their own class to {right(recognized[SHOWN])} preferred inputs of {len(opened.inputs)} "
+        f"units{by} (scrambled {right(recognized[SCRAMBLED])}; chance {100 / classes:.0f} %). They are nearer to a "
+        f"clip of their class than to another {', '.join(layers)}, chance 50 %; above chance in {significant} of "
+        f"{len(near)} layers. "
         f"Farthest from real clips: {far.layer}, {ends[0]} (real clips {ends[1]}, scrambled {ends[2]})."
     )
 

@@ -12,10 +12,13 @@ from marey.findings.asking import AS_IT_IS
 from marey.findings.class_effects import ClassEffects, kept_alone, lost_without
 from marey.findings.cue_answers import UNKNOWN, CueAnswers
 from marey.findings.cue_colors import ABOVE, BELOW, color_word
-from marey.findings.cues import Cue
+from marey.findings.cues import AROUND, Cue
 from marey.findings.picture_areas import AREAS, area_share
 
 LEVEL = 0.05
+
+_STANDS = 0.5
+"""Where so much less of the picture moves than in other classes, a part of the actor is taken to stand still."""
 
 _AS_MUCH = 0.9
 """A cue that is part of another, as a corner is of the background, comes first if it takes so much of its effect."""
@@ -40,10 +43,24 @@ class ClassCues:
             kept_alone(answers.alone()[1], labels, groups, dealt, classes) if answers.alone()[0] else None,
         )
 
+    @property
+    def partly_still(self) -> NDArray[np.bool_]:
+        """(class), whether the actor is taken for what moves, and that is half as much as in other classes or less.
+
+        A body whose arm waves is then a part of the background, and says nothing of what is around the actor.
+        """
+        moving = np.array(
+            [self.answers.moving[self.labels == label].mean() for label in range(len(self.answers.labeled.classes))]
+        )
+        return np.asarray(moving <= _STANDS * np.median(moving))
+
     def first(self, label: int) -> int | None:
         """The cue beside the action on which a class hangs most: how much more it loses without it than others do."""
         excess = self.without.size.value[label] - self.without.others[label]
         counts = self.without.at(LEVEL)[label] & np.array([cue.beside for cue in self.answers.cues]) & (excess > 0)
+        counts &= self.without.size.low[label] > 0  # else one group more or less may undo it
+        if self.partly_still[label]:
+            counts &= np.array([cue.name != AROUND for cue in self.answers.cues])
         if not counts.any():
             return None
         most = excess[counts].max()
@@ -97,7 +114,7 @@ class ClassCues:
 
     def color(self, label: int, cue: Cue) -> str | None:
         """How a cue looks in clips of a class, against all others; None where it has no color of its own."""
-        if cue.name == "background":
+        if cue.name == AROUND:
             words = {place: self._color(label, part) for place, part in (("above", ABOVE), ("below", BELOW))}
             return ", ".join(f"{word} {place}" for place, word in words.items() if word is not None) or None
         return self._color(label, cue.name)

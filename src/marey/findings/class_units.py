@@ -276,7 +276,7 @@ def _sentence(found: Sequence[_Held], labeled: LabeledClips) -> str:
     if not parts:
         return none
     whole = 100 * float(found[0].right.mean())
-    counts = f"; 90 % of a class score needs {', '.join(needed)} units of these" if needed else ""
+    counts = f"; 90 % of a class score needs {', '.join(needed)} units of these"
     held = f"Held at their means, the units that serve a class take its accuracy from {whole:.0f} % to "
     return " ".join(filter(None, (f"{held}{', '.join(parts)}{counts}.", none)))
 

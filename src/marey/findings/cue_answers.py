@@ -31,19 +31,19 @@ class CueAnswers:
         {condition: (clip), an index into the classes of `labeled`, or `UNKNOWN`}.
     colors
         (clip), {cue: its mean (red, green, blue)}, of cues that are a part of the picture.
-    estimated
-        how many clips have no mask beside them, so that it was estimated from motion.
     placed
         (clip), whether it is known where the actor is. Of the others, nothing is lost without actor or background, and
         nothing is told by either alone.
+    moving
+        (clip), what share of the picture moves, and is taken for the actor; not a number of a clip with a mask.
     """
 
     labeled: LabeledClips
     cues: tuple[Cue, ...]
     answers: Mapping[str, NDArray[np.intp]]
     colors: Sequence[Mapping[str, NDArray[np.float64]]]
-    estimated: int
     placed: NDArray[np.bool_]
+    moving: NDArray[np.float64]
 
     def right(self, labels: NDArray[np.intp], *names: str) -> NDArray[np.float64]:
         """Whether the answers are `labels` (clip), the mean over the named conditions."""
@@ -144,8 +144,8 @@ def cue_answers(
         found.cues,
         {name: values[back] for name, values in answers.items()},
         [colors.of.get(rows[place], {}) for place in back],
-        0 if masks is None else min(masks.estimated, len(places)),
         np.array([masks is None or rows[place] not in masks.unknown for place in back], bool),
+        np.array([np.nan if masks is None else masks.moving.get(rows[place], np.nan) for place in back]),
     )
 
 

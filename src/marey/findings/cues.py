@@ -15,11 +15,15 @@ from marey.findings.interventions import (
     at_rest,
     background_only,
     frozen,
+    mirrored,
     noise_carried,
     shuffled,
 )
 from marey.findings.picture_areas import AREAS, area_filled, area_only
 from marey.network.stream import Stream
+
+AROUND = "background"
+"""The name of the cue that is all but the actor."""
 
 EXCHANGES = 2
 """How many backgrounds of other classes each clip is seen before."""
@@ -54,12 +58,17 @@ class Cues:
 
 
 class SeenActors:
-    """The actor's masks of the clip that is shown, made once for all changes."""
+    """The actor's masks of the clip that is shown, made once for all changes.
+
+    moving
+        {clip: what share of the picture moves}, of clips without a mask, so that what moves is taken for the actor.
+    """
 
     def __init__(self, streams: Sequence[Stream]) -> None:
         self._streams = streams
         self._last: tuple[int, ActorMasks] | None = None
-        self._estimated: set[int] = set()
+        self.moving: dict[int, float] = {}
+        """Of clips without a mask by their number, what share of the picture moves, and is taken for the actor."""
         self.unknown: set[int] = set()
         """The numbers of clips of which it cannot be told where the actor is."""
 
@@ -69,15 +78,10 @@ class SeenActors:
             found = actor_masks(shown, self._streams)
             self._last = (shown.number, found)
             if found.source == "motion":
-                self._estimated.add(shown.number)
+                self.moving[shown.number] = float(found.of[self._streams[0].name].float().mean())
             if not found.known:
                 self.unknown.add(shown.number)
         return self._last[1]
-
-    @property
-    def estimated(self) -> int:
-        """For how many clips there is no mask, so that it was estimated from motion."""
-        return len(self._estimated)
 
 
 def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
@@ -97,7 +101,7 @@ def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
         names = tuple(f"another background {place + 1}" for place in range(EXCHANGES))
         changes.update({name: backgrounds.change(place) for place, name in enumerate(names)})
         add(
-            Cue("background", True, names, "background only", of_actor=True),
+            Cue(AROUND, True, names, "background only", of_actor=True),
             background_only=background_only(streams, masks),
         )
         add(
@@ -125,6 +129,7 @@ def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
         if no_appearance is not None:
             found.append(Cue("appearance", False, (no_appearance,), "one frame"))
         add(Cue("order of frames", False, ("shuffled",)), shuffled=shuffled(streams))
+    add(Cue("left and right", False, ("mirrored",)), mirrored=mirrored(streams))
     return Cues(tuple(found), tuple(Condition(name, change) for name, change in changes.items()))
 
 

@@ -28,6 +28,8 @@ from marey.video.read.clips import Clip, load_clip
 
 _TOP_CLIPS = 3
 
+_WINDOWS = 5
+
 
 def explain(
     network: Network,
@@ -37,7 +39,7 @@ def explain(
     recording: Recording | None = None,
     layer: str | None = None,
     units: int = 5,
-    windows: int = 5,
+    windows: int | None = None,
     flow: Method = "tvl1-fast",
     draws: int = 199,
     seed: int = 0,
@@ -55,7 +57,8 @@ def explain(
         None: the deepest before the class scores that tells places apart, and sees all streams; where streams meet in
         the class scores alone, that of the stream that adds most to the lead.
     windows
-        of the clip whose scores are averaged, as `marey classify` does.
+        of the clip whose scores are averaged; None: as many as the recording has, so that both say the same of a clip,
+        or 5, as `marey classify` takes.
     report
         told how much is done, and of how much.
 
@@ -63,6 +66,8 @@ def explain(
     clip that cannot be read.
     """
     piece = clip if isinstance(clip, Clip) else Clip(Path(clip))
+    if windows is None:
+        windows = _WINDOWS if recording is None else int(recording.summary["settings"].get("windows", _WINDOWS))
     check_classifier(network, windows)
     _check_class(network, instead)
     if recording is not None:

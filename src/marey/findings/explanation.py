@@ -126,11 +126,14 @@ def _sentence(margin: Margin, seen: Sequence[UnitSeen], probabilities: Mapping[s
     most = sorted(probabilities, key=lambda name: -probabilities[name])
     said = ", ".join(f"{name} {100 * probabilities[name]:.0f} %" for name in most[:3])
     low, high = np.percentile(margin.random, _ENDS)
-    verdict = "" if margin.p <= 0.05 else ": no few units make the difference"
+    verdict = (
+        f", with as many random units {low:.2f} to {high:.2f} (p = {margin.p:.2g})"
+        if margin.p <= 0.05
+        else f", as with random units ({low:.2f} to {high:.2f}, p = {margin.p:.2g}): no few units make the difference"
+    )
     return (
-        f"The network says {said}. {margin.first} leads {margin.other} by {margin.lead:.2f}; with {len(seen)} units of "
-        f"{margin.layer} held, the lead is {margin.held:.2f}, with as many random units {low:.2f} to {high:.2f} "
-        f"(p = {margin.p:.2g}){verdict}."
+        f"The network says {said}. {margin.first} leads {margin.other} by {margin.lead:.2f}; with the {len(seen)} "
+        f"units of {margin.layer} held that add most to this lead it is {margin.held:.2f}{verdict}."
     )
 
 

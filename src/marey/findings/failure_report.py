@@ -269,7 +269,7 @@ def _unit_table(found: Failures) -> pyarrow.Table:
 
 
 def _chart(found: Failures) -> Chart:
-    if not found.traced:
+    if not (found.traced and found.frequent):  # a pair that is not claimed is not drawn, either
         places = np.flatnonzero(found.counts.sum(1) > 0).tolist()
         names = tuple(found.classes[place] for place in places)
         ends = [tuple(float(end[1 + place]) for place in places) for end in

@@ -30,6 +30,9 @@ ASKS = "Which classes does the network confuse, and which units carry the error?
 
 _MOST_PAIRS = 8
 
+_LEAST_CONFUSED = 3
+"""Pairs of classes; with fewer, a rank correlation of nearness and confusions is that of one or two pairs."""
+
 
 def failures(
     recording: Recording,
@@ -159,7 +162,9 @@ def _found(
         _q(every),
         _closeness(
             recording, network, names[0], labeled, labels=labels, predicted=predicted, preferred=preferred, seed=seed
-        ),
+        )
+        if np.triu(counts + counts.T, 1).astype(bool).sum() >= _LEAST_CONFUSED
+        else None,
     )
 
 

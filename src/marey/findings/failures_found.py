@@ -36,7 +36,7 @@ class Failures:
     traced, q
         for each layer and pair, with q by Benjamini and Hochberg over pairs in `frequent`.
     closeness
-        of the classes; None where no two classes are confused.
+        of the classes; None where few pairs of classes are confused.
     """
 
     classes: tuple[str, ...]

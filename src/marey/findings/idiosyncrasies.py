@@ -221,7 +221,7 @@ def _looks_like(found: ClassCues, label: int, cue: int) -> str:
     return "" if color is None else f"{color} than others'; "
 
 
-_SAID = (AS_IT_IS.name, "one frame", "flow only", "shuffled", "background only", "actor only")
+_SAID = (AS_IT_IS.name, "one frame", "flow only", "shuffled", "mirrored", "background only", "actor only")
 
 
 def _percent(size: Estimate, label: int, cue: int) -> str:
@@ -286,9 +286,13 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
     remarks = list(labeled.remarks)
     if not any(cue.name == "actor" for cue in answers.cues):
         remarks.append("single pictures without masks do not show where the actor is, so that it is not asked about")
-    if answers.estimated:
+    if estimated := int(np.isfinite(answers.moving).sum()):
+        remarks.append(f"{estimated} clips have no mask beside them: the actor is what moves otherwise than the camera")
+    if found.partly_still.any():
+        names = ", ".join(np.array(labeled.classes)[found.partly_still].tolist())
         remarks.append(
-            f"{answers.estimated} clips have no mask beside them: the actor is what moves otherwise than the camera"
+            f"in clips of {names} half as much moves as in others, or less: parts of the actor that stand still count "
+            "as background there, so that none of these classes is said to hang on its background"
         )
     if unknown := int((~answers.placed).sum()):
         often = [
@@ -307,7 +311,6 @@ def _remarks(found: ClassCues, leak: GroupLeak | None) -> tuple[str, ...]:
         remarks.append(f"hardly any clip of {', '.join(poor)} is right as it is, so that nothing can be lost there")
     if leak is None:
         remarks.append("fewer than two groups have several clips of a class, so that leaks of groups cannot be asked")
-    remarks.append("whether groups of these clips were trained on is not known from a recording")
     return tuple(remarks)
 
 

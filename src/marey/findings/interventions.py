@@ -66,6 +66,19 @@ def reversed_in_time(streams: Sequence[Stream]) -> Change:
     return change
 
 
+def mirrored(streams: Sequence[Stream]) -> Change:
+    """Left and right exchanged, in flow with the other sign of what moves across."""
+
+    def change(shown: Shown) -> Inputs:
+        made = {one.name: shown.inputs[one.name].flip(-1) for one in streams}
+        for one in streams:
+            if one.kind == "flow":
+                made[one.name][:, 0] *= -1
+        return made
+
+    return change
+
+
 def at_rest(streams: Sequence[Stream], kind: Kind) -> Change:
     """Streams of a kind show nothing: RGB is mid-gray, flow is 0."""
 

@@ -86,10 +86,12 @@ def invariance(
     made = _measured(recording, network, names, clips=clips, flow=flow, seed=seed, report=report)
     own, nulls = measures(made.found, made.chances, made.readings)
     told, reading = made.found[NETWORK], made.readings.get(NETWORK)
+    turned = replayed_classes(made.replays, network)
+    first = [f"{one.what[0].upper()}{one.what[1:]}." for one in turned[:2]]
     return Finding(
         NAME,
         ASKS,
-        sentence(made.found, made.chances, made.readings),
+        " ".join([sentence(made.found, made.chances, made.readings), *first]),
         own,
         nulls,
         {
@@ -101,7 +103,7 @@ def invariance(
             **({} if reading is None else {"tempo": tempo_table(reading, told.sizes)}),
         },
         chart(made.found),
-        evidence=evidence(told, reading, made.responses, made.every) + replayed_classes(made.replays, network),
+        evidence=evidence(told, reading, made.responses, made.every) + turned,
         unexplained=told.unexplained,
         remarks=(*_remarks(made, recording, network), *(() if swept is None else sweep_remarks(swept, names))),
         provenance=of_recording(recording, layers=names, clips=clips, flow=flow, seed=seed, speeds=SPEEDS),

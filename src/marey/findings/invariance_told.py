@@ -77,9 +77,9 @@ def sentence(found: Found, chances: Chances, readings: Readings) -> str:
     width = ALONE if ALONE in told else BANDWIDTH
     parts = [
         f"From the first to the last third of the layers the {width} goes {goes(width, ' octaves', 1)}",
-        f"the classes that the best clips of a unit span {goes(CLASSES, '', 1)}, where random clips span "
+        f"the number of classes among a unit's best clips goes {goes(CLASSES, '', 1)}, where random clips have "
         f"{chances[NETWORK][CLASSES]:.1f}",
-        f"their groups {goes(GROUPS, '', 1)}, random {chances[NETWORK][GROUPS]:.1f}",
+        f"that of people or source videos {goes(GROUPS, '', 1)}, random clips {chances[NETWORK][GROUPS]:.1f}",
     ]
     if readings:
         reading, null = readings[NETWORK], readings[UNTRAINED]

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 
 from marey.errors import MareyError, NetworkError
 from marey.findings.asking import ask
@@ -94,7 +96,7 @@ def specificity(
         _chart(found, names),
         evidence=_evidence(found[NETWORK]),
         unexplained=measures[KINDS.index("unexplained")].value,
-        remarks=(*labeled.remarks, *_dead_remark(found[NETWORK]), *held.remarks),
+        remarks=(*labeled.remarks, *_few_remark(labeled, dealt[1:]), *_dead_remark(found[NETWORK]), *held.remarks),
         provenance=of_recording(recording, layers=names, permutations=permutations, seed=seed, level=LEVEL),
     )
 
@@ -199,6 +201,32 @@ def _evidence(served: ServedClasses, most: int = 12) -> tuple[Evidence, ...]:
     return tuple(
         Evidence(f"serves '{row['class']}', AUPRC {row['auprc']:.2f}", row["auprc"], f"{row['layer']}:{row['unit']}")
         for row in chosen
+    )
+
+
+def least_p(labels: NDArray[np.intp], dealt: Sequence[NDArray[np.intp]]) -> float:
+    """The p of a unit that tells a class without an error, the median over classes: how often chance does as well.
+
+    Its best clips are those of the class, so that chance does if it deals one label to all of them.
+    """
+    own = [labels == label for label in np.unique(labels)]
+    reached = [sum(len(set(one[clips].tolist())) == 1 for one in dealt) for clips in own]
+    return float((1 + np.median(reached)) / (1 + len(dealt)))
+
+
+_MUCH = 0.1
+"""Of the units. Where more must be without error before one counts, a reader must know."""
+
+
+def _few_remark(labeled: LabeledClips, dealt: Sequence[NDArray[np.intp]]) -> tuple[str, ...]:
+    p = least_p(labeled.labels, dealt)
+    if p <= max(_MUCH * LEVEL, 2 / (1 + len(dealt))):  # else there are few permutations, not few clips
+        return ()
+    share = p / LEVEL
+    many = f"unless {100 * share:.0f} % of all units do as well" if share <= 1 else "at all"
+    return (
+        f"so few clips and groups show little: a unit that tells a class without an error has p = {p:.2g}, and does "
+        f"not count {many}; record clips of more people or source videos",
     )
 
 

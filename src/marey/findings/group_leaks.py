@@ -51,7 +51,7 @@ def group_leak(
     numbers = group_intervals(
         lambda some: np.array([*_mean(hits[asked & some]), float(np.subtract(*_mean(hits[asked & some])))]),
         groups,
-        least=-1,
+        least=[0, 0, -1],
         most=1,
     )
     random = np.random.default_rng(seed)

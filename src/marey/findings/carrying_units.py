@@ -203,11 +203,17 @@ def _intervals(
     def outcome(clips: NDArray[np.bool_]) -> NDArray[np.float64]:
         return _outcome(whole, held, pair, judged, clips=clips)
 
-    found = group_intervals(outcome, judged.groups)
+    failing = len({judged.groups[clip] for clip in pair.failing.tolist()})
+    everyone = len(set(judged.groups))
+    found = group_intervals(
+        outcome,
+        judged.groups,
+        least=[0, -np.inf, 0, 0],
+        most=[1, np.inf, 1, 1],
+        counted=[failing, failing, everyone, everyone],
+    )
     ends = [(found.value[place], found.low[place], found.high[place]) for place in range(3)]
     put_right, after, lost = (Estimate(*(np.asarray(end) for end in one)) for one in ends)
-    shares = (put_right, lost)
-    put_right, lost = (Estimate(one.value, np.clip(one.low, 0, 1), np.clip(one.high, 0, 1)) for one in shares)
     return put_right, after, lost
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from marey.findings.intervals import Estimate, group_intervals
+from marey.findings.intervals import Estimate, group_intervals, groups_of_classes
 
 Labels = NDArray[np.intp]
 
@@ -55,7 +55,13 @@ def lost_without(
 
     A class whose clips lose as much as all others do depends on the cue as they do: that is no idiosyncrasy of its own.
     """
-    size = group_intervals(lambda some: class_means(lost[some], labels[some], classes), groups, least=-1, most=1)
+    size = group_intervals(
+        lambda some: class_means(lost[some], labels[some], classes),
+        groups,
+        least=-1,
+        most=1,
+        counted=groups_of_classes(labels, groups, classes)[:, None],
+    )
     reached = sum((class_means(lost, deal, classes) >= size.value - 1e-9).astype(int) for deal in dealt)
     return _effects(size, _of_others(lost, labels, classes), np.asarray(reached), len(dealt))
 
@@ -71,7 +77,11 @@ def kept_alone(
     A network that answers one class to everything is right on that class, and reaches no more than dealt labels do.
     """
     size = group_intervals(
-        lambda some: class_means(answers[some] == labels[some, None], labels[some], classes), groups, least=0, most=1
+        lambda some: class_means(answers[some] == labels[some, None], labels[some], classes),
+        groups,
+        least=0,
+        most=1,
+        counted=groups_of_classes(labels, groups, classes)[:, None],
     )
     reached = sum(
         (class_means(answers == deal[:, None], deal, classes) >= size.value - 1e-9).astype(int) for deal in dealt

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
 
 from marey.errors import MareyError
 from marey.findings.congruence import TwoWay
@@ -23,8 +24,8 @@ class ClassParts:
         (class), names; the rival is the other class whose clips have the highest score.
     parts
         (class, 3), by appearance, by motion, by both together.
-    p
-        (class), how often the part of both is so large with dealt partners.
+    p, q
+        (class), how often the part of both is so large with dealt partners, and after Benjamini and Hochberg.
     share
         of the sum over classes, the part that is due to both together.
     both
@@ -35,6 +36,7 @@ class ClassParts:
     rivals: Sequence[str]
     parts: Estimate
     p: Values
+    q: Values
     share: Estimate
     both: Estimate
 
@@ -80,11 +82,13 @@ class ClassParts:
         reached = np.ones(len(known))
         for partners in dealt_partners(labeled.labels, labeled.groups, permutations, seed=seed):
             reached += _contrast(_means(whole.partners(partners), of_class), rivals) >= found
+        p = reached / (permutations + 1)
         return cls(
             known,
             [known[rival] for rival in rivals],
             group_intervals(parts, labeled.groups),
-            reached / (permutations + 1),
+            p,
+            false_discovery_control(p),
             group_intervals(share, labeled.groups),
             group_intervals(lambda some: float(np.nanmean(parts(some)[:, 2] / scale)), labeled.groups),
         )

@@ -195,7 +195,8 @@ def _needed(
     if len(set(groups)) < 2:
         value = needed(np.ones(len(clips), bool))
         return Estimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
-    return group_intervals(needed, groups, least=0, most=passes.units)
+    found = group_intervals(needed, groups, least=0)
+    return Estimate(found.value, found.low, np.minimum(found.high, passes.units))
 
 
 def _own(found: _Held, labeled: LabeledClips, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -214,12 +215,14 @@ def _measures(found: _Held, labeled: LabeledClips) -> tuple[list[Measure], list[
     if not count:
         return [], []
 
+    shown = len({group for group, counts in zip(labeled.groups, has, strict=True) if counts})
+
     def measure(name: str, of: str, values: NDArray[np.float64]) -> Measure:
         def mean(chosen: NDArray[np.bool_]) -> float:
             both = chosen & has
             return float(values[both].mean()) if both.any() else float(values[has].mean())
 
-        ends = group_intervals(mean, labeled.groups, least=0, most=1)
+        ends = group_intervals(mean, labeled.groups, least=0, most=1, counted=shown)
         numbers = (float(ends.value), float(ends.low), float(ends.high))
         return Measure(name, of, *numbers, int(has.sum()), f"clips of {count} classes", "share")
 

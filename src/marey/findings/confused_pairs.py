@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from marey.findings.intervals import Estimate, group_intervals
+from marey.findings.intervals import Estimate, group_intervals, groups_of_classes
 from marey.findings.permutations import dealt_labels
 
 LEAST_CLIPS = 2
@@ -129,4 +129,5 @@ def class_accuracy(
         each = np.where(clips > 0, hits / np.maximum(clips, 1), whole_class)
         return np.concatenate([[right[chosen].mean()], each])
 
-    return group_intervals(shares, groups, least=0, most=1)
+    shown = groups_of_classes(labels, groups, classes)
+    return group_intervals(shares, groups, least=0, most=1, counted=[len(set(groups)), *shown.tolist()])

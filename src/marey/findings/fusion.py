@@ -49,6 +49,9 @@ _RESPONSES = 2**27
 _LEAST = 100
 """Permutations that a false discovery rate of 5 % over many units needs."""
 
+_PER_CLASS = 4
+"""Permutations for classes as many times those for units, so that one class of a hundred can stand out."""
+
 _PAIRINGS = 20
 """Partners of every clip over which the correlation of pairs is averaged."""
 
@@ -172,7 +175,11 @@ class _Asked:
         classes = None
         if scores is not None and scores in crossed and len(set(network.classes) & set(self.labeled.classes)) > 1:
             classes = ClassParts.of(
-                crossed[scores], self.labeled, network.classes, permutations=self.permutations, seed=self.seed
+                crossed[scores],
+                self.labeled,
+                network.classes,
+                permutations=_PER_CLASS * self.permutations,
+                seed=self.seed,
             )
         return _Answer(joint_units(some, self.labeled, permutations=self.permutations, seed=self.seed), classes)
 

@@ -13,7 +13,7 @@ from marey.findings.class_parts import ClassParts
 from marey.findings.finding import Evidence, Finding
 from marey.findings.intervals import Estimate
 from marey.findings.joint_units import KINDS, LEVEL, NUMBERS, JointUnits
-from marey.findings.measure import Measure
+from marey.findings.measure import Measure, beyond
 from marey.findings.pair_kinds import KINDS as PAIR_KINDS
 from marey.findings.pair_kinds import PairKinds
 from marey.findings.preferred_parts import PreferredParts
@@ -72,19 +72,32 @@ def sentence(own: Sequence[Measure], nulls: Sequence[Measure], units: JointUnits
     """The answer."""
     of = {one.name: one for one in own}
     beside = "; ".join(f"{one.of}: {100 * one.value:.0f} %" for one in nulls if one.name == JOINT)
+    joint = of[JOINT]
+    respond = f"{joint} respond" if joint.value > 0 else "none responds"
     said = (
-        f"Of {units.units:,} {_units(units)} {of[JOINT]} respond more where the appearance and the motion of their "
-        f"class belong together than both add up to ({beside}), by {of[CONGRUENCE]} over all"
+        f"Of {units.units:,} {_units(units)} {respond} more where the appearance and the motion of their "
+        f"class belong together than both add up to ({beside}){_more(joint, nulls)}, by {of[CONGRUENCE]} over all"
     )
     if parts is None:
         return f"{said}."
+    if not of[SET_APART].low > 0:
+        return f"{said}; nothing that needs both together sets class scores apart."
     said += f"; {of[ADVANTAGE]} of what sets class scores apart from the most similar class needs both together"
-    clear = [place for place in range(len(parts.classes)) if parts.p[place] <= 0.01 and _total(parts, place) > 0]
+    clear = [place for place in range(len(parts.classes)) if parts.q[place] <= LEVEL and _total(parts, place) > 0]
     if not clear:
         return f"{said}."
     first = max(clear, key=lambda place: parts.parts.value[place, 2] - np.abs(parts.parts.value[place, :2]).sum())
     share = min(parts.parts.value[first, 2] / _total(parts, first), 1)
     return f"{said}, most of all '{parts.classes[first]}' against '{parts.rivals[first]}' ({100 * share:.0f} %)."
+
+
+def _more(joint: Measure, nulls: Sequence[Measure]) -> str:
+    """How far the share of joint units lies above that of the strongest null."""
+    strongest = max((one for one in nulls if one.name == JOINT), key=lambda one: one.value)
+    if joint.value == 0:
+        return ""
+    more = beyond(joint, strongest)
+    return f", {f'{more} more' if more.low > 0 else 'no more'} than in {strongest.of}"
 
 
 def _total(parts: ClassParts, place: int) -> float:
@@ -152,7 +165,7 @@ def class_table(parts: Mapping[str, ClassParts], carried: Mapping[str, Sequence[
             for column, part in enumerate(_PARTS):
                 row[part] = float(value[place, column])
                 row[f"{part}_low"], row[f"{part}_high"] = float(low[place, column]), float(high[place, column])
-            row["p"] = float(one.p[place])
+            row["p"], row["q"] = float(one.p[place]), float(one.q[place])
             carrier = carried[of][place] if carried.get(of) else None
             row |= {"unit": None if carrier is None else carrier.unit}
             row |= {
@@ -193,7 +206,7 @@ def evidence(
         both = parts.parts.value[:, 2]
         for place in sorted(range(len(both)), key=lambda place: -both[place])[:most]:
             carrier = carried[place]
-            if parts.p[place] <= LEVEL:
+            if parts.q[place] <= LEVEL:
                 said = (
                     f"'{parts.classes[place]}' against '{parts.rivals[place]}': {both[place]:.1f} of "
                     f"{_total(parts, place):.1f} scores by both together"

@@ -12,9 +12,6 @@ _PERMUTATIONS = 199
 
 _LEVEL = 0.05
 
-_LEAST = (0.0, 0.0, -1.0)
-"""What two shares and their difference cannot pass."""
-
 
 @dataclass(frozen=True, eq=False)
 class GroupLeak:
@@ -67,9 +64,9 @@ def group_leak(
     numbers = group_intervals(
         lambda some: np.array([*_mean(hits[asked & some]), float(np.subtract(*_mean(hits[asked & some])))]),
         groups,
+        least=[0, 0, -1],  # two shares and their difference
         most=1,
     )
-    numbers = Estimate(numbers.value, np.maximum(numbers.low, _LEAST), numbers.high)
     random = np.random.default_rng(seed)
     beyond = 0
     for _ in range(_PERMUTATIONS):

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from marey.errors import MareyError
@@ -31,12 +32,19 @@ def check_groups(groups: Sequence[str]) -> None:
         )
 
 
+def groups_of_classes(labels: NDArray[np.intp], groups: Sequence[str], classes: int) -> NDArray[np.intp]:
+    """How many groups show each class (class): what its shares are means of."""
+    shown = {(int(label), group) for label, group in zip(labels, groups, strict=True)}
+    return np.bincount([label for label, _ in shown], minlength=classes)
+
+
 def group_intervals(
     estimate: Callable[[NDArray[np.bool_]], NDArray[np.float64] | float],
     groups: Sequence[str],
     *,
-    least: float = -np.inf,
-    most: float = np.inf,
+    least: ArrayLike = -np.inf,
+    most: ArrayLike = np.inf,
+    counted: ArrayLike | None = None,
 ) -> Estimate:
     """The numbers that `estimate` makes of all clips, with intervals by the jackknife over groups.
 
@@ -45,12 +53,16 @@ def group_intervals(
     groups
         (clip), see `Clip.group`.
     least, most
-        what the numbers cannot pass, such as 0 and 1 of a share.
+        what the numbers cannot pass, such as 0 and 1 of a share: numbers, or arrays of the shape of the estimate.
+    counted
+        how many independent things a bounded number is the mean of, where these are not all groups: the groups that
+        show a class, the units that a share counts. It says how sure a number is that no group changes.
 
     Each group, or each of 20 blocks of groups, is left out once; the interval follows from how much the numbers change
-    (Quenouille 1956, Tukey 1958), by Student's t for so many blocks. A bootstrap draws some clips twice, and that
-    raises every measure of ranks; with nine people its intervals are too short as well. Raises MareyError for fewer
-    than two groups.
+    (Quenouille 1956, Tukey 1958), by Student's t for so many blocks. Between two bounds it is Wilson's (1927) for as
+    many observations as give that change (Korn and Graubard 1998), so that it is longer toward the middle, and no
+    point where all groups agree. A bootstrap draws some clips twice, and that raises every measure of ranks; with nine
+    people its intervals are too short as well. Raises MareyError for fewer than two groups.
     """
     check_groups(groups)
     names = sorted(set(groups))
@@ -61,4 +73,34 @@ def group_intervals(
     left = np.stack([np.asarray(estimate(block != one), np.float64) for one in range(blocks)])
     error = np.sqrt((blocks - 1) / blocks * ((left - left.mean(0)) ** 2).sum(0))
     reach = float(student.ppf(0.975, blocks - 1)) * error
-    return Estimate(whole, np.clip(whole - reach, least, most), np.clip(whole + reach, least, most))
+    low, high = np.clip(whole - reach, least, most), np.clip(whole + reach, least, most)
+    bounds = np.broadcast_to(least, whole.shape), np.broadcast_to(most, whole.shape)
+    bounded = np.isfinite(bounds).all(0)
+    if bounded.any():
+        count = np.broadcast_to(len(names) if counted is None else counted, whole.shape)
+        within = (one[bounded] for one in (whole, reach, *bounds, count))
+        low, high = np.array(low), np.array(high)
+        low[bounded], high[bounded] = _between(*within)
+    return Estimate(whole, low, high)
+
+
+def _between(
+    value: NDArray[np.float64],
+    reach: NDArray[np.float64],
+    least: NDArray[np.float64],
+    most: NDArray[np.float64],
+    counted: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Wilson's interval between bounds: of the variance that `reach` tells, or where that is 0, of `counted` things."""
+    size = most - least
+    share, reach = ((value - least) / size).clip(0, 1), reach / size
+    rest = share * (1 - share)
+    sure = float(norm.ppf(0.975)) ** 2 / np.maximum(counted, 1)  # z^2 / n
+    weight = np.where((reach > _ROUNDING) & (rest > 0), reach**2 / np.where(rest > 0, rest, 1), sure)
+    middle = (share + weight / 2) / (1 + weight)
+    half = np.sqrt(weight * rest + weight**2 / 4) / (1 + weight)
+    ends = (middle - half).clip(0, share), (middle + half).clip(share, 1)
+    return least + size * ends[0], least + size * ends[1]
+
+
+_ROUNDING = 1e-9

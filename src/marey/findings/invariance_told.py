@@ -9,10 +9,11 @@ from scipy.stats import false_discovery_control
 
 from marey.findings.by_depth import ALONE, BANDWIDTH, CLASSES, GROUPS, LOST, NETWORK, PREFERRED, UNTRAINED, ByDepth
 from marey.findings.chart import Chart, Series
+from marey.findings.depth import goes_otherwise
 from marey.findings.finding import Evidence
 from marey.findings.interventions import SHUFFLED
 from marey.findings.labeled_clips import LabeledClips
-from marey.findings.measure import Measure
+from marey.findings.measure import Measure, beyond
 from marey.findings.replays import Floats, Replays
 from marey.findings.speed_tuning import OCTAVES, SPEEDS
 from marey.findings.tempo import TempoReading
@@ -23,6 +24,8 @@ Readings = Mapping[str, TempoReading]
 Chances = Mapping[str, Mapping[str, float]]
 
 RANDOM = "clips drawn at random"
+
+TEMPO = "units that read the tempo"
 
 _UNITS = {BANDWIDTH: "octaves", ALONE: "octaves", PREFERRED: "octaves"}
 _SHOWN = (BANDWIDTH, ALONE, LOST[SHUFFLED], CLASSES, GROUPS)
@@ -53,13 +56,10 @@ def _of(of: str, told: ByDepth, reading: TempoReading | None) -> list[Measure]:
         numbers = (float(ends.value), float(ends.low), float(ends.high))
         made.append(Measure(f"rank correlation of depth and {what}", of, *numbers, layers, "layers"))
     if reading is not None:
-        units = reading.units
-        for name, ends, unit in (
-            ("units that read the tempo", reading.share, "share"),
-            ("agreement of made and replayed tempo", reading.agreement, ""),
-        ):
-            numbers = (float(ends.value), float(ends.low), float(ends.high))
-            made.append(Measure(name, of, *numbers, units, "units", unit))
+        ends = reading.agreement
+        numbers = (float(ends.value), float(ends.low), float(ends.high))
+        agreed = Measure("agreement of made and replayed tempo", of, *numbers, reading.units, "units")
+        made += [_share(of, reading), agreed]
     return made
 
 
@@ -85,9 +85,22 @@ def sentence(found: Found, chances: Chances, readings: Readings) -> str:
         reading, null = readings[NETWORK], readings[UNTRAINED]
         parts.append(
             f"{int(reading.reads.sum()):,} of {reading.units:,} units read the tempo of drums (an untrained copy: "
-            f"{int(null.reads.sum()):,})"
+            f"{int(null.reads.sum()):,}), {_more(reading, null)} than in the copy"
         )
-    return "; ".join(parts) + "."
+    other = [what for what in (width, CLASSES, GROUPS) if goes_otherwise(told[what], copy[what])]
+    verdict = f"{', '.join(other)}: these go" if other else "None of these goes"
+    return f"{'; '.join(parts)}. {verdict} otherwise with depth than in {UNTRAINED}."
+
+
+def _more(reading: TempoReading, null: TempoReading) -> str:
+    """How far the share of units that read the tempo lies above that of the copy."""
+    more = beyond(_share(NETWORK, reading), _share(UNTRAINED, null))
+    return f"{more} more" if more.low > 0 else "no more"
+
+
+def _share(of: str, reading: TempoReading) -> Measure:
+    numbers = (float(end) for end in (reading.share.value, reading.share.low, reading.share.high))
+    return Measure(TEMPO, of, *numbers, reading.units, "units", "share")
 
 
 def trend_table(found: Found) -> pyarrow.Table:

@@ -116,7 +116,11 @@ def joint_units(crossed: Crossed, labeled: LabeledClips, *, permutations: int, s
         rows.append(np.concatenate(rows))
         return np.stack([row.mean(0) if len(row) else np.zeros(len(NUMBERS)) for row in rows])
 
-    every = group_intervals(estimate, labeled.groups)
+    units = [int(one.alive.sum()) for one in layers.values()]
+    bound = np.array([1.0 if name == "joint_units" else np.inf for name in NUMBERS])
+    least = np.where(np.isfinite(bound), 0, -np.inf)
+    counted = np.array([[*units, sum(units)]]).T
+    every = group_intervals(estimate, labeled.groups, least=least, most=bound, counted=counted)
     names = [*layers, ""]
     found = {
         name: Estimate(every.value[row], *(_within(ends[row]) for ends in (every.low, every.high)))

@@ -92,10 +92,18 @@ def losses(
         shares = _shares((beyond >= HALF) & (q <= LEVEL), alive, counted, needs, layers)
         return np.concatenate([beyond.ravel(), shares.ravel()])
 
-    whole = group_intervals(estimates, labeled.groups)
+    units = [*(int(one.sum()) for one in np.split(alive, np.cumsum(layers)[:-1])), int((alive & counted).sum())]
+    per_unit, per_share = np.full(p.size, np.inf), np.ones(len(needs) * len(units))
+    whole = group_intervals(
+        estimates,
+        labeled.groups,
+        least=np.concatenate([-per_unit, 0 * per_share]),
+        most=np.concatenate([per_unit, per_share]),
+        counted=np.concatenate([np.ones(p.size), np.tile(units, len(needs))]),
+    )
     parts = [np.split(ends, [p.size]) for ends in (whole.value, whole.low, whole.high)]
     beyond = Estimate(*(one.reshape(p.shape) for one, _ in parts))
-    shares = Estimate(*(one.reshape(len(needs), -1).clip(0, 1) for _, one in parts))
+    shares = Estimate(*(one.reshape(len(needs), -1) for _, one in parts))
     needed = (beyond.value >= HALF) & (q <= LEVEL) & alive
     return Losses(own, others, beyond, p, q, needed, shares, best.T, alive)
 

@@ -1,7 +1,7 @@
 """One number of an answer, with its interval and what it was counted on."""
 
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, replace
+from math import hypot, isfinite
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,16 @@ class Measure:
     def has_interval(self) -> bool:
         """Whether both ends of the interval are numbers."""
         return isfinite(self.low) and isfinite(self.high)
+
+
+def beyond(own: Measure, null: Measure) -> Measure:
+    """How far a number lies above its null; the interval is that of a difference of independent ones (Newcombe 1998).
+
+    >>> own = Measure("units", "the network", 0.4, 0.35, 0.46, 512, "units", "share")
+    >>> str(beyond(own, Measure("units", "an untrained copy", 0.1, 0.07, 0.14, 512, "units", "share")))
+    '30 % [24, 37]'
+    """
+    value = own.value - null.value
+    low = value - hypot(own.value - own.low, null.high - null.value)
+    high = value + hypot(own.high - own.value, null.value - null.low)
+    return replace(own, of=f"beyond {null.of}", value=value, low=low, high=high)

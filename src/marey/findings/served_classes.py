@@ -66,9 +66,10 @@ def served_classes(responses: Responses, labeled: LabeledClips, nulls: Mapping[s
         counts = np.array([*rows, np.sum(rows, axis=0)], np.float64)
         return np.asarray(counts / np.maximum(counts.sum(1, keepdims=True), 1))
 
-    every = group_intervals(shares, labeled.groups, least=0, most=1)
     names = [*responses, ""]
     units = {name: int(one.sum()) for name, one in alive.items()}
+    counted = np.array([[*units.values(), sum(units.values())]]).T
+    every = group_intervals(shares, labeled.groups, least=0, most=1, counted=counted)
     split = np.split(every_q, np.cumsum(list(units.values()))[:-1])
     tables = [
         _table(name, found[name], nulls[name].critical_z(largest_p), q, responses=responses[name], labeled=labeled)

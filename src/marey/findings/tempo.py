@@ -90,9 +90,8 @@ def tempo_reading(
         told = means.shape[1] > 2 and bool((np.ptp(means, axis=1) > 0).all())
         return np.array([hit.sum() / max(1, alive.sum()), float(spearmanr(*means).statistic) if told else 0.0])
 
-    found = group_intervals(numbers, both, least=-1, most=1)
+    found = group_intervals(numbers, both, least=[0, -1], most=1, counted=[alive.sum(), len(both)])
     share, agreement = (Estimate(*(ends[k] for ends in (found.value, found.low, found.high))) for k in (0, 1))
-    share = Estimate(share.value, share.low.clip(0), share.high)
     made, replayed = effects.mean(1)
     return TempoReading(made, replayed, p, q, reads, int(alive.sum()), share, agreement)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from marey.errors import NetworkError
-from marey.network.footprints.footprint import Footprint, project, regroup
+from marey.network.footprints.footprint import Footprint, contracted, permuted, project, regroup
 from marey.network.footprints.places import concatenated, gathered
 
 
@@ -19,7 +20,8 @@ class Grid:
     sizes
         of the grid.
     order
-        for every place, by row and column, the number of the token that belongs there.
+        for every place, by row and column, the number of the token that belongs there. Where several do, as those of
+        the heads of attention, all places of the first one, then all of the next one.
     tokens
         how many there are; those that are not in the `order`, such as a class token, belong nowhere.
     """
@@ -28,17 +30,27 @@ class Grid:
     order: tuple[int, ...]
     tokens: int
 
+    @property
+    def heads(self) -> int:
+        """How many tokens belong in one place; each has units of its own."""
+        return len(self.order) // prod(self.sizes)
+
+    def plain(self, positions: Sequence[int]) -> bool:
+        """Whether `positions` (time, height, width) already lie like this."""
+        return tuple(positions) == self.sizes and self.order == tuple(range(self.tokens))
+
     def volume(self, tokens: Tensor) -> Tensor:
-        """Positions (clip, unit, ...) laid on the grid (clip, unit, time, height, width)."""
+        """Positions (clip, unit, ...) laid on the grid (clip, unit, time, height, width), the units head by head."""
         flat, first = tokens.flatten(2), self.order[0]
         in_turn = self.order == tuple(range(first, first + len(self.order)))
         kept = flat[..., first : first + len(self.order)] if in_turn else flat[..., list(self.order)]
-        return kept.unflatten(2, self.sizes)  # type: ignore[no-any-return, no-untyped-call]
+        laid: Tensor = kept.unflatten(2, (self.heads, *self.sizes))  # type: ignore[no-untyped-call]
+        return laid.transpose(1, 2).flatten(1, 2)
 
     def footprint(self, seen: Footprint) -> Footprint:
         """What the places of the grid see, from what positions (time, height, width) see."""
-        flat = regroup(seen, (self.tokens,))
-        return regroup(gathered(flat, 0, np.array(self.order), cause="the order of tokens"), self.sizes)
+        flat = gathered(regroup(seen, (self.tokens,)), 0, np.array(self.order), cause="the order of tokens")
+        return permuted(contracted(regroup(flat, (self.heads, *self.sizes)), [0]), (1, 2, 3))
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,13 @@ def placed(
     if not unclear:
         return Placed(axes, {})
     modules = {name: parts[name] for name in unclear}
-    found = [_centers(run, clip, streams, {name: axes[name] for name in unclear}, modules, axis) for axis in range(3)]
+    found = [_centers(run, clip, streams=streams, axes=axes, modules=modules, axis=axis) for axis in range(3)]
     laid: dict[str, Axes] = dict(axes)
     patches: dict[str, ReceptiveField | None] = {}
     for name in unclear:
-        lines = _lines(np.stack([centers[name] for centers in found]))
+        lines = _lines(np.stack([centers[name].flatten() for centers in found]))
         patches[name] = None if lines is None else _patch(lines.places, streams, visits[name])
-        if lines is not None:
+        if lines is not None and not lines.grid.plain(found[0][name].shape):
             laid[name] = replace(axes[name], grid=lines.grid)
     return Placed(laid, patches)
 
@@ -63,7 +63,10 @@ def _told(axes: Axes, calls: Sequence[Visit]) -> bool:
     streams = {stream for stream, _ in seen.spans}
     for axis, factors in enumerate(seen.dims):
         moving = {pair for factor in factors if factor.size > 1 for pair, step in factor.steps.items() if step}
-        if prod(factor.size for factor in factors) > 1 and moving != {(stream, axis) for stream in streams}:
+        if prod(factor.size for factor in factors) == 1:
+            continue
+        loose = any(factor.loose for factor in factors) or any(seen.spans[one, axis].loose for one in streams)
+        if loose or moving != {(one, axis) for one in streams}:
             return False
     return True
 
@@ -71,12 +74,13 @@ def _told(axes: Axes, calls: Sequence[Visit]) -> bool:
 def _centers(
     run: Run,
     clip: Mapping[str, Tensor],
+    *,
     streams: Sequence[Stream],
     axes: Mapping[str, Axes],
     modules: Mapping[str, nn.Module],
     axis: int,
 ) -> dict[str, NDArray[np.float64]]:
-    """{layer: the places of its positions, from 0 to 1 along one axis of the clip (0 time, 1 height, 2 width)}."""
+    """{layer: where its positions (t y x) lie, from 0 to 1 along one axis of the clip (0 time, 1 height, 2 width)}."""
     views = {name: value.detach() for name, value in clip.items()}
     sources = []
     for stream in streams:
@@ -97,7 +101,7 @@ def _centers(
         name: axes[name].volume([calls[name][number] for number in axes[name].read if number < len(calls[name])], 1)
         for name in modules
     }
-    return {name: volume.flatten().double().cpu().numpy() for name, volume in volumes.items()}
+    return {name: volume[0, 0].double().cpu().numpy() for name, volume in volumes.items()}
 
 
 def _ticks(stream: Stream, streams: Sequence[Stream], axis: int) -> NDArray[np.float64]:
@@ -135,14 +139,17 @@ def _lines(places: NDArray[np.float64]) -> _Lines | None:
         index.append(np.searchsorted(along[starts], places[axis, kept] + NEAR / 2) - 1 if axis in moving else 0 * kept)
     sizes = (len(lines[0]), len(lines[1]), len(lines[2]))
     at = np.ravel_multi_index(index, sizes)
-    if len(at) != prod(sizes) or len(set(at.tolist())) != len(at):
+    heads, rest = divmod(len(at), prod(sizes))
+    if rest or (np.bincount(at, minlength=prod(sizes)) != heads).any():
         return None
-    order = tuple(kept[np.argsort(at)].tolist())
-    return _Lines(Grid(sizes, order, places.shape[1]), tuple(lines))
+    by_place = kept[np.argsort(at, kind="stable")].reshape(-1, heads)  # place head
+    return _Lines(Grid(sizes, tuple(by_place.T.flatten().tolist()), places.shape[1]), tuple(lines))
 
 
-def _patch(lines: Sequence[NDArray[np.float64]], streams: Sequence[Stream], calls: Sequence[Visit]) -> ReceptiveField | None:
-    """The cells of the frames that the rows of a grid stand for, of every stream that is seen; None if they are uneven."""
+def _patch(
+    lines: Sequence[NDArray[np.float64]], streams: Sequence[Stream], calls: Sequence[Visit]
+) -> ReceptiveField | None:
+    """The cells that the rows of a grid stand for, of every stream that is seen; None where they are uneven."""
     seen = {stream for stream, _ in calls[0].footprint.spans}
     patches = {}
     for stream in streams:

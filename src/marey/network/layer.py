@@ -57,6 +57,11 @@ class Layer:
         return (t // 2, y // 2, x // 2)
 
     @property
+    def where(self) -> ReceptiveField:
+        """Where in the clip each position lies: its patch, or as long as that is not known all that it sees."""
+        return self.receptive_field if self.patch is None else self.patch
+
+    @property
     def note(self) -> str | None:
         """What must be said where not all of its calls are read; words before the colon stand alone."""
         if self.read == self.calls:

@@ -193,8 +193,7 @@ class Network:
     def _probe(self) -> Probe:
         """Where clips, units and positions lie in every layer's output, by a pass of two clips."""
         with frozen(self.module):
-            clips = probe_clips(self.streams, self.device)
-            return probed(self.forward, clips, self.visits, self.parts, streams=self.streams)
+            return probed(self.forward, self.streams, device=self.device, visits=self.visits, parts=self.parts)
 
     @cached_property
     def layers(self) -> dict[str, Layer]:

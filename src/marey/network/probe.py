@@ -58,11 +58,11 @@ def probe_clips(streams: Sequence[Stream], device: torch.device) -> dict[str, Te
 
 def probed(
     run: Run,
-    clips: Mapping[str, Tensor],
+    streams: Sequence[Stream],
+    *,
+    device: torch.device,
     visits: Mapping[str, Sequence[Visit]],
     parts: Parts,
-    *,
-    streams: Sequence[Stream],
 ) -> Probe:
     """The axes of all layers, from their calls with the first of two clips, and from one pass with both.
 
@@ -70,6 +70,7 @@ def probed(
     which order frames and clips lie where they share an axis. A network that refuses two clips is shown one at a time,
     and so is one whose values of a clip depend on the other, unless they differ from one pass to the next anyway.
     """
+    clips = probe_clips(streams, device)
     modules = {name: parts[name] for name in visits}
     first = {name: calls[0].sample for name, calls in visits.items()}
     orders: dict[str, Entries | None] = {}

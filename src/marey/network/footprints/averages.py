@@ -18,8 +18,8 @@ NEAR = 1e-4
 class Step:
     """One operation.
 
-    arguments
-        by name, in order.
+    name, arguments
+        the latter by name, in order.
     known
         the places of those arguments that have some.
     shape

@@ -100,7 +100,9 @@ class Centers(TorchDispatchMode):  # type: ignore[no-untyped-call]
         outputs: Sequence[Tensor],
     ) -> None:
         """Run a layout operation on places, so that views of values are views of places."""
-        args, kwargs = tree_map_only(Tensor, lambda one: self.of(one) if one.is_floating_point() else one, (args, kwargs))
+        args, kwargs = tree_map_only(
+            Tensor, lambda one: self.of(one) if one.is_floating_point() else one, (args, kwargs)
+        )
         if padded is not None:
             moved: Any = func(args[0], padded["pad"], torch.nan)
         else:

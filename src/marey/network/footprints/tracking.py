@@ -33,6 +33,7 @@ class Operation:
 
 @cache
 def operation_of(func: Any) -> Operation:
+    """What is known of an operation of torch."""
     name = func._schema.name.removeprefix("aten::")
     known = {**LAYERS, **LAYOUTS}
     rule = known.get(name, known.get(name.rstrip("_")))

@@ -64,9 +64,10 @@ def heat(
 
 def no_heat(layer: Layer) -> str:
     """Why the responses of a layer cannot be drawn over a clip."""
+    count = math.prod(layer.positions)
     return (
-        f"layer '{layer.name}' has {math.prod(layer.positions)} positions, and where in the clip they lie is not known: no "
-        "heat is drawn. Choose another layer."
+        f"layer '{layer.name}' has {count} positions, and where in the clip they lie is not known, so that no heat is "
+        "drawn. Choose another layer."
     )
 
 

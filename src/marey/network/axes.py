@@ -24,11 +24,14 @@ class Grid:
         the heads of attention, all places of the first one, then all of the next one.
     tokens
         how many there are; those that are not in the `order`, such as a class token, belong nowhere.
+    units_first
+        of several tokens in one place: whether their units lie side by side, unit by unit, or token by token.
     """
 
     sizes: tuple[int, int, int]
     order: tuple[int, ...]
     tokens: int
+    units_first: bool = False
 
     @property
     def heads(self) -> int:
@@ -40,12 +43,12 @@ class Grid:
         return tuple(positions) == self.sizes and self.order == tuple(range(self.tokens))
 
     def volume(self, tokens: Tensor) -> Tensor:
-        """Positions (clip, unit, ...) laid on the grid (clip, unit, time, height, width), the units head by head."""
+        """Positions (clip, unit, ...) laid on the grid (clip, unit, time, height, width)."""
         flat, first = tokens.flatten(2), self.order[0]
         in_turn = self.order == tuple(range(first, first + len(self.order)))
         kept = flat[..., first : first + len(self.order)] if in_turn else flat[..., list(self.order)]
         laid: Tensor = kept.unflatten(2, (self.heads, *self.sizes))  # type: ignore[no-untyped-call]
-        return laid.transpose(1, 2).flatten(1, 2)
+        return (laid if self.units_first else laid.transpose(1, 2)).flatten(1, 2)
 
     def footprint(self, seen: Footprint) -> Footprint:
         """What the places of the grid see, from what positions (time, height, width) see."""

@@ -53,8 +53,15 @@ def placed(
         lines = _lines(np.stack([centers[name].flatten() for centers in found]))
         patches[name] = None if lines is None else _patch(lines.places, streams, visits[name])
         if lines is not None and not lines.grid.plain(found[0][name].shape):
-            laid[name] = replace(axes[name], grid=lines.grid)
+            laid[name] = replace(axes[name], grid=_as_they_lie(lines.grid, axes[name]))
     return Placed(laid, patches)
+
+
+def _as_they_lie(grid: Grid, axes: Axes) -> Grid:
+    """The grid, units of several tokens in a place in the order in which they lie in memory."""
+    places = prod(grid.sizes)
+    beside = grid.heads > 1 and grid.order[places] == grid.order[0] + 1
+    return replace(grid, units_first=beside and axes.units < max((axes.time or 0, *axes.places)))
 
 
 def _told(axes: Axes, calls: Sequence[Visit]) -> bool:

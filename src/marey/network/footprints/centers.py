@@ -75,6 +75,8 @@ class Centers(TorchDispatchMode):  # type: ignore[no-untyped-call]
             results = [self.of(tensor).new_full((), torch.nan) for tensor in written or outputs]
         elif not known:
             return
+        elif any(tensor in self._places and not tensor.is_floating_point() for tensor in given):
+            results = [self.of(tensor).new_full((), torch.nan) for tensor in written or outputs]  # by what was seen
         elif operation.name in _MOVING and not written:
             self._move(func, arguments if operation.name == "constant_pad_nd" else None, args, kwargs, outputs)
             return
@@ -84,8 +86,6 @@ class Centers(TorchDispatchMode):  # type: ignore[no-untyped-call]
             step = Step(operation.name, arguments, places, tuple((written or outputs)[0].shape), self.of)
             results = [RULES.get(operation.name, joined)(step)] * len(written or outputs)
         for tensor, places in zip(written or outputs, results, strict=True):
-            if not tensor.is_floating_point():
-                continue
             with suppress(RuntimeError):  # a further output, such as the means of a norm, of another shape
                 if tensor not in self._places or not written:
                     self._places[tensor] = torch.full_like(tensor, torch.nan, dtype=torch.float32)

@@ -87,6 +87,7 @@ class Gated(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         maps = self.conv(clip)
+        maps = maps * (maps > -1) + torch.where(maps < 1, maps, 1)
         weights = self.gate(maps.mean((2, 3, 4))).sigmoid()
         pooled: Tensor = self.pool(self.norm(maps * weights[:, :, None, None, None]))
         return pooled

@@ -75,15 +75,15 @@ class Centers(TorchDispatchMode):  # type: ignore[no-untyped-call]
             results = [self.of(tensor).new_full((), torch.nan) for tensor in written or outputs]
         elif not known:
             return
-        elif any(tensor in self._places and not tensor.is_floating_point() for tensor in given):
-            results = [self.of(tensor).new_full((), torch.nan) for tensor in written or outputs]  # by what was seen
+        elif operation.name in _MOVING and any(one in self._places and not one.is_floating_point() for one in given):
+            results = [self.of(tensor).new_full((), torch.nan) for tensor in written or outputs]  # by what is seen
         elif operation.name in _MOVING and not written:
             self._move(func, arguments if operation.name == "constant_pad_nd" else None, args, kwargs, outputs)
             return
         else:
             read = [tensor for tensor in given if operation.name != "copy" or all(tensor is not w for w in written)]
-            places = [self._places[tensor] for tensor in read if tensor in self._places]
-            step = Step(operation.name, arguments, places, tuple((written or outputs)[0].shape), self.of)
+            found = [self._places[tensor] for tensor in read if tensor in self._places]
+            step = Step(operation.name, arguments, found, tuple((written or outputs)[0].shape), self.of)
             results = [RULES.get(operation.name, joined)(step)] * len(written or outputs)
         for tensor, places in zip(written or outputs, results, strict=True):
             with suppress(RuntimeError):  # a further output, such as the means of a norm, of another shape

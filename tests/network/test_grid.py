@@ -74,6 +74,7 @@ def test_heads_that_are_kept_apart_have_units_of_their_own(token_networks: Modul
     with torch.no_grad():
         found = network.activations(clip, ["blocks.1.kept", "blocks.1.joined"])
     assert network.layer("blocks.1.kept").units == token_networks.WIDTH
+    assert network.layer("blocks.1.kept").unplaced == token_networks.ORDERS[order][1]
     torch.testing.assert_close(found["blocks.1.kept"], found["blocks.1.joined"])
 
 

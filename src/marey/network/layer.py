@@ -105,5 +105,5 @@ def layer_of(name: str, module: nn.Module, axes: Axes, calls: Sequence[Visit], p
         patches.get(name, field),
         len(calls),
         len(read),
-        0 if axes.grid is None else axes.grid.tokens - len(axes.grid.order),
+        0 if axes.grid is None else (axes.grid.tokens - len(axes.grid.order)) // axes.grid.heads,
     )

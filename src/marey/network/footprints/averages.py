@@ -52,8 +52,8 @@ Rule = Callable[[Step], Tensor]
 
 def varied(places: Tensor) -> bool:
     """Whether there are different places."""
-    known = places[~places.isnan()]
-    return bool(known.numel()) and float(known.max() - known.min()) > NEAR
+    least, most = places.nan_to_num(torch.inf).amin(), places.nan_to_num(-torch.inf).amax()
+    return float(most - least) > NEAR
 
 
 def _unless_all_mixed(before: Tensor, after: Tensor) -> Tensor:

@@ -113,6 +113,12 @@ def known() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def token_networks() -> ModuleType:
+    """Small video transformers, see tests/token_networks.py."""
+    return _beside("token_networks")
+
+
+@pytest.fixture(scope="session")
 def moving_shapes() -> ModuleType:
     """The module `moving_shapes.py`: small clips that a tiny network learns within seconds."""
     return _beside("moving_shapes")

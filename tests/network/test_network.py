@@ -177,7 +177,7 @@ CASES: dict[str, tuple[Network, str, tuple[int, int, int, int]]] = {
         "conv",
         (4, 4, 8, 8),
     ),
-    "tokens": (Network(Tokens(), [rgb_frames(4, size=8, layout="n t c h w")]), "block", (6, 1, 1, 8)),
+    "tokens": (Network(Tokens(), [rgb_frames(4, size=8, layout="n t c h w")]), "block", (6, 2, 2, 2)),
 }
 
 

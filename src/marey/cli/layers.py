@@ -38,7 +38,8 @@ def layers(
     shown = screen()
     if found:
         shown.print(layer_table(network, found))
-        shown.print(_total(network, list(found)), highlight=False, markup=False, soft_wrap=True)
+        for line in (_total(network, list(found)), *_tokens(network, list(found))):
+            shown.print(line, highlight=False, markup=False, soft_wrap=True)
     for name, reason in unusable.items():
         shown.print(f"{name} cannot be used: {reason}.", highlight=False, markup=False, soft_wrap=True)
 
@@ -84,6 +85,18 @@ def _total(network: Network, found: list[str]) -> str:
     return f"{count}, {units} units. A unit is written layer:channel, as '{unit}'{label}."
 
 
+def _tokens(network: Network, found: list[str]) -> list[str]:
+    """Say what is not read of tokens, and where they lie is not known."""
+    layers = [network.layers[name] for name in found]
+    lines = []
+    if any(layer.unplaced for layer in layers):
+        lines.append("+ n: tokens that stand for no part of the clip, as a class token; they are not read.")
+    if lost := [layer.name for layer in layers if layer.patch is None]:
+        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+        lines.append(f"Where positions lie in the clip is not known of {', '.join(lost[:3])}{more}: no heat is drawn.")
+    return lines
+
+
 def layer_table(network: Network, found: dict[str, list[str]]) -> Table:
     """The layers with, per stream that they see, stride and receptive field, and the layers that pass them on.
 
@@ -103,7 +116,9 @@ def layer_table(network: Network, found: dict[str, list[str]]) -> Table:
             size = f"{down.length}" if down.length == right.length else f"{down.length}×{right.length}"
             pixels = f"{size} px ({down.stride})" if down.stride else f"whole frame ({size} px)"
             sees.append(f"{name} {min(time.length, stream.frames)} × {pixels}")
-        row = [layer.name, layer.kind, str(layer.units), " × ".join(str(size) for size in layer.positions)]
+        positions = " × ".join(str(size) for size in layer.positions)
+        positions += f" + {layer.unplaced}" if layer.unplaced else ""
+        row = [layer.name, layer.kind, str(layer.units), positions]
         row += [f"{layer.calls} ({layer.read})"] if again else []
         words = [*row, ", ".join(sees) or "nothing", ", ".join(others)]
         shown.add_row(*words[: len(shown.columns)])

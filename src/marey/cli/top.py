@@ -15,6 +15,7 @@ from marey.cli.tables import remarks, table
 
 if TYPE_CHECKING:
     from marey.network.network import Network
+    from marey.network.unit import Unit
     from marey.recording import Recording
 
 
@@ -130,6 +131,12 @@ def _recorded(
         yield recording
 
 
+def _shown(found: "Recording", unit: "Unit") -> str:
+    """What pictures show of clips."""
+    layer = found.layer(unit.layer)
+    return "as far as it sees them" if layer.where == layer.receptive_field else "around the patch that drives it"
+
+
 def _show(
     found: "Recording",
     *,
@@ -145,6 +152,7 @@ def _show(
     from marey.maximization.result_folder import folder_names
     from marey.network.unit import expand
     from marey.recording import exemplars
+    from marey.recording.read.heat import no_heat
 
     addresses = [str(one) for unit in units for one in (expand(unit) if ":" in unit else [unit])]
     for address, name in zip(addresses, folder_names(addresses), strict=True):
@@ -166,8 +174,12 @@ def _show(
         if pictures is not None:
             clips = exemplars(found, unit, count, one_per_group=one_per_group)
             folder = pictures / name
-            draw_exemplars(clips, folder, title=f"{address}: real clips that drive it most, as far as it sees them")
+            draw_exemplars(clips, folder, title=f"{address}: real clips that drive it most, {_shown(found, unit)}")
             if network is not None and any(stream.kind == "rgb" for stream in network.streams):
-                flow = found.summary["settings"]["flow"]
-                draw_heat(network, [one.response for one in clips], folder, flow=flow, largest=largest)
+                layer = network.layer(unit.layer)
+                if layer.patch is None:
+                    screen().print(no_heat(layer), highlight=False, markup=False, soft_wrap=True)
+                else:
+                    flow = found.summary["settings"]["flow"]
+                    draw_heat(network, [one.response for one in clips], folder, flow=flow, largest=largest)
             say(folder / "real_clips.png")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from marey.errors import NetworkError
 from marey.network.hooks import changed
 from marey.network.network import Network
 from marey.recording.read.recording import Recording
@@ -15,10 +16,12 @@ from marey.recording.read.recording import Recording
 def ablated(network: Network, layer: str, channels: Sequence[int], values: Tensor) -> Iterator[None]:
     """While inside, units of a layer have one value at every position: `values` (channel), as their mean response.
 
-    Raises NetworkError for a layer that the network does not have.
+    Raises NetworkError for a layer that the network does not have, or in which each head has units of its own.
     """
     name = network.usable(layer)
-    axis = network.axes[name].units
+    axis, grid = network.axes[name].units, network.axes[name].grid
+    if grid is not None and grid.heads > 1:
+        raise NetworkError(f"layer '{layer}' keeps {grid.heads} heads apart; hold units of the layer that joins them.")
     index = torch.as_tensor(list(channels), dtype=torch.long)
 
     def hold(_name: str, output: Tensor) -> Tensor:

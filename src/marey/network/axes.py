@@ -2,13 +2,58 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from marey.errors import NetworkError
-from marey.network.footprints.footprint import Footprint, project
-from marey.network.footprints.places import concatenated
+from marey.network.footprints.footprint import Footprint, contracted, permuted, project, regroup
+from marey.network.footprints.places import concatenated, gathered
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where tokens belong in time, height and width.
+
+    sizes
+        of the grid.
+    order
+        for every place, by row and column, the number of the token that belongs there. Where several do, as those of
+        the heads of attention, all places of the first one, then all of the next one.
+    tokens
+        how many there are; those that are not in the `order`, such as a class token, belong nowhere.
+    units_first
+        of several tokens in one place: whether their units lie side by side, unit by unit, or token by token.
+    """
+
+    sizes: tuple[int, int, int]
+    order: tuple[int, ...]
+    tokens: int
+    units_first: bool = False
+
+    @property
+    def heads(self) -> int:
+        """How many tokens belong in one place; each has units of its own."""
+        return len(self.order) // prod(self.sizes)
+
+    def plain(self, positions: Sequence[int]) -> bool:
+        """Whether `positions` (time, height, width) already lie like this."""
+        return tuple(positions) == self.sizes and self.order == tuple(range(self.tokens))
+
+    def volume(self, tokens: Tensor) -> Tensor:
+        """Positions (clip, unit, ...) laid on the grid (clip, unit, time, height, width)."""
+        flat, first = tokens.flatten(2), self.order[0]
+        in_turn = self.order == tuple(range(first, first + len(self.order)))
+        kept = flat[..., first : first + len(self.order)] if in_turn else flat[..., list(self.order)]
+        laid: Tensor = kept.unflatten(2, (self.heads, *self.sizes))  # type: ignore[no-untyped-call]
+        return (laid if self.units_first else laid.transpose(1, 2)).flatten(1, 2)
+
+    def footprint(self, seen: Footprint) -> Footprint:
+        """What the places of the grid see, from what positions (time, height, width) see."""
+        flat = gathered(regroup(seen, (self.tokens,)), 0, np.array(self.order), cause="the order of tokens")
+        return permuted(contracted(regroup(flat, (self.heads, *self.sizes)), [0]), (1, 2, 3))
 
 
 @dataclass(frozen=True)
@@ -31,6 +76,8 @@ class Axes:
         whether the network has to be shown one clip at a time: it refuses two, or mixes them.
     called, read
         calls of the layer in a pass of one clip, and the numbers of those that are read, one after the other in time.
+    grid
+        on which its positions are laid where they are tokens.
     """
 
     dims: int
@@ -42,6 +89,7 @@ class Axes:
     alone: bool = False
     called: int = 1
     read: tuple[int, ...] = (0,)
+    grid: Grid | None = None
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -51,7 +99,12 @@ class Axes:
     def volume(self, outputs: Sequence[Tensor], clips: int) -> Tensor:
         """The calls that are read as one tensor (clip, unit, time, height, width), axes that they lack being 1."""
         parts = [self._volume(output, clips) for output in outputs]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+        volume = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+        if self.grid is None:
+            return volume
+        if volume.shape[2:].numel() != self.grid.tokens:
+            raise self._misfit(outputs[0], clips)
+        return self.grid.volume(volume)
 
     def _volume(self, output: Tensor, clips: int) -> Tensor:
         if output.dim() != self.dims or (self.clips is None and clips != 1):
@@ -113,7 +166,8 @@ class Axes:
             time = tuple(factor for axis in times for factor in seen.dims[axis])
             places = [seen.dims[axis] for axis in self.places]
             laid.append(Footprint((time, *[()] * (2 - len(places)), *places), seen.spans))
-        return laid[0] if len(laid) == 1 else concatenated(laid, 0, cause="calls one after the other")
+        whole = laid[0] if len(laid) == 1 else concatenated(laid, 0, cause="calls one after the other")
+        return whole if self.grid is None else self.grid.footprint(whole)
 
 
 def _next(axis: int | None) -> int | None:

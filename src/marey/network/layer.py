@@ -8,6 +8,7 @@ from torch import nn
 
 from marey.errors import NetworkError
 from marey.network.axes import Axes
+from marey.network.grid import Patches
 from marey.network.receptive_field import ReceptiveField, receptive_field
 from marey.network.unit import Unit
 from marey.network.visit import Visit
@@ -17,16 +18,27 @@ from marey.network.visit import Visit
 class Layer:
     """One layer as the network runs it.
 
-    shape is (units, time, height, width) of its output; receptive_field is in stream frames and pixels. Of `calls` in
-    a pass of one clip, `read` are read and lie one after the other in time.
+    shape
+        (units, time, height, width) of its output.
+    receptive_field
+        what positions see, in stream frames and pixels.
+    patch
+        what positions stand for: the same, but where positions see the whole clip, as after attention, the part of it
+        from which each one comes; None where this is not known.
+    calls, read
+        in a pass of one clip; those that are read lie one after the other in time.
+    unplaced
+        tokens that stand for no part of the clip, as class tokens do, and are not read.
     """
 
     name: str
     kind: str
     shape: tuple[int, int, int, int]
     receptive_field: ReceptiveField
+    patch: ReceptiveField | None = None
     calls: int = 1
     read: int = 1
+    unplaced: int = 0
 
     @property
     def units(self) -> int:
@@ -43,6 +55,11 @@ class Layer:
         """The middle position (t, y, x)."""
         t, y, x = self.positions
         return (t // 2, y // 2, x // 2)
+
+    @property
+    def where(self) -> ReceptiveField:
+        """Where in the clip each position lies: its patch, or as long as that is not known all that it sees."""
+        return self.receptive_field if self.patch is None else self.patch
 
     @property
     def note(self) -> str | None:
@@ -74,10 +91,19 @@ def within(layer: Layer, unit: Unit) -> Unit:
     return replace(unit, position=(t, y, x))
 
 
-def layer_of(name: str, module: nn.Module, axes: Axes, calls: Sequence[Visit]) -> Layer:
+def layer_of(name: str, module: nn.Module, axes: Axes, calls: Sequence[Visit], patches: Patches) -> Layer:
     """The layer that a module is, from all its calls in a pass of one clip."""
     read = [calls[number] for number in axes.read if number < len(calls)]
     outputs = [torch.empty(call.shape, device="meta") for call in read]
     units, t, height, width = axes.volume(outputs, 1).shape[1:]
     field = receptive_field(axes, read)
-    return Layer(name, type(module).__name__, (units, t, height, width), field, len(calls), len(read))
+    return Layer(
+        name,
+        type(module).__name__,
+        (units, t, height, width),
+        field,
+        patches.get(name, field),
+        len(calls),
+        len(read),
+        0 if axes.grid is None else (axes.grid.tokens - len(axes.grid.order)) // axes.grid.heads,
+    )

@@ -193,7 +193,7 @@ class Network:
     def _probe(self) -> Probe:
         """Where clips, units and positions lie in every layer's output, by a pass of two clips."""
         with frozen(self.module):
-            return probed(self.forward, probe_clips(self.streams, self.device), self.visits, self.parts)
+            return probed(self.forward, self.streams, device=self.device, visits=self.visits, parts=self.parts)
 
     @cached_property
     def layers(self) -> dict[str, Layer]:
@@ -201,8 +201,8 @@ class Network:
 
         Takes a forward pass of one clip and one of two. Raises NetworkError where the network cannot take its streams.
         """
-        parts, axes = self.parts, self.axes
-        layers = {n: layer_of(n, parts[n], axes[n], calls) for n, calls in self.visits.items() if n in axes}
+        parts, axes, patches = self.parts, self.axes, self._probe.patches
+        layers = {n: layer_of(n, parts[n], axes[n], calls, patches) for n, calls in self.visits.items() if n in axes}
         if not layers and not self.unusable:
             raise NetworkError(f"hooks see no layer of {self.name}; give the Python module that calls its parts.")
         return layers

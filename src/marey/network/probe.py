@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from marey.network.axes import Axes
+from marey.network.grid import Patches, placed
 from marey.network.hooks import observed
 from marey.network.stream import Stream
 from marey.network.visit import Run, Visit, sampled
@@ -26,10 +27,14 @@ Parts = Mapping[str, nn.Module]
 
 @dataclass(frozen=True)
 class Probe:
-    """What passes of one and two clips say of every layer: its axes, or in words why it cannot be used."""
+    """What passes of one and two clips say of every layer: its axes, or in words why it cannot be used.
+
+    `patches` are those of `Placed`.
+    """
 
     axes: Mapping[str, Axes]
     unusable: Mapping[str, str]
+    patches: Patches
 
 
 def noise(stream: Stream, generator: torch.Generator) -> Tensor:
@@ -51,13 +56,21 @@ def probe_clips(streams: Sequence[Stream], device: torch.device) -> dict[str, Te
     return clips
 
 
-def probed(run: Run, clips: Mapping[str, Tensor], visits: Mapping[str, Sequence[Visit]], parts: Parts) -> Probe:
+def probed(
+    run: Run,
+    streams: Sequence[Stream],
+    *,
+    device: torch.device,
+    visits: Mapping[str, Sequence[Visit]],
+    parts: Parts,
+) -> Probe:
     """The axes of all layers, from their calls with the first of two clips, and from one pass with both.
 
     `parts` are the modules of the layers, `frozen`. Which entries of the two clips are those of the first alone says in
     which order frames and clips lie where they share an axis. A network that refuses two clips is shown one at a time,
     and so is one whose values of a clip depend on the other, unless they differ from one pass to the next anyway.
     """
+    clips = probe_clips(streams, device)
     modules = {name: parts[name] for name in visits}
     first = {name: calls[0].sample for name, calls in visits.items()}
     orders: dict[str, Entries | None] = {}
@@ -71,10 +84,11 @@ def probed(run: Run, clips: Mapping[str, Tensor], visits: Mapping[str, Sequence[
     except Exception:  # noqa: BLE001 -- it runs with one clip; whatever it says of two, it does not take them
         shapes = {}
     found = {name: axes_of(calls, modules[name], shapes.get(name), orders.get(name)) for name, calls in visits.items()}
-    return Probe(
-        {name: axes for name, axes in found.items() if isinstance(axes, Axes)},
-        {name: reason for name, reason in found.items() if isinstance(reason, str)},
-    )
+    axes = {name: one for name, one in found.items() if isinstance(one, Axes)}
+    unusable = {name: reason for name, reason in found.items() if isinstance(reason, str)}
+    one = {name: clip[:1] for name, clip in clips.items()}
+    laid = placed(run, one, streams=streams, axes=axes, visits=visits, parts=modules)
+    return Probe(laid.axes, unusable, laid.patches)
 
 
 def _grown(one: Shape, two: Shape) -> int | None:

@@ -12,6 +12,9 @@ from marey.recording.write.settings import RecordingSettings
 
 Triple = tuple[int, int, int]
 
+Fields = Mapping[str, tuple[Triple, Triple, Triple]]
+"""Start, stride and length along time, height and width of each stream."""
+
 
 @dataclass(frozen=True)
 class RecordedNetwork:
@@ -28,14 +31,15 @@ class RecordedNetwork:
 
 @dataclass(frozen=True)
 class RecordedLayer:
-    """A layer but for its name: `sees` has start, stride and length along time, height and width of each stream."""
+    """A layer but for its name: what its positions see, and the patch that each stands for, see `Layer`."""
 
     kind: str
     units: int
     positions: Triple
-    sees: Mapping[str, tuple[Triple, Triple, Triple]]
+    sees: Fields
     calls: int = 1
     read: int = 1
+    patch: Fields | None = None
 
     def __post_init__(self) -> None:
         if min(self.units, *self.positions) < 1:
@@ -44,17 +48,27 @@ class RecordedLayer:
     @classmethod
     def of(cls, layer: Layer) -> "RecordedLayer":
         """What is written of a layer."""
-        sees: dict[str, tuple[Triple, Triple, Triple]] = {}
-        for name, fields in layer.receptive_field.streams.items():
-            t, y, x = ((one.start, one.stride, one.length) for one in fields)
-            sees[name] = (t, y, x)
-        return cls(layer.kind, layer.units, layer.positions, sees, layer.calls, layer.read)
+        patch = None if layer.patch is None else _written(layer.patch)
+        sees = _written(layer.receptive_field)
+        return cls(layer.kind, layer.units, layer.positions, sees, layer.calls, layer.read, patch)
 
     def layer(self, name: str) -> Layer:
         """The layer that was written."""
-        fields = {stream: (Field(*t), Field(*y), Field(*x)) for stream, (t, y, x) in self.sees.items()}
+        patch = None if self.patch is None else _read(self.patch)
         shape = (self.units, *self.positions)
-        return Layer(name, self.kind, shape, ReceptiveField(fields), self.calls, self.read)
+        return Layer(name, self.kind, shape, _read(self.sees), patch, self.calls, self.read)
+
+
+def _written(field: ReceptiveField) -> Fields:
+    written: dict[str, tuple[Triple, Triple, Triple]] = {}
+    for name, fields in field.streams.items():
+        t, y, x = ((one.start, one.stride, one.length) for one in fields)
+        written[name] = (t, y, x)
+    return written
+
+
+def _read(fields: Fields) -> ReceptiveField:
+    return ReceptiveField({stream: (Field(*t), Field(*y), Field(*x)) for stream, (t, y, x) in fields.items()})
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _NOTHING = Footprint(())
 
 
 @dataclass(frozen=True)
-class _Operation:
+class Operation:
     """What is known of an operation before it is called; `writes` are the arguments that it changes."""
 
     name: str
@@ -32,13 +32,14 @@ class _Operation:
 
 
 @cache
-def _operation(func: Any) -> _Operation:
+def operation_of(func: Any) -> Operation:
+    """What is known of an operation of torch."""
     name = func._schema.name.removeprefix("aten::")
     known = {**LAYERS, **LAYOUTS}
     rule = known.get(name, known.get(name.rstrip("_")))
     if rule is None and torch.Tag.pointwise in func.tags:
         rule = pointwise
-    return _Operation(
+    return Operation(
         name=name if name in known else name.rstrip("_"),
         rule=rule,
         defaults={argument.name: argument.default_value for argument in func._schema.arguments},
@@ -83,7 +84,7 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = {} if kwargs is None else kwargs
-        operation = _operation(func)
+        operation = operation_of(func)
         if operation.rule is None and operation.composite:
             with self:
                 result = func.decompose(*args, **kwargs)
@@ -93,7 +94,7 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._note(operation, args, kwargs, output)
         return output
 
-    def _note(self, operation: _Operation, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    def _note(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         outputs = tensors_in([output])
         given = tensors_in([args, list(kwargs.values())])
         seen = [found for tensor in given if (found := self._footprints.get(tensor)) is not None and found.spans]
@@ -136,7 +137,7 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _results(
-    operation: _Operation, call: Call, seen: Sequence[Footprint], targets: Sequence[Tensor], limits: Mapping[Pair, int]
+    operation: Operation, call: Call, seen: Sequence[Footprint], targets: Sequence[Tensor], limits: Mapping[Pair, int]
 ) -> list[Footprint]:
     """The footprints of all `targets`; where the rule has none of the right shape, everything that is `seen`."""
     found: Result = None

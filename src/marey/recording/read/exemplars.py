@@ -1,4 +1,7 @@
-"""What a unit saw of the clips that drive it most: its receptive field in the window of its largest response."""
+"""What a unit saw of the clips that drive it most: its field, or its patch, in the window of its largest response.
+
+A position that sees the whole clip, as a token does, is shown by its patch and one more on each side.
+"""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +25,8 @@ class Exemplar:
     window
         {stream: (channel time height width)}, the input of the network: RGB in 0..1, flow in px/frame.
     boxes
-        {stream: frames, rows and columns} of the receptive field within the window, for the streams that the unit sees.
+        {stream: frames, rows and columns} within the window, for the streams that the unit sees: of the receptive
+        field, or around the patch of a position that sees the whole clip.
     rate
         frames per second of the window.
     """
@@ -35,7 +39,7 @@ class Exemplar:
 
     @property
     def crop(self) -> dict[str, Tensor]:
-        """{stream: (channel time height width)}: the receptive field, in time and space."""
+        """{stream: (channel time height width)}: its boxes, in time and space."""
         return {name: self.window[name][:, *box] for name, box in self.boxes.items()}
 
     def seen(self, kind: str) -> Tensor | None:
@@ -74,15 +78,18 @@ def exemplars(
 
 
 def seen_boxes(recording: Recording, response: Response) -> dict[str, Box]:
-    """{stream: frames, rows and columns} of the receptive field at a response's position, within the window."""
-    field = recording.layer(response.unit.layer).receptive_field
+    """{stream: frames, rows and columns} of a response's position, within the window, see `Exemplar`."""
+    layer = recording.layer(response.unit.layer)
+    around = 0 if layer.where == layer.receptive_field else 1
     boxes = {}
     for stream in recording.streams:
-        if stream.name in field.streams:
-            intervals = field.interval(stream.name, response.position)
+        if stream.name in layer.where.streams:
+            intervals = layer.where.interval(stream.name, response.position)
+            margins = [around * stride for stride in layer.where.stride(stream.name)]
             sizes = (stream.frames, stream.height, stream.width)
             t, y, x = (
-                slice(max(0, start), min(size, stop)) for (start, stop), size in zip(intervals, sizes, strict=True)
+                slice(max(0, start - margin), min(size, stop + margin))
+                for (start, stop), margin, size in zip(intervals, margins, sizes, strict=True)
             )
             boxes[stream.name] = (t, y, x)
     return boxes

@@ -1,10 +1,14 @@
 """Where in a whole clip a unit responds, as a map over the pixels of every frame."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from marey.errors import NetworkError
 from marey.network.hooks import frozen
+from marey.network.layer import Layer
 from marey.network.network import Network
 from marey.network.receptive_field import Field
 from marey.network.unit import Unit
@@ -25,11 +29,14 @@ def heat(
     """The clip, and a unit's responses (time height width) over its frames and the pixels of the first stream.
 
     Windows follow each other by half their length. A response belongs to the frame and the pixel in the middle of the
-    receptive field of its position. Between positions responses are interpolated; a frame shows the position nearest in
-    time. Raises VideoError for a clip that cannot be read.
+    patch that its position stands for, see `Layer`. Between positions responses are interpolated; a frame shows the
+    position nearest in time. Raises VideoError for a clip that cannot be read, NetworkError for a layer of which it is
+    not known where its positions lie.
     """
     chosen = network.unit(unit)
     layer = network.layer(chosen.layer)
+    if layer.patch is None:
+        raise NetworkError(no_heat(layer))
     loaded = load_clip(clip, network.streams, flow=flow, cache=FlowCache() if cache is None else cache)
     span = span_frames(network.streams)
     last = max(0, loaded.frames - span)
@@ -42,8 +49,8 @@ def heat(
             volume = network.activations(inputs, [layer.name])[layer.name]
             maps.append(volume[:, chosen.channel].float().cpu())
     responses = torch.cat(maps)  # window t y x
-    stream = next(stream for stream in network.streams if stream.name in layer.receptive_field.streams)
-    time, *space = layer.receptive_field.streams[stream.name]
+    stream = next(stream for stream in network.streams if stream.name in layer.patch.streams)
+    time, *space = layer.patch.streams[stream.name]
     middles = []
     for t in range(responses.shape[1]):
         first, stop = time.start + time.stride * t, time.start + time.stride * t + time.length
@@ -53,6 +60,15 @@ def heat(
     nearest = (torch.arange(loaded.frames)[:, None] - frames).abs().argmin(1)
     shown = _over_pixels(responses.flatten(0, 1), (space[0], space[1]), (stream.height, stream.width))
     return loaded, shown[nearest]
+
+
+def no_heat(layer: Layer) -> str:
+    """Why the responses of a layer cannot be drawn over a clip."""
+    count = math.prod(layer.positions)
+    return (
+        f"layer '{layer.name}' has {count} positions, and where in the clip they lie is not known, so that no heat is "
+        "drawn. Choose another layer."
+    )
 
 
 def _over_pixels(maps: Tensor, fields: tuple[Field, Field], size: tuple[int, int]) -> Tensor:

@@ -17,7 +17,7 @@ class Response:
     position
         of the maximum (t, y, x) in the layer, in the window that starts at `start_frame` (at the rate of the streams).
     seconds
-        of the video, the middle of what this position sees.
+        of the video, the middle of what this position sees, or of its patch, see `Layer`.
     prediction
         the class with the highest score for the clip.
     """

@@ -111,7 +111,7 @@ def _responses(
 
     middles = np.zeros((len(layers), max(layer.positions[0] for layer, _ in layers)))
     for row, (layer, _) in enumerate(layers):
-        middles[row, : layer.positions[0]] = _middle_frames(layer.receptive_field, streams, layer.positions[0])
+        middles[row, : layer.positions[0]] = _middle_frames(layer.where, streams, layer.positions[0])
     t, rest = np.divmod(found["place"], of_units([layer.positions[1] * layer.positions[2] for layer, _ in layers]))
     y, x = np.divmod(rest, of_units([layer.positions[2] for layer, _ in layers]))
     start_frame = kept.start_frames[np.arange(len(kept.rates)), found["window"]]
@@ -128,7 +128,7 @@ def _responses(
 
 
 def _middle_frames(field: ReceptiveField, streams: Mapping[str, Stream], positions: int) -> NDArray[np.float64]:
-    """For every position in time, the video frame in the middle of what it sees, counted from the window's start."""
+    """For every position in time, the video frame in the middle of its field, counted from the window's start."""
     middles = np.zeros(positions)
     for t in range(positions):
         seen: list[int] = []

@@ -247,16 +247,15 @@ class Stream:
             side = round(side * min(height, width) / min(self.height, self.width))
         return replace(self, height=height, width=width, short_side=side)
 
+    def exchanged(self, one: str, other: str) -> "Stream":
+        """The same stream with two axes of its layout in each other's place; itself where the layout lacks one."""
+        axes = {one: other, other: one}
+        layout = re.sub(r"\w+", lambda found: axes.get(found[0], found[0]), self.layout)
+        return replace(self, layout=layout) if axes.keys() <= set(re.findall(r"\w+", self.layout)) else self
+
     def cropped(self, first: int, frames: int, height: int, width: int) -> "Stream":
         """The same stream with `frames` frames from `first` on, and another size; NetworkError if windows are cut."""
-        windows = self.windows
-        if windows is not None:
-            count, left = divmod(frames - windows.length, windows.step)
-            if first % windows.step or left or count < 0:
-                raise NetworkError(
-                    f"frames {first} to {first + frames} of stream '{self.name}' cut a window of {windows}."
-                )
-            windows = replace(windows, count=count + 1)
+        windows = None if self.windows is None else self.windows.within(first, frames, self.name)
         return replace(self, times=self.times[first : first + frames], height=height, width=width, windows=windows)
 
 

@@ -1,6 +1,6 @@
 """Windows of consecutive frames within a stream, as stacks of flow are fed to a motion tower."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from marey.errors import NetworkError
 
@@ -34,6 +34,13 @@ class Windows:
     def index(self) -> list[int]:
         """The stream frame at every place of every window, window by window."""
         return [k * self.step + i for k in range(self.count) for i in range(self.length)]
+
+    def within(self, first: int, frames: int, stream: str) -> "Windows":
+        """The windows in `frames` frames from `first` on; NetworkError if one is cut, in the name of their stream."""
+        count, left = divmod(frames - self.length, self.step)
+        if first % self.step or left or count < 0:
+            raise NetworkError(f"frames {first} to {first + frames} of stream '{stream}' cut a window of {self}.")
+        return replace(self, count=count + 1)
 
 
 def spread(times: tuple[int, ...], count: int, *, length: int) -> tuple[int, ...]:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from marey.maximization.transforms import Shift, Transform
     from marey.network.maxima import Maxima
     from marey.network.network import Network
-    from marey.network.stream import Stream, Windows, flow_stacks, rgb_frames
+    from marey.network.stream import Stream, flow_stacks, rgb_frames
     from marey.network.unit import Unit
+    from marey.network.windows import Windows
     from marey.recording import Recording, measure_maxima, record
 
 __all__ = [
@@ -84,7 +85,7 @@ _HOMES = {
     "Transform": "marey.maximization.transforms",
     "Unit": "marey.network.unit",
     "Variation": "marey.maximization.priors",
-    "Windows": "marey.network.stream",
+    "Windows": "marey.network.windows",
     "direction": "marey.maximization.objectives",
     "flow_stacks": "marey.network.stream",
     "load": "marey.families.loading",

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from marey.errors import NetworkError
-from marey.network.stream import Stream, Windows, flow_stacks, rgb_frames
+from marey.network.stream import Stream, flow_stacks, rgb_frames
+from marey.network.windows import Windows
 
 LAYOUTS = {
     "n c t h w": (2, 3, 4, 5, 6),

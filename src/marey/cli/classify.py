@@ -55,7 +55,7 @@ def classify(
         for index in probabilities.argsort(descending=True)[:top].tolist():
             shown.add_row(network.classes[index], f"{probabilities[index]:.1%}", f"{scores[index]:.2f}")
         screen().print(shown)
-        short = loaded.frames < span_frames(network.streams)
+        short = loaded.frames < span_frames(network.streams, loaded.frames)
         damage = [(str(clip), loaded.damage)] if loaded.damage is not None else []
         for line in remarks((), damage, [clip] if short else ()):
             screen().print(line, highlight=False, markup=False, soft_wrap=True)

@@ -84,5 +84,5 @@ def remarks(skipped: Iterable[SkippedClip], damaged: Iterable[tuple[str, str]], 
     lines += lacking + ([f"{len(lacking)} clips are damaged or lack frames"] if len(lacking) > 1 else [])
     if padded:
         count = "1 clip is" if len(padded) == 1 else f"{len(padded)} clips are"
-        lines.append(f"{count} shorter than the network's window: padded with the last frame")
+        lines.append(f"{count} shorter than the network's window: padded")
     return lines

@@ -13,6 +13,7 @@ from marey.recording import Response, heat
 from marey.video.encode import Picture, write_mp4
 from marey.video.flow.methods import Method
 from marey.video.read.clips import LoadedClip
+from marey.video.read.windows import placed
 
 _HOT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 """Dark to bright in steps that every eye tells apart: dark violet, red, orange, pale yellow."""
@@ -22,8 +23,8 @@ def heat_loop(loaded: LoadedClip, responses: Tensor, *, largest: float | None = 
     """Draw a whole clip as uint8 (time height width 3) under a unit's responses (time height width).
 
     `marey.recording.heat` computes the responses. `largest` is the response drawn brightest, such as the unit's maximum
-    on real clips; None takes the largest of this clip. Responses below 0 are not drawn. Frames are gray, and cropped as
-    the network sees them.
+    on real clips; None takes the largest of this clip. Responses below 0 are not drawn. Frames are gray, and cut, or
+    with bars, as the network sees them.
 
     Raises MareyError for a clip that was loaded without frames.
     """
@@ -31,8 +32,7 @@ def heat_loop(loaded: LoadedClip, responses: Tensor, *, largest: float | None = 
         raise MareyError(f"'{loaded.clip.path}' was loaded without frames; give a network with an RGB stream.")
     frames = next(iter(loaded.pictures.values()))  # time height width channel
     height, width = responses.shape[1:]
-    top, left = (frames.shape[1] - height) // 2, (frames.shape[2] - width) // 2
-    seen = frames[: len(responses), top : top + height, left : left + width].float().mean(-1)
+    seen = placed(frames[: len(responses)].float().mean(-1), height, width)
     brightest = float(responses.max()) if largest is None else largest
     share = (responses / max(brightest, 1e-12)).clamp(0, 1)
     colors = torch.tensor(_HOT, dtype=torch.float32)

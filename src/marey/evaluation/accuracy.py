@@ -23,7 +23,7 @@ class Evaluation:
     skipped
         clips that could not be used; `accuracy` does not count them, `accuracy_of_all` counts them as wrong.
     padded
-        clips shorter than the network's window, padded with their last frame; they count as any other.
+        clips shorter than the network's window, and padded; they count as any other.
     damaged
         (clip, what it lacks) of clips that are cut off or damaged; they were used as far as they can be read.
     """

@@ -27,7 +27,7 @@ def class_scores(
 ) -> Tensor:
     """Mean class scores (class) before softmax over `windows` windows spread over the clip, centers cropped.
 
-    A clip that is shorter than a window is padded with its last frame. Raises NetworkError for a network without class
+    A clip that is shorter than a window is padded as its streams say. Raises NetworkError for a network without class
     names, VideoError for a clip that cannot be read.
     """
     check_classifier(network, windows)
@@ -103,7 +103,7 @@ def evaluated(
             continue
         _, found = scores_and_probabilities(network, loaded, windows=windows)
         names.append(str(clip.path))
-        if loaded.frames < span_frames(network.streams):
+        if loaded.frames < span_frames(network.streams, loaded.frames):
             padded.append(names[-1])
         if loaded.damage is not None:
             damaged.append((names[-1], loaded.damage))

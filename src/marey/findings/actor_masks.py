@@ -91,7 +91,7 @@ def _kept_masks(path: Path, shown: Shown, streams: Sequence[Stream]) -> dict[str
         resized = resized_size(size, stream)
         pictures = functional.interpolate(whole[index, None].float(), resized, mode="bilinear", align_corners=False)
         clip = LoadedClip(shown.clip, len(index), shown.rate, size, {resized: pictures[:, 0, ..., None]}, {})
-        as_rgb = replace(stream, kind="rgb", mean=None, std=None, windows=None, layout="n c t h w")
+        as_rgb = replace(stream, kind="rgb", order=None, mean=None, std=None)
         cuts = [cut_window(clip, [as_rgb], min(start, len(index) - 1))[stream.name] for start in shown.start_frames]
         made[stream.name] = torch.stack([cut.permute(3, 0, 1, 2) for cut in cuts]) >= 0.5
     return made

@@ -38,7 +38,7 @@ def retimed_clip(clip: Clip, speed: float, *, flow: Method, cache: FlowCache | N
 
 def played_to_and_fro(frames: int, streams: Sequence[Stream], speed: float) -> bool:
     """Whether a clip of so many frames is too short for its middle window at that speed."""
-    span = span_frames(streams)
+    span = span_frames(streams, frames)
     first, last = _times(frames, span, speed)[:: span - 1]
     return first < 0 or last > frames - 1
 
@@ -49,7 +49,7 @@ def retimed(clip: LoadedClip, streams: Sequence[Stream], speed: float) -> Loaded
     Frames in between are means of their neighbors. Flow is divided in time, and what is skipped is added up along the
     way of each pixel. A clip that is too short is played to and fro, so that it moves at its speed throughout.
     """
-    times = _times(clip.frames, span_frames(streams), speed)
+    times = _times(clip.frames, span_frames(streams, clip.frames), speed)
     pictures = {size: _pictures(kept, times) for size, kept in clip.pictures.items()}
     fields = {size: _fields(kept, times, size) for size, kept in clip.fields.items()}
     return replace(clip, frames=len(times), pictures=pictures, fields=fields)

@@ -228,7 +228,7 @@ class _Loop:
 
     def _bounded(self, frames: Tensor, stream: Stream) -> Tensor:
         """Frames that are relative to the bound in physical units and within it, as distances from rest."""
-        return projected(frames, stream, self.batch.scene.bounds[stream.name])
+        return projected(stream.as_seen(frames), stream, self.batch.scene.bounds[stream.name])
 
     def _shown(self) -> dict[str, Tensor]:
         """What one draw of all transforms shows of every stream, within the bound."""

@@ -6,50 +6,27 @@ per frame, u (to the right) before v (down). Only this module knows how a networ
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from einops import EinopsError, rearrange
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from marey.errors import NetworkError
+from marey.network.channels import ORDERS, Order, Scaled, ordered, per_channel, physical_channels
+from marey.network.windows import Windows, spread
 from marey.schema import SchemaError, typed
 
 Kind = Literal["rgb", "flow"]
+Fit = Literal["crop", "letterbox", "stretch"]
+ShortClips = Literal["hold", "zeros", "loop"]
+Sampling = Literal["step", "spread"]
 
-
-@dataclass(frozen=True)
-class Windows:
-    """Overlapping or separate windows of consecutive frames, as stacks of flow are fed to a motion tower.
-
-    `count` windows of `length` frames; window k starts at stream frame k * `step`.
-    """
-
-    count: int
-    length: int
-    step: int
-
-    def __post_init__(self) -> None:
-        if min(self.count, self.length, self.step) < 1:
-            raise NetworkError(f"windows need a count, length and step of at least 1, got {self}.")
-        if self.step > self.length:
-            raise NetworkError(
-                f"windows with step {self.step} above their length {self.length} leave frames unused; "
-                "put only the frames that are seen into the stream and use step = length."
-            )
-
-    @property
-    def frames(self) -> int:
-        """How many frames of the stream the windows cover."""
-        return (self.count - 1) * self.step + self.length
-
-    @property
-    def index(self) -> list[int]:
-        """The stream frame at every place of every window, window by window."""
-        return [k * self.step + i for k in range(self.count) for i in range(self.length)]
+_WORDS = {"fit": get_args(Fit), "short_clips": get_args(ShortClips), "sampling": get_args(Sampling)}
+_NEWER = ("order", "fit", "short_clips", "sampling")
+"""Fields that files leave out at their defaults, so that files without them are the same as before there were any."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +46,24 @@ class Stream:
         as s (which window) and l (place in the window). Examples: "n c t h w" (3-D networks), "n t c h w" (video
         transformers), "n (t c) h w" (2-D networks on stacked flow, u and v interleaved), "(n t) c h w" (frame by
         frame), "n c h w" (one image), "n (l c) s h w" (flow stacks over time).
+    order
+        the channels that the network gets: "rgb", "bgr" or "gray" (one channel); of flow "uv" or "vu". None: the first.
     mean, std
-        per channel, in physical units: the network sees (value - mean) / std.
+        per channel that the network gets, in physical units: it sees (value - mean) / std. For RGB in 0..255 `std` is
+        (1 / 255,) * 3.
+    fit
+        how the frames of a video come to `height` x `width`: "crop" cuts them from the middle, "letterbox" shows all of
+        the frame between black bars (flow 0), "stretch" resizes it without regard to its proportions.
     short_side
-        frames of a video are resized to this short side before the crop of `height` x `width`; None: to the crop.
+        frames of a video are resized to this short side before the crop; None: as small as the crop allows.
     rate
         frames per second that `times` counts in; None: those of the video.
+    sampling
+        "step": frames are as far apart as `times` says. "spread": they lie in the middle of as many equal parts of the
+        whole clip, with `windows` as many whole windows; `times` says which frames of a window are seen.
+    short_clips
+        what is shown after the end of a clip: "hold" its last frame and flow 0, "zeros" black frames and flow 0, "loop"
+        the clip from its start on.
 
     >>> flow = Stream("flow", "flow", times=tuple(range(10)), height=224, width=224, layout="n (t c) h w")
     >>> tuple(flow.to_network(torch.zeros(1, 2, 10, 224, 224)).shape)
@@ -93,6 +82,10 @@ class Stream:
     bound: float = 20.0
     short_side: int | None = None
     rate: float | None = None
+    order: Order | None = None
+    fit: Fit = "crop"
+    short_clips: ShortClips = "hold"
+    sampling: Sampling = "step"
 
     def __post_init__(self) -> None:
         if self.kind not in ("rgb", "flow"):
@@ -103,16 +96,23 @@ class Stream:
             )
         if list(self.times) != sorted(set(self.times)):
             raise NetworkError(f"times of stream '{self.name}' must rise, got {self.times}.")
+        for label, known in {"order": ORDERS[self.kind], **_WORDS}.items():
+            if (value := getattr(self, label)) not in known and (label, value) != ("order", None):
+                expected = " or ".join(f"'{word}'" for word in known)
+                raise NetworkError(f"{label} of {self.kind} stream '{self.name}' is '{value}'; expected {expected}.")
+        count = 1 if self.order == "gray" else self.channels
         for label, values in (("mean", self.mean), ("std", self.std)):
-            if values is not None and len(values) != self.channels:
+            if values is not None and len(values) != count:
                 raise NetworkError(
                     f"{label} of stream '{self.name}' has {len(values)} values; "
-                    f"kind '{self.kind}' has {self.channels} channels."
+                    f"kind '{self.kind}' has {self.channels} channels, order 'gray' has 1."
                 )
         if self.windows is not None and self.windows.frames != self.frames:
             raise NetworkError(
                 f"windows of stream '{self.name}' cover {self.windows.frames} frames, the stream has {self.frames}."
             )
+        if self.sampling == "spread" and self.windows is not None and self.windows.step < self.windows.length:
+            raise NetworkError(f"windows of stream '{self.name}' overlap, so they cannot be spread over a clip.")
         try:
             self.to_network(torch.zeros(1, self.channels, self.frames, 1, 1))
         except EinopsError as error:
@@ -122,8 +122,13 @@ class Stream:
             ) from None
 
     @property
+    def ordered(self) -> Order:
+        """The channels that the network gets."""
+        return ORDERS[self.kind][0] if self.order is None else self.order
+
+    @property
     def channels(self) -> int:
-        """3 for RGB, 2 for flow."""
+        """3 for RGB, 2 for flow: the channels of physical clips, whatever the network gets of them."""
         return 3 if self.kind == "rgb" else 2
 
     @property
@@ -156,6 +161,22 @@ class Stream:
         """The value that shows nothing: mid-gray, or no motion."""
         return 0.5 if self.kind == "rgb" else 0.0
 
+    def times_in(self, count: int) -> tuple[int, ...]:
+        """Which of a clip's `count` frames, or fields of flow, the stream shows from a start on; some may lie beyond.
+
+        Of those that are spread over the clip none does.
+        """
+        if self.sampling == "step":
+            return self.times
+        return spread(self.times, count, length=1 if self.windows is None else self.windows.length)
+
+    def as_seen(self, clips: Tensor) -> Tensor:
+        """The physical clips with what the network does not see of their channels taken away: gray, of a gray stream.
+
+        Differences of clips are treated alike.
+        """
+        return physical_channels(ordered(clips, self.ordered), self.ordered) if self.order == "gray" else clips
+
     @cached_property
     def _pattern(self) -> str:
         if self.windows is not None:
@@ -168,17 +189,6 @@ class Stream:
         """The axes of the network's input: single letters, or all that are joined in brackets."""
         return [joined or single for joined, single in re.findall(r"\(([^)]*)\)|(\S+)", self.layout)]
 
-    def _scale(self, like: Tensor) -> tuple[Tensor, ...]:
-        key = (like.dtype, like.device)
-        if key not in self._scales:
-            mean, std = self.mean or (0.0,) * self.channels, self.std or (1.0,) * self.channels
-            self._scales[key] = tuple(like.new_tensor(values).view(1, -1, 1, 1, 1) for values in (mean, std))
-        return self._scales[key]
-
-    @cached_property
-    def _scales(self) -> dict[tuple[torch.dtype, torch.device], tuple[Tensor, ...]]:
-        return {}
-
     def to_network(self, clips: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
         """The network's input for physical `clips` (clip channel time height width); differentiable, of any size.
 
@@ -188,10 +198,8 @@ class Stream:
         if len(clips) > 1 and clips.stride(0) == 0 and "n" in self._axes:
             one = self.to_network(clips[:1], dtype=dtype)
             return one.expand([len(clips) if axis == "n" else -1 for axis in self._axes])
-        mean, std = self._scale(clips)
-        scaled: Tensor = _Scaled.apply(  # type: ignore[no-untyped-call]
-            clips, None if self.mean is None else mean, None if self.std is None else std, dtype
-        )
+        mean, std = (per_channel(values, clips.dtype, clips.device) for values in (self.mean, self.std))
+        scaled: Tensor = Scaled.apply(ordered(clips, self.ordered), mean, std, dtype)  # type: ignore[no-untyped-call]
         if self.windows is None:
             return scaled if self._pattern == self.layout else rearrange(scaled, f"{self._pattern} -> {self.layout}")
         if self.windows.step < self.windows.length:
@@ -200,7 +208,7 @@ class Stream:
 
     def from_network(self, values: Tensor, *, count: int) -> Tensor:
         """The physical clips behind the network's input `values` of `count` clips; frames seen twice are averaged."""
-        axes = {"n": count, "c": self.channels}
+        axes = {"n": count, "c": 1 if self.order == "gray" else self.channels}
         if self.windows is not None:
             axes |= {"s": self.windows.count, "l": self.windows.length}
         named = self.layout.replace("(", " ").replace(")", " ").split()
@@ -208,15 +216,21 @@ class Stream:
         clips = rearrange(values, f"{self.layout} -> {self._pattern}", **known)
         if self.windows is not None and self.windows.step < self.windows.length:
             index = torch.tensor(self.windows.index, device=clips.device)
-            total = clips.new_zeros(count, self.channels, self.frames, *clips.shape[3:]).index_add(2, index, clips)
+            total = clips.new_zeros(count, axes["c"], self.frames, *clips.shape[3:]).index_add(2, index, clips)
             seen = torch.bincount(index, minlength=self.frames).to(clips).view(1, 1, -1, 1, 1)
             clips = total / seen
-        mean, std = self._scale(clips)
-        return clips * std + mean
+        mean, std = (per_channel(values, clips.dtype, clips.device) for values in (self.mean, self.std))
+        clips = clips if std is None else clips * std
+        return physical_channels(clips if mean is None else clips + mean, self.ordered)
 
     def to_json(self) -> dict[str, Any]:
         """The stream as plain values for JSON; `from_json` reads them."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        usual = {one.name: one.default for one in fields(self) if one.name in _NEWER}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if name not in usual or value != usual[name]
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Stream":
@@ -233,39 +247,16 @@ class Stream:
             side = round(side * min(height, width) / min(self.height, self.width))
         return replace(self, height=height, width=width, short_side=side)
 
+    def exchanged(self, one: str, other: str) -> "Stream":
+        """The same stream with two axes of its layout in each other's place; itself where the layout lacks one."""
+        axes = {one: other, other: one}
+        layout = re.sub(r"\w+", lambda found: axes.get(found[0], found[0]), self.layout)
+        return replace(self, layout=layout) if axes.keys() <= set(re.findall(r"\w+", self.layout)) else self
+
     def cropped(self, first: int, frames: int, height: int, width: int) -> "Stream":
         """The same stream with `frames` frames from `first` on, and another size; NetworkError if windows are cut."""
-        windows = self.windows
-        if windows is not None:
-            count, left = divmod(frames - windows.length, windows.step)
-            if first % windows.step or left or count < 0:
-                raise NetworkError(
-                    f"frames {first} to {first + frames} of stream '{self.name}' cut a window of {windows}."
-                )
-            windows = replace(windows, count=count + 1)
+        windows = None if self.windows is None else self.windows.within(first, frames, self.name)
         return replace(self, times=self.times[first : first + frames], height=height, width=width, windows=windows)
-
-
-class _Scaled(torch.autograd.Function):
-    """(clips - mean) / std in another type, before the frames are brought into the network's order.
-
-    The gradient comes back in that order, and is brought into that of the clips before anything is computed with it:
-    sums and products of transposed tensors take ten times as long.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, clips: Tensor, mean: Tensor | None, std: Tensor | None, dtype: torch.dtype | None) -> Tensor:
-        ctx.std, ctx.dtype = std, clips.dtype
-        scaled = clips if mean is None else clips - mean
-        scaled = scaled if std is None else scaled / std if mean is None else scaled.div_(std)
-        scaled = scaled if dtype is None else scaled.to(dtype)
-        return scaled.view_as(scaled) if scaled is clips else scaled
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        of_clips = torch.empty(gradient.shape, dtype=ctx.dtype, device=gradient.device).copy_(gradient)
-        return of_clips if ctx.std is None else of_clips.div_(ctx.std), None, None, None
 
 
 def rgb_frames(
@@ -280,6 +271,10 @@ def rgb_frames(
     name: str = "rgb",
     short_side: int | None = None,
     rate: float | None = None,
+    order: Order | None = None,
+    fit: Fit = "crop",
+    short_clips: ShortClips = "hold",
+    sampling: Sampling = "step",
 ) -> Stream:
     """A stream of `count` RGB frames, `step` video frames apart.
 
@@ -298,6 +293,10 @@ def rgb_frames(
         std=None if std is None else tuple(std),
         short_side=short_side,
         rate=rate,
+        order=order,
+        fit=fit,
+        short_clips=short_clips,
+        sampling=sampling,
     )
 
 
@@ -312,6 +311,10 @@ def flow_stacks(
     name: str = "flow",
     short_side: int | None = None,
     rate: float | None = None,
+    order: Order | None = None,
+    fit: Fit = "crop",
+    short_clips: ShortClips = "hold",
+    sampling: Sampling = "step",
 ) -> Stream:
     """A stream of `count` stacks of `length` flow fields, the stacks `step` video frames apart.
 
@@ -336,4 +339,8 @@ def flow_stacks(
         std=(scale, scale),
         short_side=short_side,
         rate=rate,
+        order=order,
+        fit=fit,
+        short_clips=short_clips,
+        sampling=sampling,
     )

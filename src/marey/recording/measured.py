@@ -35,7 +35,7 @@ def measure_maxima(
 
     windows
         of each clip that are shown, spread from its start to its end. A clip that is shorter than a window is padded
-        with its last frame.
+        as its streams say.
     most_clips
         of more clips an even choice is shown.
     skipped

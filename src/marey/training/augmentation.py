@@ -58,13 +58,13 @@ def augmented_window(
 ) -> dict[str, Tensor]:
     """One random window of a clip, changed as `augmentation` says: {stream: (channel time height width)}.
 
-    All streams share the moment, the crop and the flip. A clip that is too short is padded with its last frame.
+    All streams share the moment, the crop and the flip. A clip that is too short is padded as they say.
     """
 
     def random(low: float = 0.0, high: float = 1.0) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
 
-    room = max(0, clip.frames - span_frames(streams))
+    room = max(0, clip.frames - span_frames(streams, clip.frames))
     start = int(random() * (room + 1)) if augmentation.jitter else room // 2
     y, x = (random(), random()) if augmentation.crop else (0.5, 0.5)
     factor = 1 + augmentation.zoom * random(-1.0, 1.0)

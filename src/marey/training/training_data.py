@@ -72,7 +72,7 @@ def loaded_data(
         on_load(0, len(every))
     for loaded in load_clips(every, streams, flow=settings.flow, cache=cache, workers=WORKERS, failed=failed):
         readable.add(loaded.clip)
-        if loaded.frames < span_frames(streams):
+        if loaded.frames < span_frames(streams, loaded.frames):
             short.add(loaded.clip)
         if loaded.damage is not None:
             damaged[loaded.clip] = loaded.damage

@@ -38,7 +38,7 @@ def heat(
     if layer.patch is None:
         raise NetworkError(no_heat(layer))
     loaded = load_clip(clip, network.streams, flow=flow, cache=FlowCache() if cache is None else cache)
-    span = span_frames(network.streams)
+    span = span_frames(network.streams, loaded.frames)
     last = max(0, loaded.frames - span)
     starts = sorted({*range(0, last + 1, max(1, span // 2)), last})
     maps: list[Tensor] = []
@@ -51,10 +51,11 @@ def heat(
     responses = torch.cat(maps)  # window t y x
     stream = next(stream for stream in network.streams if stream.name in layer.patch.streams)
     time, *space = layer.patch.streams[stream.name]
+    times = stream.times_in(loaded.frames - (stream.kind == "flow"))
     middles = []
     for t in range(responses.shape[1]):
         first, stop = time.start + time.stride * t, time.start + time.stride * t + time.length
-        seen = stream.times[max(0, first) : max(1, stop)]
+        seen = times[max(0, first) : max(1, stop)]
         middles.append((seen[0] + seen[-1]) / 2 if seen else 0.0)
     frames = (torch.tensor(starts)[:, None] + torch.tensor(middles)).flatten()
     nearest = (torch.arange(loaded.frames)[:, None] - frames).abs().argmin(1)

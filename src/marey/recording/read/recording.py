@@ -100,7 +100,7 @@ class Recording:
 
     @property
     def padded(self) -> tuple[str, ...]:
-        """Paths of clips shorter than the network's window, which their last frame filled up."""
+        """Paths of clips shorter than the network's window, which were padded."""
         return _padded(self._table(["path", "padded"]))
 
     def clip(self, number: int) -> Clip:

@@ -19,12 +19,16 @@ from marey.recording.write.shard import ClipRow, shard_path, shard_rows, shard_u
 from marey.recording.write.staged import staged
 from marey.recording.write.tables import MEMORY_BYTES, LayerUnits, write_recording
 
+_NOMINAL = 10_000
+"""Frames of a clip in which places are found that are relative to the length of clips."""
+
 
 @dataclass(frozen=True)
 class _Kept:
-    """Of recorded clips: the start frame of every window, frames per second, and where they begin."""
+    """Of recorded clips: the start frame of every window, how many frames and how many per second, their begin."""
 
     start_frames: NDArray[np.int32]  # clip window
+    frames: NDArray[np.float64]
     rates: NDArray[np.float64]
     start_seconds: NDArray[np.float64]
 
@@ -53,6 +57,7 @@ def finish(
             np.concatenate(
                 [np.pad(one.start_frames, ((0, 0), (0, windows - one.start_frames.shape[1]))) for one in kept]
             ),
+            np.concatenate([one.frames for one in kept]),
             np.concatenate([one.rates for one in kept]),
             np.concatenate([one.start_seconds for one in kept]),
         )
@@ -77,8 +82,8 @@ def _kept(rows: tuple[ClipRow, ...], planned: list[dict[str, Any]]) -> _Kept:
     start_frames = np.zeros((len(recorded), windows), np.int32)
     for place, (row, _) in enumerate(recorded):
         start_frames[place, : len(row.start_frames)] = row.start_frames
-    rates = np.array([row.rate for row, _ in recorded], np.float64)
-    return _Kept(start_frames, rates, np.array([clip["start_seconds"] for _, clip in recorded], np.float64))
+    frames, rates = (np.array([getattr(row, name) for row, _ in recorded], np.float64) for name in ("frames", "rate"))
+    return _Kept(start_frames, frames, rates, np.array([clip["start_seconds"] for _, clip in recorded], np.float64))
 
 
 def _clip_row(planned: dict[str, Any], row: ClipRow, classes: list[str]) -> dict[str, Any]:
@@ -115,7 +120,9 @@ def _responses(
     t, rest = np.divmod(found["place"], of_units([layer.positions[1] * layer.positions[2] for layer, _ in layers]))
     y, x = np.divmod(rest, of_units([layer.positions[2] for layer, _ in layers]))
     start_frame = kept.start_frames[np.arange(len(kept.rates)), found["window"]]
-    seconds = kept.start_seconds + (start_frame + middles[of_units(range(len(layers))), t]) / kept.rates
+    spread = any(stream.sampling == "spread" for stream in streams.values())
+    scale = kept.frames / _NOMINAL if spread else 1.0
+    seconds = kept.start_seconds + (start_frame + scale * middles[of_units(range(len(layers))), t]) / kept.rates
     return {
         "maximum": found["maximum"],
         "mean": found["mean"],
@@ -128,13 +135,16 @@ def _responses(
 
 
 def _middle_frames(field: ReceptiveField, streams: Mapping[str, Stream], positions: int) -> NDArray[np.float64]:
-    """For every position in time, the video frame in the middle of its field, counted from the window's start."""
+    """For every position in time, the video frame in the middle of its field, counted from the window's start.
+
+    Of streams that are spread over the clip, it is the frame of a clip of `_NOMINAL` frames.
+    """
     middles = np.zeros(positions)
     for t in range(positions):
         seen: list[int] = []
         for name in field.streams:
             (start, stop), _, _ = field.interval(name, (t, 0, 0))
-            times = streams[name].times
+            times = streams[name].times_in(_NOMINAL)
             seen += times[max(0, start) : max(0, stop)]
         middles[t] = (min(seen) + max(seen)) / 2 if seen else 0.0
     return middles

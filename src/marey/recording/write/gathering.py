@@ -188,7 +188,7 @@ class _Gathering:
             gathered.number,
             frames=made.frames,
             rate=made.rate,
-            padded=made.frames < span_frames(self.network.streams),
+            padded=made.frames < span_frames(self.network.streams, made.frames),
             damage=made.damage,
             start_frames=made.start_frames,
             speeds=made.speeds,

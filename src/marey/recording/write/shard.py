@@ -27,7 +27,7 @@ class ClipRow:
     failure
         the reason why it was skipped; None for a recorded clip.
     padded
-        whether it is shorter than a window, so that its last frame fills the window up.
+        whether it is shorter than a window, and padded.
     damage
         what its file lacks; None for a whole one.
     speeds

@@ -28,7 +28,7 @@ from marey.video.read.image_folders import frame_images
 from marey.video.read.windows import Size, span_frames
 
 SUFFIX = ".marey-clip"
-_FORMAT = 2
+_FORMAT = 3
 _HEAD = 12  # bytes before the description: its length and its checksum, in hexadecimal
 
 
@@ -127,7 +127,7 @@ def entry_name(
         "format": _FORMAT,
         "content": content,
         "part": [clip.start_seconds, clip.stop_seconds],
-        "streams": sorted({(one.kind, one.height, one.width, one.short_side or 0) for one in streams}),
+        "streams": sorted({(one.kind, one.height, one.width, one.short_side or 0, one.fit) for one in streams}),
         "rates": sorted({str(stream.rate) for stream in streams}),
         "still": span_frames(streams) == 1,  # else a clip of one frame is refused
         "flow": [flow, dict(SETTINGS[flow])] if moving else None,

@@ -93,12 +93,12 @@ class LoadedClip:
         y: float = 0.5,
         x: float = 0.5,
         *,
-        short: Short = "repeat",
+        short: Short = "pad",
     ) -> dict[str, Tensor]:
         """Cut the inputs from `start_frame` on: {name: float32 (channel time height width)}, RGB 0..1, flow px/frame.
 
         `y` and `x` in 0..1 place the crop: 0 is the upper or left edge, 0.5 the center. A clip that ends too early is
-        padded with its last frame and with flow 0; `short="error"` raises VideoError instead.
+        padded as the stream's `short_clips` says; `short="error"` raises VideoError instead.
         """
         cut = cut_window(self, streams, start_frame, y, x, short=short)
         return {stream.name: physical(cut[stream.name], stream) for stream in streams}

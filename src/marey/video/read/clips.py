@@ -49,7 +49,7 @@ def starts(
         frames = load_clip(clip, streams, folder_rate=folder_rate).frames
     else:
         frames = _frames(clip, streams, (), folder_rate, LIMITS).count
-    room = max(0, frames - span_frames(streams))
+    room = max(0, frames - span_frames(streams, frames))
     if count == 1:
         return [room // 2]
     return sorted({round(room * k / (count - 1)) for k in range(count)})
@@ -63,7 +63,7 @@ def stream_inputs(
     crop: Literal["center"] | tuple[float, float] = "center",
     flow: Method = "tvl1-fast",
     cache: FlowCache | None = None,
-    short: Short = "repeat",
+    short: Short = "pad",
     folder_rate: float = 25.0,
     limits: Limits = LIMITS,
 ) -> dict[str, Tensor]:
@@ -77,7 +77,7 @@ def stream_inputs(
         the method of flow, computed on resized frames of this window only, and where flow is kept. Stored flow images,
         and clips that are made, are read as `load_clip` does.
     short
-        "repeat" pads a clip that ends too early with its last frame and with flow 0; "error" raises VideoError.
+        "pad" pads a clip that ends too early as the stream's `short_clips` says; "error" raises VideoError.
     folder_rate, limits
         images per second of a folder, and the bounds beyond which a video is refused.
 
@@ -85,12 +85,13 @@ def stream_inputs(
     """
     check_method(flow)
     y, x = (0.5, 0.5) if crop == "center" else crop
-    needed = span_frames(streams)
     if _comes_whole(clip, streams):
         loaded = load_clip(clip, streams, flow=flow, cache=cache, folder_rate=folder_rate, limits=limits)
-        start = max(0, loaded.frames - needed) // 2 if start_frame is None else start_frame
+        middle = max(0, loaded.frames - span_frames(streams, loaded.frames)) // 2
+        start = middle if start_frame is None else start_frame
         return loaded.window(streams, start, y, x, short=short)
     whole = _frames(clip, streams, ("rgb", "flow"), folder_rate, limits)
+    needed = span_frames(streams, whole.count)
     start = max(0, whole.count - needed) // 2 if start_frame is None else start_frame
     if not 0 <= start < whole.count or (start + needed > whole.count and short == "error"):
         raise too_short(clip.path, whole.count, needed, start)
@@ -235,9 +236,7 @@ def _frames(
         clip,
         _rate(streams),
         lambda source_size: _sizes(source_size, streams, kinds),
-        flow_sizes=len(
-            {(stream.height, stream.width, stream.short_side) for stream in streams if stream.kind == "flow"}
-        ),
+        flow_sizes=len({(one.height, one.width, one.short_side, one.fit) for one in streams if one.kind == "flow"}),
         folder_rate=folder_rate,
         limits=limits,
     )

@@ -126,7 +126,7 @@ def test_clips_of_which_is_not_known_where_the_actor_is_say_nothing_of_backgroun
     right, wrong = np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0])
     answers = {"as it is": right, "other": wrong, "none": wrong, "background only": right, "border only": right}
     labeled = LabeledClips((), np.arange(4), ("run", "walk"), right, ("a", "b", "a", "b"))
-    found = CueAnswers(labeled, cues, answers, [], 4, np.array([True, False, True, True]))
+    found = CueAnswers(labeled, cues, answers, [], np.array([True, False, True, True]), np.full(4, np.nan))
     assert found.lost(right).tolist() == [[1, 1], [0, 1], [1, 1], [1, 1]]
     assert found.alone()[1].tolist() == [[0, 0], [UNKNOWN, 0], [1, 1], [1, 1]]
     assert found.asked("background only").tolist() == [True, False, True, True]
@@ -139,7 +139,8 @@ def test_what_a_class_loses_more_than_others_without_a_part_of_the_action_is_nam
     blind = np.where(labels == 2, 0, labels)
     answers = {"as it is": labels, "one frame": blind, "shuffled": (labels + 1) % 4}
     labeled = LabeledClips((), np.arange(len(labels)), CLASSES, labels, tuple(GROUPS))
-    found = ClassCues.of(CueAnswers(labeled, cues, answers, [], 0, np.ones(len(labels), bool)), labels, dealt)
+    known = np.ones(len(labels), bool)
+    found = ClassCues.of(CueAnswers(labeled, cues, answers, [], known, np.where(known, np.nan, 0)), labels, dealt)
     assert found.action() == [(2, 0)]  # the order of frames is what all classes lose
     assert found.idiosyncratic() == []
 
@@ -165,7 +166,7 @@ def _cues(right: np.ndarray, moving: float) -> ClassCues:
     labeled = LabeledClips((), np.arange(len(labels)), CLASSES, labels, tuple(GROUPS))
     answers = {AS_IT_IS.name: labels, "without": np.where(right, labels, (labels + 1) % 4)}
     share = np.where(labels == CLASSES.index("logo"), moving, 0.2)
-    made = CueAnswers(labeled, (Cue(AROUND, True, ("without",)),), answers, [], share)
+    made = CueAnswers(labeled, (Cue(AROUND, True, ("without",)),), answers, [], np.ones(len(labels), bool), share)
     return ClassCues.of(made, labels, dealt)
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from marey.findings.class_effects import kept_alone, lost_without
-from marey.findings.depth import Trend, goes_otherwise, trend
 from marey.findings.labeled_clips import LabeledClips
 from marey.findings.losses import losses
 from marey.findings.measure import Measure, beyond
@@ -69,27 +68,6 @@ def test_inputs_of_no_class_are_near_no_class() -> None:
         like = likeness(random.normal(size=(8, 20)).astype(np.float32), random.normal(size=(48, 20)).astype(np.float32))
         wrong += nearness(like, np.arange(8), LABELS, GROUPS, dealt(39, seed)).p <= 0.05
     assert wrong <= MOST
-
-
-def random_trend(seed: int, slope: float = 0.0) -> Trend:
-    random = np.random.default_rng(seed)
-    of_unit = random.normal(size=100) + slope * np.repeat(np.arange(20), 5)
-    noise = 0.3 * random.normal(size=(48, 100))
-    return trend(
-        lambda clips: (of_unit + noise[clips].mean(0), np.ones(100, bool)),
-        [5] * 20,
-        range(20),
-        GROUPS,
-        seed=seed,
-        permutations=199,
-    )
-
-
-def test_trends_of_two_random_networks_go_alike() -> None:
-    alike = [(random_trend(seed, 0.1), random_trend(100 + seed, 0.1)) for seed in range(SEEDS)]
-    assert sum(own.p <= 0.05 for own, _ in alike) > MOST
-    assert sum(goes_otherwise(own, copy) for own, copy in alike) <= MOST
-    assert goes_otherwise(random_trend(0, 0.2), random_trend(1, -0.2))
 
 
 def test_a_difference_counts_both_intervals() -> None:

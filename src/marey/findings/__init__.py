@@ -5,9 +5,9 @@ To read in this order:
 what an answer is
     measure, chart, finding, provenance; question and questions, the list that `marey find` asks.
 what all questions stand on
-    labeled_clips; intervals and permutations; untrained; asking, which shows clips anew; steps.
+    labeled_clips, trained_groups; intervals and permutations; untrained; asking, which shows clips anew; steps.
 specificity
-    average_precision, selectivity, detection_test, served_classes; class_units holds units.
+    average_precision, ranked_units, selectivity, detection_test, served_classes; class_units holds units.
 fusion
     towers, continuation, crossing; congruence, joint_units, pair_kinds, carriers, class_parts; preferred_parts.
 invariance

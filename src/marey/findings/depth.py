@@ -5,16 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
 
 from marey.findings.intervals import Estimate, group_intervals
 from marey.network.layer import Layer
 
-LEVEL = 0.05
-
 _WEIGHTS = ("Conv", "Linear")
-
-_NEARLY_1 = 0.999
 
 Values = tuple[NDArray[np.floating], NDArray[np.bool_]]
 """A number of each unit, and whether it counts."""
@@ -42,19 +38,6 @@ class Trend:
     correlation: Estimate
     p: float
     units: int
-
-
-def goes_otherwise(own: Trend, copy: Trend) -> bool:
-    """Whether a trend is no chance, and another one than that of an untrained copy.
-
-    Other random weights give other layers, so that layers are what the difference of both correlations is tested by
-    (Fisher 1921; for ranks Fieller et al. 1957).
-    """
-    apart, variance = 0.0, 0.0
-    for sign, one in ((1, own), (-1, copy)):
-        apart += sign * float(np.arctanh(np.clip(one.correlation.value, -_NEARLY_1, _NEARLY_1)))
-        variance += 1.06 / max(int(np.isfinite(one.layers.value).sum()) - 3, 1)
-    return own.p <= LEVEL and abs(apart) > float(norm.ppf(1 - LEVEL / 2)) * variance**0.5
 
 
 def depth_steps(layers: Sequence[Layer]) -> list[str]:

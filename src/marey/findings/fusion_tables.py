@@ -80,12 +80,10 @@ def sentence(own: Sequence[Measure], nulls: Sequence[Measure], units: JointUnits
     )
     if parts is None:
         return f"{said}."
-    if not of[SET_APART].low > 0:
+    clear = [place for place in range(len(parts.classes)) if parts.q[place] <= LEVEL and _total(parts, place) > 0]
+    if not of[SET_APART].low > 0 or not clear:
         return f"{said}; nothing that needs both together sets class scores apart."
     said += f"; {of[ADVANTAGE]} of what sets class scores apart from the most similar class needs both together"
-    clear = [place for place in range(len(parts.classes)) if parts.q[place] <= LEVEL and _total(parts, place) > 0]
-    if not clear:
-        return f"{said}."
     first = max(clear, key=lambda place: parts.parts.value[place, 2] - np.abs(parts.parts.value[place, :2]).sum())
     share = min(parts.parts.value[first, 2] / _total(parts, first), 1)
     return f"{said}, most of all '{parts.classes[first]}' against '{parts.rivals[first]}' ({100 * share:.0f} %)."

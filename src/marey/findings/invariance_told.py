@@ -9,11 +9,10 @@ from scipy.stats import false_discovery_control
 
 from marey.findings.by_depth import ALONE, BANDWIDTH, CLASSES, GROUPS, LOST, NETWORK, PREFERRED, UNTRAINED, ByDepth
 from marey.findings.chart import Chart, Series
-from marey.findings.depth import goes_otherwise
 from marey.findings.finding import Evidence
 from marey.findings.interventions import SHUFFLED
 from marey.findings.labeled_clips import LabeledClips
-from marey.findings.measure import Measure, beyond
+from marey.findings.measure import Measure
 from marey.findings.replays import Floats, Replays
 from marey.findings.speed_tuning import OCTAVES, SPEEDS
 from marey.findings.tempo import TempoReading
@@ -85,22 +84,14 @@ def sentence(found: Found, chances: Chances, readings: Readings) -> str:
         reading, null = readings[NETWORK], readings[UNTRAINED]
         parts.append(
             f"{int(reading.reads.sum()):,} of {reading.units:,} units read the tempo of drums (an untrained copy: "
-            f"{int(null.reads.sum()):,}), {_more(reading, null)} than in the copy"
+            f"{int(null.reads.sum()):,})"
         )
-    other = [what for what in (width, CLASSES, GROUPS) if goes_otherwise(told[what], copy[what])]
-    verdict = f"{', '.join(other)}: these go" if other else "None of these goes"
-    return f"{'; '.join(parts)}. {verdict} otherwise with depth than in {UNTRAINED}."
-
-
-def _more(reading: TempoReading, null: TempoReading) -> str:
-    """How far the share of units that read the tempo lies above that of the copy."""
-    more = beyond(_share(NETWORK, reading), _share(UNTRAINED, null))
-    return f"{more} more" if more.low > 0 else "no more"
+    return f"{'; '.join(parts)}."
 
 
 def _share(of: str, reading: TempoReading) -> Measure:
-    numbers = (float(end) for end in (reading.share.value, reading.share.low, reading.share.high))
-    return Measure(TEMPO, of, *numbers, reading.units, "units", "share")
+    ends = reading.share
+    return Measure(TEMPO, of, float(ends.value), float(ends.low), float(ends.high), reading.units, "units", "share")
 
 
 def trend_table(found: Found) -> pyarrow.Table:

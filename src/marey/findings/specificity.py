@@ -14,7 +14,7 @@ from marey.findings.class_units import ClassUnits, class_units, planned_steps
 from marey.findings.detection_test import PERMUTATIONS_BESIDES, detection_nulls
 from marey.findings.finding import Evidence, Finding
 from marey.findings.labeled_clips import LabeledClips, labeled_clips
-from marey.findings.measure import Measure, beyond
+from marey.findings.measure import Measure
 from marey.findings.permutations import dealt_labels
 from marey.findings.provenance import of_recording
 from marey.findings.question import Question, Report
@@ -160,16 +160,9 @@ def _sentence(measures: Sequence[Measure], nulls: Sequence[Measure]) -> str:
     beside = "; ".join(f"{of}: {100 * share:.0f} % serve any" for of, share in served.items())
     if unexplained.value == 1:
         return f"None of {specific.count:,} {specific.counted} serves a class ({beside})."
-    more = [beyond(specific, one) for one in nulls if (one.name, one.of) == (specific.name, UNTRAINED)]
-    by = "".join(
-        f" {one} more serve one class than in {UNTRAINED}."
-        if one.low > 0
-        else f" No more of them serve one class than in {UNTRAINED}."
-        for one in more
-    )
     return (
         f"Of {specific.count:,} {specific.counted} {specific} serve one class, {generic} serve several, and "
-        f"{unexplained} serve none ({beside}).{by}"
+        f"{unexplained} serve none ({beside})."
     )
 
 

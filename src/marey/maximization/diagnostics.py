@@ -49,8 +49,9 @@ def diagnosed(network: Network, batch: Batch, optimized: Optimized) -> tuple[Dia
     """The diagnosis of every input of the batch."""
     frames = {name: video.to(network.device) for name, video in optimized.frames.items()}
     at_once = _AT_ONCE if optimized.most is None else min(_AT_ONCE, optimized.most)
-    streams = batch.scene.streams
-    offsets = {name: video - streams[name].rest for name, video in frames.items()}
+    streams = {stream.name: stream for stream in batch.crop.streams}
+    judged = {name: part.to(network.device) for name, part in optimized.parts.items()} or frames
+    offsets = {name: video - batch.scene.streams[name].rest for name, video in judged.items()}
     with torch.no_grad(), batch.crop.applied(network.module):
         found = _scores(batch, frames, at_once)
         unmoved = None if batch.crop.still else _scores(batch, _stilled(frames, streams), at_once).relative

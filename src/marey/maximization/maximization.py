@@ -20,12 +20,14 @@ from marey.errors import MareyError, NetworkError, out_of_memory
 from marey.maximization.batches import Batch, Job, batch_of, halves, jobs_in_batches
 from marey.maximization.diagnostics import Diagnosis, diagnosed
 from marey.maximization.loop import optimize
-from marey.maximization.parametrizations import Parametrization, parametrization_of
+from marey.maximization.choice import parametrization_of, usual
+from marey.maximization.parametrizations import Parametrization
 from marey.maximization.priors import Energy, Prior, Variation
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput, merged
 from marey.maximization.targets import Named, Target, targets_of
 from marey.maximization.transforms import Transform
+from marey.network.crop import Crop
 from marey.network.maxima import Maxima
 from marey.network.network import Network
 
@@ -67,25 +69,30 @@ class Parts:
     """The parts of equation (1) beside the score, and how it is climbed."""
 
     priors: tuple[Prior, ...]
-    parametrization: Parametrization
+    parametrization: Parametrization | None  # None: what is usual for the streams that a unit sees
     transforms: tuple[Transform, ...] | None
 
     @classmethod
     def of(
         cls,
         priors: Sequence[Prior] = PRIORS,
-        parametrization: Parametrization | str = "fourier",
+        parametrization: Parametrization | str | None = None,
         transforms: Sequence[Transform] | None = None,
     ) -> "Parts":
         """The parts as they are given to `maximize`."""
         given = None if transforms is None else tuple(transforms)
-        return cls(tuple(priors), parametrization_of(parametrization), given)
+        held = None if parametrization is None else parametrization_of(parametrization)
+        return cls(tuple(priors), held, given)
 
-    def to_json(self) -> dict[str, Any]:
-        """The parts in words, as their `repr` says them."""
+    def held(self, crop: Crop) -> Parametrization:
+        """How the input of a unit is held."""
+        return usual(crop.streams) if self.parametrization is None else self.parametrization
+
+    def to_json(self, crop: Crop) -> dict[str, Any]:
+        """The parts in words, as their `repr` says them, for a unit that sees this part of the input."""
         return {
             "priors": [repr(prior) for prior in self.priors],
-            "parametrization": repr(self.parametrization),
+            "parametrization": repr(self.held(crop)),
             "transforms": None if self.transforms is None else [repr(transform) for transform in self.transforms],
         }
 
@@ -218,7 +225,14 @@ class Maximization:
         )
 
     def _together(self, jobs: Sequence[Job], done: int, planned: int) -> tuple[list[_Made], bool]:
-        batch = batch_of(self.network, jobs, self.recipe, bounds=self.bounds, transforms=self.parts.transforms)
+        batch = batch_of(
+            self.network,
+            jobs,
+            self.recipe,
+            bounds=self.bounds,
+            transforms=self.parts.transforms,
+            parametrization=self.parts.held(jobs[0].target.crop),
+        )
         way = self._forward(batch)
         labels = tuple(job.target.label for job in jobs)
 
@@ -232,7 +246,6 @@ class Maximization:
             way,
             self.recipe,
             priors=self.parts.priors,
-            parametrization=self.parts.parametrization,
             watch=None if self.callback is None else watch,
         )
         if optimized.most is not None:
@@ -304,7 +317,7 @@ class Maximization:
             "weights_sha256": self._weights_hash,
             "classes": list(self.network.classes),
             "recipe": self.recipe.to_json(),
-            **self.parts.to_json(),
+            **self.parts.to_json(target.crop),
             "crop": {"mode": target.crop.mode, "corners": {k: list(v) for k, v in target.crop.corners.items()}},
             "ranges": [[scale.ordinary, scale.reach] for scale in target.scales],
             "bounds": self.bounds,

@@ -29,7 +29,7 @@ def maximize_mosaic(
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
     priors: Sequence[Prior] = PRIORS,
-    parametrization: Parametrization | str = "fourier",
+    parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,
 ) -> PreferredInput:

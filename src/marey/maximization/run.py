@@ -29,7 +29,7 @@ def maximize(
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
     priors: Sequence[Prior] = PRIORS,
-    parametrization: Parametrization | str = "fourier",
+    parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,
     folder: str | Path | None = None,
@@ -42,7 +42,7 @@ def maximize(
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
     priors: Sequence[Prior] = PRIORS,
-    parametrization: Parametrization | str = "fourier",
+    parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,
     folder: str | Path | None = None,
@@ -54,7 +54,7 @@ def maximize(
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
     priors: Sequence[Prior] = PRIORS,
-    parametrization: Parametrization | str = "fourier",
+    parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,
     folder: str | Path | None = None,
@@ -70,7 +70,8 @@ def maximize(
     priors
         what is subtracted from the weighted score, see `Prior`.
     parametrization
-        how the frames are held: "fourier", "pixels", or a `Parametrization`.
+        how the frames are held: "fourier", "moved", "pixels", or a `Parametrization`. None: "moved" for units that see
+        several RGB frames and no flow, else "fourier".
     transforms
         random changes of what the network is shown at each step; None: a `Shift` of up to the layer's stride.
     callback

@@ -1,0 +1,134 @@
+"""Clips held as a picture that moves: what changes over time is motion, and the slowness weighs its change."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample, interpolate, pad
+
+from marey.errors import MareyError
+from marey.maximization.bound import projected
+from marey.maximization.parametrizations import Fourier, Parametrization, Rendered, Shape, quick_size
+from marey.network.stream import Kind, Stream
+
+VELOCITY = "velocity"
+"""The held stream of motion, px per video frame."""
+
+
+@dataclass(frozen=True)
+class Moved(Parametrization):
+    """A picture, larger than the frames, moved by velocities: frame t shows it displaced by their sum up to t.
+
+    The picture is seamless, so that what leaves at one side comes in at the other. Streams of several rates show the
+    same clip at their own times, their middles in one place.
+
+    picture, motion
+        how both are held.
+    pitch
+        pixels from one velocity to the next, down and across; between them they are interpolated.
+    """
+
+    picture: Fourier = Fourier()
+    motion: Fourier = Fourier()
+    pitch: int = 4
+
+    @property
+    def compared(self) -> Parametrization:
+        return Fourier()
+
+    def held(self, streams: Sequence[Stream]) -> tuple[Stream, ...]:
+        """The picture, under the name of the first stream, and `VELOCITY`; a unit of one frame has no motion."""
+        flow = next((stream.name for stream in streams if stream.kind == "flow"), None)
+        if flow is not None:
+            raise MareyError(
+                f"parametrization 'moved' is for units that see RGB alone, and this one sees the flow of stream '{flow}'; "
+                "use 'fourier'."
+            )
+        times = _times(streams)
+        if len(times) == 1:
+            return tuple(streams)
+        first = streams[0]
+        height, width = (max(getattr(stream, side) for stream in streams) for side in ("height", "width"))
+        plain = replace(first, height=height, width=width, layout="n c t h w", windows=None, mean=None, std=None)
+        velocity = replace(plain, name=VELOCITY, kind="flow", times=times[:-1])
+        return (replace(plain, times=times[:1], height=_side(height, times), width=_side(width, times)), velocity)
+
+    def free_shape(self, kind: Kind, shape: Shape) -> tuple[int, ...]:
+        return self._how(kind).free_shape(kind, self._coarse(kind, shape))
+
+    def frames(self, free: Tensor, kind: Kind, shape: Shape) -> Tensor:
+        coarse = self._coarse(kind, shape)
+        found = self._how(kind).frames(free, kind, coarse)
+        if coarse == shape:
+            return found
+        fine = interpolate(found.flatten(1, 2), size=shape[2:], mode="bilinear", align_corners=True)
+        return fine.view(len(free), *shape)
+
+    def rendered(
+        self, held: Mapping[str, Tensor], streams: Sequence[Stream], bounds: Mapping[str, float]
+    ) -> Rendered:
+        if VELOCITY not in held:
+            return Rendered(dict(held))
+        times = _times(streams)
+        picture, velocity = self.held(streams)
+        parts = {one.name: projected(held[one.name], one, bounds[one.name]) for one in (picture, velocity)}
+        clip = moved(parts[picture.name][:, :, 0], parts[VELOCITY], times)
+        frames = {}
+        for stream in streams:
+            there = [times.index(time) for time in stream.times]
+            seen = clip if there == list(range(len(times))) else clip[:, :, there]
+            down, right = (clip.shape[3] - stream.height) // 2, (clip.shape[4] - stream.width) // 2
+            seen = seen[..., down : down + stream.height, right : right + stream.width]
+            frames[stream.name] = seen / bounds[stream.name]
+        return Rendered(frames, parts)
+
+    def _how(self, kind: Kind) -> Fourier:
+        return self.picture if kind == "rgb" else self.motion
+
+    def _coarse(self, kind: Kind, shape: Shape) -> Shape:
+        if kind == "rgb":
+            return shape
+        channels, frames, *sides = shape
+        height, width = (min(side, math.ceil(side / self.pitch) + 1) for side in sides)
+        return (channels, frames, height, width)
+
+
+def moved(picture: Tensor, velocity: Tensor, times: Sequence[int]) -> Tensor:
+    """Frames (clip channel time height width) of a seamless picture (clip channel height width) at `times`.
+
+    `velocity` (clip 2 time-1 height width), u and v in px per video frame, holds from each time to the next. In the
+    middle of the times, the middle of the picture is shown as it is.
+    """
+    clips, channels, high, wide = picture.shape
+    _, _, fields, height, width = velocity.shape
+    gaps = velocity.new_tensor([after - before for before, after in zip(times, times[1:], strict=False)])
+    way = (velocity * gaps.view(-1, 1, 1)).cumsum(2)
+    half = (fields - 1) // 2
+    way = torch.cat([torch.zeros_like(way[:, :, :1]), way], dim=2) - way[:, :, half : half + 1]
+    grid = _places(height, width, high, wide, picture.device).view(1, 2, 1, height, width) - way
+    size = picture.new_tensor([wide, high]).view(1, 2, 1, 1, 1)
+    grid = torch.remainder(grid, size) * (2 / size) - 1
+    around = pad(picture, (0, 1, 0, 1), mode="circular")
+    flat = grid.permute(0, 2, 3, 4, 1).reshape(clips, (fields + 1) * height, width, 2)
+    shown = grid_sample(around, flat, mode="bilinear", padding_mode="border", align_corners=True)
+    return shown.view(clips, channels, fields + 1, height, width)
+
+
+def _times(streams: Sequence[Stream]) -> list[int]:
+    """Every time that any of the streams shows."""
+    return sorted({time for stream in streams for time in stream.times})
+
+
+def _side(side: int, times: Sequence[int]) -> int:
+    """How high or wide the picture is: by a way of 2.5 px/frame more than the frame, at most twice as much."""
+    return quick_size(side + min(side, math.ceil(2.5 * (times[-1] - times[0]))))
+
+
+@lru_cache(maxsize=16)
+def _places(height: int, width: int, high: int, wide: int, device: torch.device) -> Tensor:
+    """Where the pixels of the frame lie in the picture (2 height width), x before y."""
+    y, x = torch.arange(height) + (high - height) // 2, torch.arange(width) + (wide - width) // 2
+    return torch.stack([x[None].expand(height, width), y[:, None].expand(height, width)]).float().to(device)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import overload
 
-from marey.maximization.maximization import PRIORS, Callback, Maximization, Parts
+from marey.maximization.maximization import Callback, Maximization
 from marey.maximization.objectives import Objective
 from marey.maximization.parametrizations import Parametrization
+from marey.maximization.parts import PRIORS, Parts
 from marey.maximization.priors import Prior
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput

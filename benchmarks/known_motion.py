@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 import marey
-from marey.video.flow import optical_flow
+from marey.video.flow.methods import optical_flow
 
 HELD = ("moved", "fourier")
 SWEEP = marey.Recipe().slowness
@@ -74,7 +74,11 @@ def rows_of(result: marey.PreferredInput, measure: Callable[[Tensor], tuple[floa
 
 def trained(seed: int, held: str, out: Path) -> Iterator[Row]:
     networks = known()
-    network = networks.trained(seed)
+    file = out / f"network-{seed}.pt"
+    network = networks.trained(seed, steps=0 if file.exists() else networks.STEPS)
+    if file.exists():
+        network.module.load_state_dict(torch.load(file, weights_only=True))
+    torch.save(network.module.state_dict(), file)
     right, maxima = networks.held_out(network)
     results = marey.maximize(
         network, list(networks.DIRECTIONS), recipe=marey.Recipe(seed=seed), maxima=maxima, parametrization=held
@@ -92,7 +96,9 @@ def planted(seed: int, held: str, out: Path) -> Iterator[Row]:
     units = [f"energy:{k}" for k in range(len(PLANTED))]
     recipe = marey.Recipe(seed=seed)
     network = networks.energy_network(PLANTED)
-    for velocity, result in zip(PLANTED, marey.maximize(network, units, recipe=recipe, parametrization=held), strict=True):
+    for velocity, result in zip(
+        PLANTED, marey.maximize(network, units, recipe=recipe, parametrization=held), strict=True
+    ):
         if result.label == "energy:12":
             result.save(out / "inputs" / f"{held}-{seed}-planted")
         for row in rows_of(result, networks.wave_velocity):
@@ -165,7 +171,9 @@ QUESTIONS: Mapping[str, Mapping[str, Callable[[Sequence[Row]], str]]] = {
     "trained": {
         "sign right, by velocity": lambda rows: share([a and a > 0 for a in (along(row, "velocity") for row in rows)]),
         "sign right, measured": lambda rows: share([along(row, "measured") > 0 for row in rows]),
-        "1 to 3 px/frame, by velocity": lambda rows: share([a and 1 <= a <= 3 for a in (along(r, "velocity") for r in rows)]),
+        "1 to 3 px/frame, by velocity": lambda rows: share(
+            [a and 1 <= a <= 3 for a in (along(r, "velocity") for r in rows)]
+        ),
         "1 to 3 px/frame, measured": lambda rows: share([1 <= along(row, "measured") <= 3 for row in rows]),
         "recognized by the network": lambda rows: share([row["recognized"] == row["label"] for row in rows]),
     },
@@ -174,7 +182,9 @@ QUESTIONS: Mapping[str, Mapping[str, Callable[[Sequence[Row]], str]]] = {
         "found, strongest wave": lambda rows: share([found(row, "measured") for row in rows]),
     },
     "still": {
-        "said to have no motion preference": lambda rows: share(["no motion preference" in row["notes"] for row in rows]),
+        "said to have no motion preference": lambda rows: share(
+            ["no motion preference" in row["notes"] for row in rows]
+        ),
     },
 }
 
@@ -190,7 +200,9 @@ def report(rows: Sequence[Row], out: Path) -> None:
         names = ("score", "still picture", "random order", "free clip", "explained by flow")
         measures = {**questions, **{f"mean of {name}": lambda rows, name=name: mean(rows, name) for name in names}}
         for name, value in measures.items():
-            text.append(f"| {name} | " + " | ".join(value(picked[key]) if picked[key] else "" for key in columns) + " |")
+            text.append(
+                f"| {name} | " + " | ".join(value(picked[key]) if picked[key] else "" for key in columns) + " |"
+            )
         text.append("")
     seconds = {way: sorted(r["processor"] for r in rows if r["part"] == "time" and r["way"] == way) for way in HELD}
     if all(seconds.values()):

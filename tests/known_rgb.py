@@ -1,4 +1,4 @@
-"""Networks that see RGB alone and whose motion is known: trained on moving textures, set by hand, and blind to motion."""
+"""Networks that see RGB alone, whose motion is known: trained on moving textures, set by hand, and blind to motion."""
 
 import math
 
@@ -17,12 +17,13 @@ SPEEDS = (1.0, 3.0)
 """Slowest and fastest texture, px/frame."""
 
 SIZE, FRAMES = 32, 8
+STEPS = 150
 
 _COLORS = ((1.0, 0.3, 0.1), (1.0, 0.0, -0.3), (1.0, -0.3, 0.2))
 
 
 def moving_textures(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Clips (clip 3 time height width) of 1/f textures that move along one of `DIRECTIONS`, and their classes (clip)."""
+    """Clips (clip 3 time height width) of 1/f textures that move along `DIRECTIONS`, and their classes (clip)."""
     classes = torch.randint(0, len(DIRECTIONS), (count,), generator=generator)
     slowest, fastest = SPEEDS
     speeds = slowest + (fastest - slowest) * torch.rand(count, generator=generator)
@@ -58,13 +59,13 @@ class Directions(nn.Module):
         return found
 
 
-def trained(seed: int, *, steps: int = 200) -> Network:
+def trained(seed: int, *, steps: int = STEPS) -> Network:
     """`Directions` trained on moving textures, which takes some seconds."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed + 100)
     module = Directions()
     optimizer = torch.optim.AdamW(module.parameters(), weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.5e-2, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.5e-2, total_steps=max(2, steps))
     for _ in range(steps):
         clips, classes = moving_textures(16, generator)
         loss = nn.functional.cross_entropy(module((clips - 0.5) / 0.25), classes, label_smoothing=0.1)

@@ -105,7 +105,9 @@ def test_without_transforms_of_ones_own_inputs_are_shifted_by_up_to_the_stride()
         network = Network(torch.nn.Sequential(*layers), [rgb_frames(1, size=size, layout="n c h w")])
         last = list(network.layers)[-1]
         target = targets_of(network, [f"{last}:0"], Maxima({last: torch.ones(4)}), where="center")[0]
-        return batch_of(network, [Job(0, target, 0.0)], RECIPE, bounds={}, transforms=None, parametrization=Fourier()).transforms
+        return batch_of(
+            network, [Job(0, target, 0.0)], RECIPE, bounds={}, transforms=None, parametrization=Fourier()
+        ).transforms
 
     conv = [torch.nn.Conv2d(3, 4, 3, stride=3)]
     assert shifts(40, *conv) == (Shift(3),)

@@ -33,7 +33,9 @@ def _batch(network: Network, units: Sequence[str], **change: Any) -> Batch:
     maxima = Maxima({layer: torch.ones(network.layer(layer).units) for layer in layers})
     targets = targets_of(network, units, maxima, where="center")
     jobs = [Job(place, target, 1.0) for place, target in enumerate(targets)]
-    made = batch_of(network, jobs, RECIPE, bounds={"flow": 1.0}, transforms=[Shift(1, time=1)], parametrization=Fourier())
+    made = batch_of(
+        network, jobs, RECIPE, bounds={"flow": 1.0}, transforms=[Shift(1, time=1)], parametrization=Fourier()
+    )
     return replace(made, seeds=tuple(range(len(jobs))), **change)
 
 

@@ -101,5 +101,7 @@ def test_words_stand_for_parametrizations_and_others_are_refused() -> None:
     assert parametrization_of("fourier") == Fourier() and parametrization_of("pixels") == Pixels()
     own = Fourier(decay=2.0)
     assert parametrization_of(own) is own
-    with pytest.raises(MareyError, match="parametrization is 'wavelets'; expected fourier, moved, pixels, or one of your own"):
+    with pytest.raises(
+        MareyError, match="parametrization is 'wavelets'; expected fourier, moved, pixels, or one of your own"
+    ):
         parametrization_of("wavelets")

@@ -83,7 +83,7 @@ def maximize(
         Literal["fourier", "moved", "pixels"] | None,
         typer.Option(
             "--parametrization",
-            help="How the frames are held. Default: moved for units that see several RGB frames and no flow, else fourier.",
+            help="How frames are held. Default: moved for units that see several RGB frames and no flow, else fourier.",
             show_default=False,
         ),
     ] = None,

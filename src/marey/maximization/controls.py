@@ -28,7 +28,10 @@ def controls(frames: Mapping[str, Tensor], streams: Mapping[str, Stream], score:
     """What inputs that see motion are held against: without flow, or where RGB alone is seen, as still pictures."""
     count = len(next(iter(frames.values())))
     if any(stream.kind == "flow" for stream in streams.values()):
-        rest = {name: video if streams[name].kind == "rgb" else torch.full_like(video, 0.0) for name, video in frames.items()}
+        rest = {
+            name: video if streams[name].kind == "rgb" else torch.full_like(video, streams[name].rest)
+            for name, video in frames.items()
+        }
         return Controls(score(rest), ({},) * count)
     stills = [score(_at_all_times(frames, picture)) for picture in (_middle, _mean)]
     unmoved = torch.maximum(*(still.nan_to_num(0.0, 0.0, 0.0) for still in stills))

@@ -87,9 +87,7 @@ def diagnosed(network: Network, batch: Batch, optimized: Optimized) -> tuple[Dia
     return tuple(diagnoses)
 
 
-def _motion_notes(
-    batch: Batch, against: Controls, place: int, score: float, frames: Mapping[str, Tensor]
-) -> list[str]:
+def _motion_notes(batch: Batch, against: Controls, place: int, score: float, frames: Mapping[str, Tensor]) -> list[str]:
     notes = []
     if score > 0 and float(against.unmoved[place]) > (1 - _UNMOVED) * score:
         notes.append("no motion preference")

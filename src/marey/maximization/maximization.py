@@ -244,7 +244,9 @@ class Maximization:
         free = self._batch_of([replace(batch.jobs[place], slowness=0.0) for place in places], other)
         optimized = optimize(free, way, self.recipe, priors=self.parts.priors)
         found = diagnosed(self.network, free, optimized)
-        return {place: as_free(one.controls, one.score) for place, one in zip(places, found, strict=True)}, optimized.interrupted
+        return {
+            place: as_free(one.controls, one.score) for place, one in zip(places, found, strict=True)
+        }, optimized.interrupted
 
     def _forward(self, batch: Batch) -> Forward:
         """The way to compute a batch, as before where some of its form is made; a few steps are not worth a choice."""

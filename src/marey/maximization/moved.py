@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -31,8 +32,8 @@ class Moved(Parametrization):
         pixels from one velocity to the next, down and across; between them they are interpolated.
     """
 
-    picture: Fourier = Fourier()
-    motion: Fourier = Fourier()
+    picture: Fourier = field(default_factory=Fourier)
+    motion: Fourier = field(default_factory=Fourier)
     pitch: int = 4
 
     @property
@@ -44,7 +45,7 @@ class Moved(Parametrization):
         flow = next((stream.name for stream in streams if stream.kind == "flow"), None)
         if flow is not None:
             raise MareyError(
-                f"parametrization 'moved' is for units that see RGB alone, and this one sees the flow of stream '{flow}'; "
+                f"parametrization 'moved' is for units that see RGB alone, this one sees the flow of stream '{flow}'; "
                 "use 'fourier'."
             )
         times = _times(streams)
@@ -67,9 +68,7 @@ class Moved(Parametrization):
         fine = interpolate(found.flatten(1, 2), size=shape[2:], mode="bilinear", align_corners=True)
         return fine.view(len(free), *shape)
 
-    def rendered(
-        self, held: Mapping[str, Tensor], streams: Sequence[Stream], bounds: Mapping[str, float]
-    ) -> Rendered:
+    def rendered(self, held: Mapping[str, Tensor], streams: Sequence[Stream], bounds: Mapping[str, float]) -> Rendered:
         if VELOCITY not in held:
             return Rendered(dict(held))
         times = _times(streams)
@@ -104,7 +103,7 @@ def moved(picture: Tensor, velocity: Tensor, times: Sequence[int]) -> Tensor:
     """
     clips, channels, high, wide = picture.shape
     _, _, fields, height, width = velocity.shape
-    gaps = velocity.new_tensor([after - before for before, after in zip(times, times[1:], strict=False)])
+    gaps = velocity.new_tensor([after - before for before, after in pairwise(times)])
     way = (velocity * gaps.view(-1, 1, 1)).cumsum(2)
     half = (fields - 1) // 2
     way = torch.cat([torch.zeros_like(way[:, :, :1]), way], dim=2) - way[:, :, half : half + 1]

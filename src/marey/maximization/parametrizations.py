@@ -53,9 +53,7 @@ class Parametrization(ABC):
         """The streams that free numbers stand for; by default those that the unit sees."""
         return tuple(streams)
 
-    def rendered(
-        self, held: Mapping[str, Tensor], streams: Sequence[Stream], bounds: Mapping[str, float]
-    ) -> Rendered:
+    def rendered(self, held: Mapping[str, Tensor], streams: Sequence[Stream], bounds: Mapping[str, float]) -> Rendered:
         """The frames of `streams` from those of the held ones, relative to their `bounds`; by default the same."""
         return Rendered(dict(held))
 
@@ -171,4 +169,3 @@ def _mix(device: torch.device) -> Tensor:
     """Every color as a sum (color channel) of decorrelated ones, of unit variance."""
     mix = torch.tensor(_COLOR)
     return (mix / mix.square().sum(1).mean().sqrt()).to(device)
-

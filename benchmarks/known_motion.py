@@ -24,6 +24,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +36,8 @@ import marey
 from marey.video.flow.methods import optical_flow
 
 HELD = ("moved", "fourier")
-SWEEP = marey.Recipe().slowness
+RECIPE = marey.Recipe(precision="fp32")  # "auto" is a matter of speed
+SWEEP = RECIPE.slowness
 PLANTED = [
     (speed * math.cos(math.radians(angle)), speed * math.sin(math.radians(angle)))
     for speed in (1.0, 2.0, 3.0)
@@ -81,7 +83,7 @@ def trained(seed: int, held: str, out: Path) -> Iterator[Row]:
     torch.save(network.module.state_dict(), file)
     right, maxima = networks.held_out(network)
     results = marey.maximize(
-        network, list(networks.DIRECTIONS), recipe=marey.Recipe(seed=seed), maxima=maxima, parametrization=held
+        network, list(networks.DIRECTIONS), recipe=replace(RECIPE, seed=seed), maxima=maxima, parametrization=held
     )
     for result in results:
         result.save(out / "inputs" / f"{held}-{seed}-{result.label}")
@@ -94,7 +96,7 @@ def trained(seed: int, held: str, out: Path) -> Iterator[Row]:
 def planted(seed: int, held: str, out: Path) -> Iterator[Row]:
     networks = known()
     units = [f"energy:{k}" for k in range(len(PLANTED))]
-    recipe = marey.Recipe(seed=seed)
+    recipe = replace(RECIPE, seed=seed)
     network = networks.energy_network(PLANTED)
     for velocity, result in zip(
         PLANTED, marey.maximize(network, units, recipe=recipe, parametrization=held), strict=True
@@ -107,7 +109,7 @@ def planted(seed: int, held: str, out: Path) -> Iterator[Row]:
 
 def still(seed: int, held: str, out: Path) -> Iterator[Row]:
     network = known().still_network(seed)
-    for result in marey.maximize(network, list("abcd"), recipe=marey.Recipe(seed=seed), parametrization=held):
+    for result in marey.maximize(network, list("abcd"), recipe=replace(RECIPE, seed=seed), parametrization=held):
         yield from rows_of(result, measured)
 
 
@@ -115,7 +117,7 @@ def timed(seed: int, held: str, out: Path) -> Iterator[Row]:
     networks = known()
     network = networks.trained(0, steps=1)
     _, maxima = networks.held_out(network, count=8)
-    recipe = marey.Recipe(steps=48, tolerance=0.0, precision="fp32", slowness=SWEEP)
+    recipe = replace(RECIPE, steps=48, tolerance=0.0)
     for turn in range(3):
         for way in HELD if turn % 2 else HELD[::-1]:
             before, clock = time.process_time(), time.perf_counter()

@@ -116,9 +116,9 @@ def moved(picture: Tensor, velocity: Tensor, times: Sequence[int]) -> Tensor:
     return shown.view(clips, channels, fields + 1, height, width)
 
 
-def _times(streams: Sequence[Stream]) -> list[int]:
+def _times(streams: Sequence[Stream]) -> tuple[int, ...]:
     """Every time that any of the streams shows."""
-    return sorted({time for stream in streams for time in stream.times})
+    return tuple(sorted({time for stream in streams for time in stream.times}))
 
 
 def _side(side: int, times: Sequence[int]) -> int:

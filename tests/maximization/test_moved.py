@@ -29,7 +29,7 @@ def _uniform(fields: int, u: float, v: float) -> Tensor:
 
 def test_the_middle_frame_shows_the_picture_and_the_others_show_it_displaced() -> None:
     picture = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0))
-    frames = moved(picture, _uniform(4, 2.0, -1.0), range(5))
+    frames = moved(picture, _uniform(4, 2.0, -1.0), tuple(range(5)))
     for time in range(5):
         right, down = 2 * (time - 2), -(time - 2)
         expected = picture[0, :, 6 - down : 14 - down, 6 - right : 14 - right]
@@ -38,14 +38,14 @@ def test_the_middle_frame_shows_the_picture_and_the_others_show_it_displaced() -
 
 def test_velocities_are_px_per_video_frame_whatever_lies_between_the_frames() -> None:
     picture = torch.rand(1, 3, 30, 30, generator=torch.Generator().manual_seed(0))
-    dense = moved(picture, _uniform(8, 1.0, 0.5), range(9))
+    dense = moved(picture, _uniform(8, 1.0, 0.5), tuple(range(9)))
     sparse = moved(picture, _uniform(4, 1.0, 0.5), (0, 2, 4, 6, 8))
     torch.testing.assert_close(sparse, dense[:, :, ::2], atol=1e-4, rtol=0)
 
 
 def test_what_leaves_at_one_side_comes_in_at_the_other() -> None:
     picture = torch.rand(1, 3, 10, 10, generator=torch.Generator().manual_seed(0))
-    frames = moved(picture, _uniform(2, 10.0, -20.0), range(3))
+    frames = moved(picture, _uniform(2, 10.0, -20.0), tuple(range(3)))
     torch.testing.assert_close(frames[:, :, 0], frames[:, :, 2], atol=1e-4, rtol=0)
 
 
@@ -53,7 +53,7 @@ def test_both_picture_and_velocities_have_a_slope() -> None:
     picture = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0)).requires_grad_()
     velocity = (0.3 * torch.randn(1, 2, 3, 8, 8, generator=torch.Generator().manual_seed(1))).requires_grad_()
     weights = torch.rand(1, 3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
-    slopes = torch.autograd.grad((weights * moved(picture, velocity, range(4))).sum(), (picture, velocity))
+    slopes = torch.autograd.grad((weights * moved(picture, velocity, tuple(range(4)))).sum(), (picture, velocity))
     assert all(bool(torch.isfinite(slope).all()) and float(slope.abs().sum()) > 0 for slope in slopes)
 
 

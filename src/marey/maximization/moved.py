@@ -42,20 +42,7 @@ class Moved(Parametrization):
 
     def held(self, streams: Sequence[Stream]) -> tuple[Stream, ...]:
         """The picture, under the name of the first stream, and `VELOCITY`; a unit of one frame has no motion."""
-        flow = next((stream.name for stream in streams if stream.kind == "flow"), None)
-        if flow is not None:
-            raise MareyError(
-                f"parametrization 'moved' is for units that see RGB alone, this one sees the flow of stream '{flow}'; "
-                "use 'fourier'."
-            )
-        times = _times(streams)
-        if len(times) == 1:
-            return tuple(streams)
-        first = streams[0]
-        height, width = (max(getattr(stream, side) for stream in streams) for side in ("height", "width"))
-        plain = replace(first, height=height, width=width, layout="n c t h w", windows=None, mean=None, std=None)
-        velocity = replace(plain, name=VELOCITY, kind="flow", times=times[:-1])
-        return (replace(plain, times=times[:1], height=_side(height, times), width=_side(width, times)), velocity)
+        return _held(tuple(streams))
 
     def free_shape(self, kind: Kind, shape: Shape) -> tuple[int, ...]:
         return self._how(kind).free_shape(kind, self._coarse(kind, shape))
@@ -77,8 +64,7 @@ class Moved(Parametrization):
         clip = moved(parts[picture.name][:, :, 0], parts[VELOCITY], times)
         frames = {}
         for stream in streams:
-            there = [times.index(time) for time in stream.times]
-            seen = clip if there == list(range(len(times))) else clip[:, :, there]
+            seen = clip if stream.times == times else clip.index_select(2, _among(stream.times, times, clip.device))
             down, right = (clip.shape[3] - stream.height) // 2, (clip.shape[4] - stream.width) // 2
             seen = seen[..., down : down + stream.height, right : right + stream.width]
             frames[stream.name] = seen / bounds[stream.name]
@@ -95,25 +81,40 @@ class Moved(Parametrization):
         return (channels, frames, height, width)
 
 
-def moved(picture: Tensor, velocity: Tensor, times: Sequence[int]) -> Tensor:
+def moved(picture: Tensor, velocity: Tensor, times: tuple[int, ...]) -> Tensor:
     """Frames (clip channel time height width) of a seamless picture (clip channel height width) at `times`.
 
     `velocity` (clip 2 time-1 height width), u and v in px per video frame, holds from each time to the next. In the
     middle of the times, the middle of the picture is shown as it is.
     """
-    clips, channels, high, wide = picture.shape
-    _, _, fields, height, width = velocity.shape
-    gaps = velocity.new_tensor([after - before for before, after in pairwise(times)])
-    way = (velocity * gaps.view(-1, 1, 1)).cumsum(2)
+    clips, channels = picture.shape[:2]
+    fields, height, width = velocity.shape[2:]
+    places, gaps, size = _geometry((height, width), (picture.shape[2], picture.shape[3]), times, picture.device)
+    way = (velocity * gaps).cumsum(2)
     half = (fields - 1) // 2
     way = torch.cat([torch.zeros_like(way[:, :, :1]), way], dim=2) - way[:, :, half : half + 1]
-    grid = _places(height, width, high, wide, picture.device).view(1, 2, 1, height, width) - way
-    size = picture.new_tensor([wide, high]).view(1, 2, 1, 1, 1)
-    grid = torch.remainder(grid, size) * (2 / size) - 1
-    around = pad(picture, (0, 1, 0, 1), mode="circular")
+    grid = torch.remainder(places - way, size) * (2 / size) - 1
     flat = grid.permute(0, 2, 3, 4, 1).reshape(clips, (fields + 1) * height, width, 2)
+    around = pad(picture, (0, 1, 0, 1), mode="circular")  # so that its last pixel has the first one for a neighbor
     shown = grid_sample(around, flat, mode="bilinear", padding_mode="border", align_corners=True)
     return shown.view(clips, channels, fields + 1, height, width)
+
+
+@lru_cache(maxsize=16)
+def _held(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
+    flow = next((stream.name for stream in streams if stream.kind == "flow"), None)
+    if flow is not None:
+        raise MareyError(
+            f"parametrization 'moved' is for units that see RGB alone, this one sees the flow of stream '{flow}'; "
+            "use 'fourier'."
+        )
+    times = _times(streams)
+    if len(times) == 1:
+        return streams
+    height, width = max(stream.height for stream in streams), max(stream.width for stream in streams)
+    frame = replace(streams[0], height=height, width=width, layout="n c t h w", windows=None, mean=None, std=None)
+    picture = replace(frame, times=times[:1], height=_side(height, times), width=_side(width, times))
+    return (picture, replace(frame, name=VELOCITY, kind="flow", times=times[:-1]))
 
 
 def _times(streams: Sequence[Stream]) -> tuple[int, ...]:
@@ -127,7 +128,19 @@ def _side(side: int, times: Sequence[int]) -> int:
 
 
 @lru_cache(maxsize=16)
-def _places(height: int, width: int, high: int, wide: int, device: torch.device) -> Tensor:
-    """Where the pixels of the frame lie in the picture (2 height width), x before y."""
-    y, x = torch.arange(height) + (high - height) // 2, torch.arange(width) + (wide - width) // 2
-    return torch.stack([x[None].expand(height, width), y[:, None].expand(height, width)]).float().to(device)
+def _geometry(
+    frame: tuple[int, int], picture: tuple[int, int], times: tuple[int, ...], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the pixels of the frame lie in the picture, x before y, frames from one time to the next, and its size."""
+    y, x = (torch.arange(inner) + (outer - inner) // 2 for inner, outer in zip(frame, picture, strict=True))
+    places = torch.stack([x[None].expand(frame), y[:, None].expand(frame)]).float()
+    gaps = torch.tensor([float(after - before) for before, after in pairwise(times)])
+    size = torch.tensor([float(picture[1]), float(picture[0])])
+    # once, as every copy makes an accelerator wait
+    return places.view(1, 2, 1, *frame).to(device), gaps.view(-1, 1, 1).to(device), size.view(1, 2, 1, 1, 1).to(device)
+
+
+@lru_cache(maxsize=16)
+def _among(times: tuple[int, ...], of: tuple[int, ...], device: torch.device) -> Tensor:
+    """The places of some times among all."""
+    return torch.tensor([of.index(time) for time in times], device=device)

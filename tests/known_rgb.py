@@ -124,6 +124,16 @@ def energy_network(velocities: list[tuple[float, float]]) -> Network:
     return Network(MotionEnergy(velocities), [rgb_frames(9, size=15)])
 
 
+def wave_maxima(network: Network, velocities: list[tuple[float, float]]) -> Maxima:
+    """How far the units of an `energy_network` reach on waves of half contrast that move by their velocities."""
+    t, y, x = torch.meshgrid(torch.arange(9.0), torch.arange(15.0), torch.arange(15.0), indexing="ij")
+    clips = []
+    for u, v in velocities:
+        across = (x * u + y * v) / math.hypot(u, v) - math.hypot(u, v) * t
+        clips.append((0.5 + 0.25 * torch.cos(2 * math.pi * across / 8.0)).expand(1, 3, -1, -1, -1))
+    return measured_maxima(network, [{"rgb": clip} for clip in clips], ["energy"], source=f"{len(clips)} moving waves")
+
+
 class StillFeatures(nn.Module):
     """Features of each frame alone, and their mean over frames: no motion can matter."""
 

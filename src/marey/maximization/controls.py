@@ -12,6 +12,10 @@ from marey.video.flow.explained import explained_by_flow
 STILL, SHUFFLED, FREE = "still picture", "random order", "free clip"
 EXPLAINED, FREE_EXPLAINED = "explained by flow", "free clip explained by flow"
 
+_STILLS = 8
+"""Most frames that are tried as still pictures. Where all are tried, the best one is at least as good as the mean over
+frames, so that a unit that sees each frame alone is known."""
+
 Score = Callable[[Mapping[str, Tensor]], Tensor]
 """The scores (clip) of inputs {stream: (clip channel time height width)}."""
 
@@ -33,8 +37,9 @@ def controls(frames: Mapping[str, Tensor], streams: Mapping[str, Stream], score:
             for name, video in frames.items()
         }
         return Controls(score(rest), ({},) * count)
-    stills = [score(_at_all_times(frames, picture)) for picture in (_middle, _mean)]
-    unmoved = torch.maximum(*(still.nan_to_num(0.0, 0.0, 0.0) for still in stills))
+    places = torch.linspace(0, 1, min(_STILLS, max(video.shape[2] for video in frames.values()))).tolist()
+    stills = torch.stack([score(_still(frames, place)) for place in places]).nan_to_num(0.0, 0.0, 0.0)
+    unmoved = stills.amax(0)
     shuffled = score({name: video[:, :, _order(video.shape[2])] for name, video in frames.items()})
     longest = max(frames.values(), key=lambda video: video.shape[2])
     named = []
@@ -51,17 +56,13 @@ def as_free(found: Mapping[str, float], score: float) -> dict[str, float]:
     return {FREE: score} if flow is None else {FREE: score, FREE_EXPLAINED: flow}
 
 
-def _at_all_times(frames: Mapping[str, Tensor], picture: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-    return {name: picture(video).expand_as(video) for name, video in frames.items()}
-
-
-def _middle(video: Tensor) -> Tensor:
-    time = video.shape[2] // 2
-    return video[:, :, time : time + 1]
-
-
-def _mean(video: Tensor) -> Tensor:
-    return video.mean(2, keepdim=True)
+def _still(frames: Mapping[str, Tensor], place: float) -> dict[str, Tensor]:
+    """The frame at a place of the clip, 0 to 1, at all times."""
+    still = {}
+    for name, video in frames.items():
+        time = round(place * (video.shape[2] - 1))
+        still[name] = video[:, :, time : time + 1].expand_as(video)
+    return still
 
 
 def _order(frames: int) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from marey.accelerate.forward import forward
 from marey.maximization.batches import Batch, Job, batch_of
-from marey.maximization.loop import Optimized, Watch, optimize
+from marey.maximization.loop import Watch, optimize
+from marey.maximization.optimized import Optimized
 from marey.maximization.parametrizations import Fourier
 from marey.maximization.parts import PRIORS
 from marey.maximization.recipe import Recipe

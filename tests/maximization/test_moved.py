@@ -14,6 +14,7 @@ from marey.maximization.parametrizations import Fourier
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput
 from marey.maximization.run import maximize
+from marey.maximization.starts import best_start
 from marey.network.network import Network
 from marey.network.stream import Stream, rgb_frames
 
@@ -122,3 +123,25 @@ def test_the_bound_of_velocities_is_the_recipes() -> None:
     assert float(result.velocities.square().sum(2).sqrt().max()) <= 0.25 + 1e-6
     with pytest.raises(MareyError, match="velocity"):
         maximize(_network(), "0:0", recipe=replace(QUICK, bounds={VELOCITY: 0.25}), parametrization="fourier")
+
+
+def test_starts_move_the_picture_as_a_whole_in_eight_directions() -> None:
+    stream = rgb_frames(4, size=33)
+    held = Moved().held((stream,))
+    free = {one.name: torch.zeros(2, *Moved().free_shape(one.kind, one.shape)) for one in held}
+    seen = []
+    for start in Moved().starts(free, held):
+        field = Moved().frames(start[VELOCITY], "flow", held[1].shape)
+        assert float(field.std((2, 3, 4)).max()) < 1e-5, "uniform in space and time"
+        seen.append(field[0].mean((1, 2, 3)))
+    angles = torch.stack(seen)
+    assert len(seen) == 24 and float(angles.sum(0).abs().max()) < 1e-4
+    assert sorted({round(float(one.square().sum().sqrt()), 3) for one in seen}) == [0.2, 0.4, 0.6]
+    assert list(Fourier().starts(free, held)) == []
+
+
+def test_every_input_begins_at_the_start_that_excites_it_most() -> None:
+    free = {"a": torch.tensor([[1.0], [5.0]])}
+    others = [{"a": torch.tensor([[3.0], [4.0]])}, {"a": torch.tensor([[2.0], [float("nan")]])}]
+    assert best_start(free, others, lambda one: one["a"][:, 0])["a"].tolist() == [[3.0], [5.0]]
+    assert best_start(free, [], lambda one: one["missing"])["a"] is free["a"]

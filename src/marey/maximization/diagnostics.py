@@ -8,7 +8,7 @@ from torch import Tensor
 
 from marey.maximization.batches import Batch, Scores
 from marey.maximization.controls import SHUFFLED, Controls, controls
-from marey.maximization.loop import Optimized
+from marey.maximization.optimized import Optimized
 from marey.network.network import Network
 
 SEES_NO_MOTION = "sees no motion"

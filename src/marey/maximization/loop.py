@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -13,9 +12,11 @@ from marey.accelerate.forward import Forward
 from marey.errors import out_of_memory
 from marey.maximization.batches import Batch, Scores
 from marey.maximization.bound import projected
+from marey.maximization.optimized import Optimized
 from marey.maximization.parametrizations import FINE, Rendered
 from marey.maximization.priors import Prior
 from marey.maximization.recipe import Recipe
+from marey.maximization.starts import best_start
 from marey.maximization.transforms import canvas, middle
 from marey.network.hooks import REVIVAL_SLOPE, revived
 from marey.network.stream import Stream
@@ -40,36 +41,6 @@ Watch = Callable[[int, Tensor, dict[str, Tensor]], None]
 """Told after every step its number, the scores (input) and what the network was shown, physical, by stream."""
 
 
-@dataclass(frozen=True)
-class Optimized:
-    """Where the loop ended.
-
-    frames, parts
-        {stream: (input channel time height width)}, physical; parts are what priors judged instead of the frames.
-    history
-        relative scores (step, input), NaN where an input had settled or the network gave no finite one.
-    priors
-        as they were at the end, with the weights that they adapted.
-    unstable
-        inputs some of whose steps had no finite gradient.
-    led
-        {input: the other one of its sweep in whose place it went on at half time, as it was lost}.
-    interrupted
-        whether Ctrl-C ended the loop.
-    most
-        inputs in one pass for which there was memory; None: all.
-    """
-
-    frames: dict[str, Tensor]
-    parts: dict[str, Tensor]
-    history: Tensor
-    priors: tuple[Prior, ...]
-    unstable: frozenset[int]
-    led: dict[int, int]
-    interrupted: bool
-    most: int | None = None
-
-
 def optimize(
     batch: Batch,
     forward: Forward,
@@ -83,6 +54,7 @@ def optimize(
     interrupted = False
     try:
         with forward.applied():
+            loop.choose_start()
             for step in range(recipe.steps):
                 if 0 < step == recipe.steps // 2:
                     loop.find_lost()
@@ -131,12 +103,20 @@ class _Loop:
         self.history: list[Tensor] = []
         self.losses: list[Tensor] = []
 
+    def choose_start(self) -> None:
+        """Begin each input at the start of the parametrization that excites it most."""
+        free = {name: value.detach().clone() for name, value in self.free.items()}
+        starts = self.batch.parametrization.starts(free, self.held)
+        with torch.no_grad():
+            for name, value in best_start(free, starts, self._scores_at).items():
+                self.free[name].copy_(value)
+
     def step(self, step: int) -> dict[str, Tensor]:
         """Gradient, Adam's step, and the priors of the next step; gives what was shown, as distances from rest."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.first_step * _fall(step / self.recipe.steps)
         self.optimizer.zero_grad()
-        rendered = self._rendered()
+        rendered = self._rendered(self.free)
         offsets = self._shown(rendered.frames)
         judged = rendered.parts or offsets
         terms = {name: term for prior in self.priors for name, term in prior.terms(judged, self.batch.scene).items()}
@@ -198,14 +178,12 @@ class _Loop:
 
     def result(self, *, interrupted: bool) -> Optimized:
         """What there is: every input where it settled, or else where it is."""
-        frames = {}
         with torch.no_grad():
             for name, value in self.free.items():
                 value[self.ended] = self.final[name][self.ended]
-            rendered = self._rendered()
-            for stream in self.batch.crop.streams:
-                offset = self._bounded(middle(rendered.frames[stream.name], stream), stream).nan_to_num(0.0, 0.0, 0.0)
-                frames[stream.name] = (offset + stream.rest).cpu()
+            rendered = self._rendered(self.free)
+            offsets = {name: offset.nan_to_num(0.0, 0.0, 0.0) for name, offset in self._centered(rendered).items()}
+            frames = {name: video.cpu() for name, video in self.windows(offsets).items()}
             parts = {
                 name: (middle(part, stream).nan_to_num(0.0, 0.0, 0.0) + stream.rest).cpu()
                 for name, stream in self.batch.scene.streams.items()
@@ -228,10 +206,21 @@ class _Loop:
         seeds = (torch.Generator().manual_seed(seed * 1_000_003 + salt) for seed in self.batch.seeds)
         return self.recipe.noise * torch.stack([torch.randn(shape, generator=seed) for seed in seeds])
 
-    def _rendered(self) -> Rendered:
+    def _scores_at(self, free: Mapping[str, Tensor]) -> Tensor:
+        """The relative scores (input) of other free numbers, without any transform."""
+        offsets = self._centered(self._rendered(free))
+        parts = [({name: offset[some] for name, offset in offsets.items()}, batch) for some, batch in self.parts]
+        return torch.cat([batch.scores(self.forward(self.windows(part))).relative for part, batch in parts])
+
+    def _centered(self, rendered: Rendered) -> dict[str, Tensor]:
+        """The middle of every canvas, within the bound."""
+        frames = rendered.frames
+        return {one.name: self._bounded(middle(frames[one.name], one), one) for one in self.batch.crop.streams}
+
+    def _rendered(self, free: Mapping[str, Tensor]) -> Rendered:
         """All frames of the canvases, and what priors judge instead of them."""
         made = self.batch.parametrization
-        held = {one.name: made.frames(self.free[one.name], one.kind, one.shape) for one in self.held}
+        held = {one.name: made.frames(free[one.name], one.kind, one.shape) for one in self.held}
         return made.rendered(held, self.canvases, self.batch.scene.bounds)
 
     def _bounded(self, frames: Tensor, stream: Stream) -> Tensor:

@@ -1,7 +1,7 @@
 """Clips held as a picture that moves: what changes over time is motion, and the slowness weighs its change."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -17,6 +17,10 @@ from marey.network.stream import Kind, Stream
 
 VELOCITY = "velocity"
 """The held stream of motion, px per video frame."""
+
+
+_STARTS = (0.2, 0.4, 0.6)
+"""Speeds of the starts, relative to the bound."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,22 @@ class Moved(Parametrization):
             return found
         fine = interpolate(found.flatten(1, 2), size=shape[2:], mode="bilinear", align_corners=True)
         return fine.view(len(free), *shape)
+
+    def starts(self, free: Mapping[str, Tensor], streams: Sequence[Stream]) -> Iterator[dict[str, Tensor]]:
+        """The picture moved as a whole, in 8 directions at `_STARTS`: a unit may be flat around no motion."""
+        velocity = next((stream for stream in streams if stream.name == VELOCITY), None)
+        if velocity is None:
+            return
+        mean = torch.zeros_like(free[VELOCITY][:1])
+        mean[:, :, 0, 0, 0, 0] = 1.0
+        one = self.frames(mean, "flow", velocity.shape).mean()
+        for speed in _STARTS:
+            for eighth in range(8):
+                angle = eighth * math.pi / 4
+                start = free[VELOCITY].clone()
+                for axis, along in enumerate((math.cos(angle), math.sin(angle))):
+                    start[:, axis, 0, 0, 0, 0] = speed * along / one
+                yield {**free, VELOCITY: start}
 
     def rendered(self, held: Mapping[str, Tensor], streams: Sequence[Stream], bounds: Mapping[str, float]) -> Rendered:
         if VELOCITY not in held:

@@ -1,7 +1,7 @@
 """How the input is held while it is optimized: the numbers that Adam moves, and the frames that they stand for."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -64,6 +64,10 @@ class Parametrization(ABC):
     def free_shape(self, kind: Kind, shape: Shape) -> tuple[int, ...]:
         """The shape of the free numbers of one clip; by default that of the frames."""
         return shape
+
+    def starts(self, free: Mapping[str, Tensor], streams: Sequence[Stream]) -> Iterator[dict[str, Tensor]]:
+        """Starts for the held `streams` besides that from noise; each input begins where it is excited most."""
+        yield from ()
 
     def bounded(self, free: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
         """The free numbers after a step; `project` brings frames within the bound. By default they are left."""

@@ -135,8 +135,8 @@ def test_starts_move_the_picture_as_a_whole_in_eight_directions() -> None:
         assert float(field.std((2, 3, 4)).max()) < 1e-5, "uniform in space and time"
         seen.append(field[0].mean((1, 2, 3)))
     angles = torch.stack(seen)
-    assert len(seen) == 24 and float(angles.sum(0).abs().max()) < 1e-4
-    assert sorted({round(float(one.square().sum().sqrt()), 3) for one in seen}) == [0.2, 0.4, 0.6]
+    assert len(seen) == 16 and float(angles.sum(0).abs().max()) < 1e-4
+    assert sorted({round(float(one.square().sum().sqrt()), 3) for one in seen}) == [0.2, 0.4]
     assert list(Fourier().starts(free, held)) == []
 
 

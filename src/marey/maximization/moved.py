@@ -19,7 +19,7 @@ VELOCITY = "velocity"
 """The held stream of motion, px per video frame."""
 
 
-_STARTS = (0.2, 0.4, 0.6)
+_STARTS = (0.2, 0.4)
 """Speeds of the starts, relative to the bound."""
 
 

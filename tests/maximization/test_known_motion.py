@@ -26,20 +26,21 @@ def test_a_trained_network_is_shown_the_motion_of_its_classes_at_every_slowness(
             assert notes == ()
 
 
-@pytest.mark.parametrize("velocity", [(-2.0, 0.0), (0.0, 1.0), (0.5, 0.9)])
-def test_motion_energy_set_by_hand_is_found_with_its_direction_and_speed(
-    known_rgb: ModuleType, velocity: tuple[float, float]
-) -> None:
-    network = known_rgb.energy_network([velocity])
-    maxima = known_rgb.wave_maxima(network, [velocity])
-    result = maximize(network, "energy:0", recipe=replace(SHIPPED, slowness=(0.0, 1.0, 10.0)), maxima=maxima)
-    speed = math.hypot(*velocity)
-    for place, notes in enumerate(result.notes):
-        shown = known_rgb.wave_velocity(result.frames["rgb"][place])
-        u, v = result.velocities[place].mean((1, 2, 3)).tolist() if result.slowness[place] > 0 else shown
-        cosine = (u * velocity[0] + v * velocity[1]) / (speed * math.hypot(u, v))
-        assert cosine >= math.cos(math.radians(15)) and abs(math.hypot(u, v) - speed) <= 0.25 * speed, (u, v)
-        assert notes == ()
+def test_motion_energy_set_by_hand_is_found_with_its_direction_and_speed(known_rgb: ModuleType) -> None:
+    asked = [(1.0, 60), (1.0, 180), (2.0, 0), (2.0, 240), (3.0, 120), (3.0, 300)]
+    wanted = [(px * math.cos(math.radians(angle)), px * math.sin(math.radians(angle))) for px, angle in asked]
+    network = known_rgb.energy_network(wanted)
+    recipe = replace(SHIPPED, slowness=(1.0, 10.0))
+    units = [f"energy:{k}" for k in range(len(wanted))]
+    maxima = known_rgb.wave_maxima(network, wanted)
+    for velocity, result in zip(wanted, maximize(network, units, recipe=recipe, maxima=maxima), strict=True):
+        speed = math.hypot(*velocity)
+        for shown, notes in zip(result.velocities, result.notes, strict=True):
+            u, v = shown.mean((1, 2, 3)).tolist()
+            cosine = (u * velocity[0] + v * velocity[1]) / (speed * math.hypot(u, v))
+            assert cosine >= math.cos(math.radians(15)), (velocity, u, v)
+            assert abs(math.hypot(u, v) - speed) <= 0.25 * speed, (velocity, u, v)
+            assert notes == ()
 
 
 def test_a_network_of_single_frames_is_said_to_have_no_motion_preference(known_rgb: ModuleType) -> None:

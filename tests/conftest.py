@@ -119,6 +119,12 @@ def token_networks() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def known_rgb() -> ModuleType:
+    """The module `known_rgb.py`: networks that see RGB alone and whose motion is known."""
+    return _beside("known_rgb")
+
+
+@pytest.fixture(scope="session")
 def moving_shapes() -> ModuleType:
     """The module `moving_shapes.py`: small clips that a tiny network learns within seconds."""
     return _beside("moving_shapes")

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from marey.families.loading import load
     from marey.maximization.maximization import Progress
     from marey.maximization.mosaic import maximize_mosaic
+    from marey.maximization.moved import Moved
     from marey.maximization.objectives import Objective, Term, direction, unit
-    from marey.maximization.parametrizations import Fourier, Parametrization, Pixels
+    from marey.maximization.parametrizations import Fourier, Parametrization, Pixels, Rendered
     from marey.maximization.priors import Energy, Prior, Scene, Variation
     from marey.maximization.recipe import Recipe
     from marey.maximization.result import PreferredInput
@@ -35,6 +36,7 @@ __all__ = [
     "Fourier",
     "MareyError",
     "Maxima",
+    "Moved",
     "Network",
     "Objective",
     "Parametrization",
@@ -44,6 +46,7 @@ __all__ = [
     "Progress",
     "Recipe",
     "Recording",
+    "Rendered",
     "Scene",
     "Shift",
     "Stream",
@@ -69,6 +72,7 @@ _HOMES = {
     "Fourier": "marey.maximization.parametrizations",
     "MareyError": "marey.errors",
     "Maxima": "marey.network.maxima",
+    "Moved": "marey.maximization.moved",
     "Network": "marey.network.network",
     "Objective": "marey.maximization.objectives",
     "Parametrization": "marey.maximization.parametrizations",
@@ -78,6 +82,7 @@ _HOMES = {
     "Progress": "marey.maximization.maximization",
     "Recipe": "marey.maximization.recipe",
     "Recording": "marey.recording",
+    "Rendered": "marey.maximization.parametrizations",
     "Scene": "marey.maximization.priors",
     "Shift": "marey.maximization.transforms",
     "Stream": "marey.network.stream",

@@ -9,6 +9,7 @@ import torch
 
 from marey.maximization.batches import Batch, Job, batch_of, halves, jobs_in_batches
 from marey.maximization.objectives import unit
+from marey.maximization.parametrizations import Fourier
 from marey.maximization.recipe import Recipe
 from marey.maximization.targets import Named, targets_of
 from marey.maximization.transforms import Shift
@@ -29,7 +30,7 @@ def _batches(network: Network, named: Sequence[Named], recipe: Recipe = RECIPE) 
 def _batch(network: Network, named: Sequence[Named], recipe: Recipe = RECIPE) -> Batch:
     targets = targets_of(network, named, RANGES, where=recipe.where)
     (jobs,) = jobs_in_batches(targets, recipe)
-    return batch_of(network, jobs, recipe, bounds={}, transforms=None)
+    return batch_of(network, jobs, recipe, bounds={}, transforms=None, parametrization=Fourier())
 
 
 def test_units_of_a_layer_share_a_batch_and_those_that_see_something_else_do_not(network: Network) -> None:
@@ -104,7 +105,9 @@ def test_without_transforms_of_ones_own_inputs_are_shifted_by_up_to_the_stride()
         network = Network(torch.nn.Sequential(*layers), [rgb_frames(1, size=size, layout="n c h w")])
         last = list(network.layers)[-1]
         target = targets_of(network, [f"{last}:0"], Maxima({last: torch.ones(4)}), where="center")[0]
-        return batch_of(network, [Job(0, target, 0.0)], RECIPE, bounds={}, transforms=None).transforms
+        return batch_of(
+            network, [Job(0, target, 0.0)], RECIPE, bounds={}, transforms=None, parametrization=Fourier()
+        ).transforms
 
     conv = [torch.nn.Conv2d(3, 4, 3, stride=3)]
     assert shifts(40, *conv) == (Shift(3),)

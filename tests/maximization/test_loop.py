@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from marey.accelerate.forward import forward
 from marey.maximization.batches import Batch, Job, batch_of
-from marey.maximization.loop import Optimized, Watch, optimize
-from marey.maximization.maximization import PRIORS
+from marey.maximization.loop import Watch, optimize
+from marey.maximization.optimized import Optimized
 from marey.maximization.parametrizations import Fourier
+from marey.maximization.parts import PRIORS
 from marey.maximization.recipe import Recipe
 from marey.maximization.targets import targets_of
 from marey.maximization.transforms import Shift
@@ -33,7 +34,9 @@ def _batch(network: Network, units: Sequence[str], **change: Any) -> Batch:
     maxima = Maxima({layer: torch.ones(network.layer(layer).units) for layer in layers})
     targets = targets_of(network, units, maxima, where="center")
     jobs = [Job(place, target, 1.0) for place, target in enumerate(targets)]
-    made = batch_of(network, jobs, RECIPE, bounds={"flow": 1.0}, transforms=[Shift(1, time=1)])
+    made = batch_of(
+        network, jobs, RECIPE, bounds={"flow": 1.0}, transforms=[Shift(1, time=1)], parametrization=Fourier()
+    )
     return replace(made, seeds=tuple(range(len(jobs))), **change)
 
 
@@ -41,7 +44,7 @@ def _climb(batch: Batch, *, recipe: Recipe = RECIPE, watch: Watch | None = None)
     network = batch.crop.network
     with frozen(network.module):
         way = forward(batch.crop, precision="fp32")
-        return optimize(batch, way, recipe, priors=PRIORS, parametrization=Fourier(), watch=watch)
+        return optimize(batch, way, recipe, priors=PRIORS, watch=watch)
 
 
 def test_inputs_that_break_do_not_touch_the_others() -> None:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from marey.errors import MareyError
 from marey.maximization import maximization
-from marey.maximization.loop import Optimized
 from marey.maximization.maximization import Progress
+from marey.maximization.optimized import Optimized
 from marey.maximization.recipe import Recipe
 from marey.maximization.run import maximize
 from marey.network.maxima import Maxima

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from marey.errors import MareyError
-from marey.maximization.parametrizations import Fourier, Parametrization, Pixels, Shape, parametrization_of
+from marey.maximization.choice import parametrization_of
+from marey.maximization.parametrizations import Fourier, Parametrization, Pixels, Shape
 from marey.network.stream import Kind
 
 SHAPES: list[Shape] = [(3, 4, 8, 8), (3, 5, 7, 11), (2, 7, 13, 6), (2, 1, 9, 17), (2, 3, 1, 1), (3, 1, 23, 29)]
@@ -100,5 +101,7 @@ def test_words_stand_for_parametrizations_and_others_are_refused() -> None:
     assert parametrization_of("fourier") == Fourier() and parametrization_of("pixels") == Pixels()
     own = Fourier(decay=2.0)
     assert parametrization_of(own) is own
-    with pytest.raises(MareyError, match="parametrization is 'wavelets'; expected fourier, pixels, or one of your own"):
+    with pytest.raises(
+        MareyError, match="parametrization is 'wavelets'; expected fourier, moved, pixels, or one of your own"
+    ):
         parametrization_of("wavelets")

@@ -14,9 +14,10 @@ from marey.accelerate.forward import Forward
 from marey.errors import NetworkError
 from marey.maximization import maximization
 from marey.maximization.batches import Batch
-from marey.maximization.loop import Optimized, optimize
+from marey.maximization.loop import optimize
 from marey.maximization.maximization import Progress
 from marey.maximization.objectives import Objective, direction, unit
+from marey.maximization.optimized import Optimized
 from marey.maximization.priors import Energy, Variation
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput

@@ -13,7 +13,7 @@ RGB, FLOW = rgb_frames(2, step=5, size=6), flow_stacks(1, length=4, size=6)
 
 def _numbered(shift: Shift, stream: Stream) -> Tensor:
     """Frames whose values tell their row and column (10 * y + x), plus 100 for every frame."""
-    _, t, h, w = canvas([shift], stream)
+    _, t, h, w = canvas([shift], stream).shape
     place = 10.0 * torch.arange(h)[:, None] + torch.arange(w)[None]
     frames = 100 * torch.arange(t).view(t, 1, 1) + place
     return frames.expand(1, stream.channels, t, h, w)
@@ -28,9 +28,9 @@ def _corner(frames: Tensor) -> tuple[int, int, int]:
 def test_frames_are_larger_than_the_window_by_the_margin() -> None:
     shift = Shift(3, time=2)
     assert (shift.margin(RGB), shift.margin(FLOW)) == ((0, 3, 3), (2, 3, 3))
-    assert canvas([shift], RGB) == (3, 2, 9, 9)
-    assert canvas([shift, Shift(1, time=1)], FLOW) == (2, 4 + 3, 10, 10)
-    assert canvas([], FLOW) == FLOW.shape
+    assert canvas([shift], RGB).shape == (3, 2, 9, 9)
+    assert canvas([shift, Shift(1, time=1)], FLOW).shape == (2, 4 + 3, 10, 10)
+    assert canvas([], FLOW).shape == FLOW.shape
 
 
 def test_appearance_and_motion_shift_together_and_rgb_stays_in_time() -> None:
@@ -68,7 +68,7 @@ def test_the_result_is_the_middle_of_the_canvas() -> None:
 
 def test_the_gradient_of_a_view_lies_where_the_window_lay() -> None:
     shift = Shift(2, time=1)
-    frames = torch.zeros(1, *canvas([shift], FLOW), requires_grad=True)
+    frames = torch.zeros(1, *canvas([shift], FLOW).shape, requires_grad=True)
     view = shift.draw(torch.Generator().manual_seed(3))
     t, y, x = _corner(view(_numbered(shift, FLOW), FLOW))
     (slope,) = torch.autograd.grad(view(frames, FLOW).sum(), frames)

@@ -80,8 +80,13 @@ def maximize(
         ),
     ] = _SHIPPED.weight,
     parametrization: Annotated[
-        Literal["fourier", "pixels"], typer.Option("--parametrization", help="How the frames are held.")
-    ] = "fourier",
+        Literal["fourier", "moved", "pixels"] | None,
+        typer.Option(
+            "--parametrization",
+            help="How frames are held. Default: moved for units that see several RGB frames and no flow, else fourier.",
+            show_default=False,
+        ),
+    ] = None,
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Excite all positions of a unit instead of the one in the middle.")
     ] = False,
@@ -105,9 +110,10 @@ def maximize(
     from marey.draw.exemplars import REAL_CLIPS
     from marey.draw.preferred_input import SHEET, VIDEO
     from marey.families.loading import load
-    from marey.maximization.maximization import Maximization, Parts
+    from marey.maximization.maximization import Maximization
     from marey.maximization.mosaic import mosaic as together
     from marey.maximization.mosaic import mosaic_label
+    from marey.maximization.parts import Parts
     from marey.maximization.result_folder import ResultFolder
 
     if clips is not None and recording is not None:

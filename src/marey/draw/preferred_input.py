@@ -13,6 +13,7 @@ from marey.draw.overview import overview
 from marey.draw.picture_row import PictureRow
 from marey.draw.preferred_loop import preferred_loop
 from marey.draw.typeset import Block
+from marey.maximization.controls import FREE
 from marey.maximization.diagnostics import SEES_NO_MOTION
 from marey.maximization.result import PreferredInput
 from marey.video.encode import write_mp4, write_png
@@ -30,7 +31,7 @@ def picture_row(result: PreferredInput, *, fields: int | None = None, alone: boo
     every slowness is drawn once.
     """
     rgb, flow = result.stream("rgb"), result.stream("flow")
-    motion = None if flow is None else result.frames[flow.name]
+    motion = result.velocities if flow is None else result.frames[flow.name]
     count = 1 if result.still else len(result.slowness)
     return PictureRow(
         title=result.label,
@@ -124,5 +125,8 @@ def _caption(result: PreferredInput, place: int) -> str:
     recognized = result.recognized[place]
     if recognized is not None:
         lines.append(f"recognized as {recognized}")
+    free = result.controls[place].get(FREE) if result.controls else None
+    if free is not None:
+        lines.append(f"a free clip: {free:.2f}")
     lines += [note.split(":")[0] for note in result.notes[place] if note != SEES_NO_MOTION]
     return "\n".join(lines)

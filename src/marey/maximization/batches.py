@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from marey.maximization.bound import default_bound
+from marey.maximization.parametrizations import Parametrization
 from marey.maximization.priors import Scene
 from marey.maximization.recipe import Recipe
 from marey.maximization.targets import Target
@@ -56,6 +57,7 @@ class Batch:
     weights: Tensor  # of the scores (clip)
     seeds: tuple[int, ...]
     transforms: tuple[Transform, ...]
+    parametrization: Parametrization
 
     def __len__(self) -> int:
         return len(self.jobs)
@@ -135,17 +137,19 @@ def batch_of(
     *,
     bounds: Mapping[str, float],
     transforms: Sequence[Transform] | None,
+    parametrization: Parametrization,
 ) -> Batch:
     """The jobs, which must see the same part of the input, as the loop takes them.
 
     `bounds` are those of real clips; `transforms` None: a shift of up to the layer's stride.
     """
     crop = jobs[0].target.crop
+    held = parametrization.held(crop.streams)
     scene = Scene(
-        streams={stream.name: stream for stream in crop.streams},
+        streams={stream.name: stream for stream in held},
         bounds={
             stream.name: recipe.bounds.get(stream.name, bounds.get(stream.name, default_bound(stream)))
-            for stream in crop.streams
+            for stream in (*crop.streams, *held)
         },
         slowness=torch.tensor([job.slowness for job in jobs], device=network.device),
         fastest=_fastest(jobs),
@@ -158,6 +162,7 @@ def batch_of(
         weights=torch.tensor([_weight(job.target, recipe) for job in jobs], device=network.device),
         seeds=tuple(_seed(str(job.target.objective), recipe.seed) for job in jobs),
         transforms=(Shift(_stride(network, crop)),) if transforms is None else tuple(transforms),
+        parametrization=parametrization,
     )
 
 

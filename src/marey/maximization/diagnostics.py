@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from marey.maximization.batches import Batch, Scores
-from marey.maximization.loop import Optimized
+from marey.maximization.controls import SHUFFLED, Controls, controls
+from marey.maximization.optimized import Optimized
 from marey.network.network import Network
-from marey.network.stream import Stream
 
 SEES_NO_MOTION = "sees no motion"
 """The note of a unit that sees a single picture."""
@@ -35,12 +35,15 @@ class Diagnosis:
         relative, without any transform and in the network's own arithmetic.
     shares
         {term of equation (1): its size relative to the sum of all sizes}.
+    controls
+        what it is held against where it sees several RGB frames and no flow, see `PreferredInput.controls`.
     notes, recognized
         what must be known of it, and the class that the network gives it where it fills the network's input.
     """
 
     score: float
     shares: dict[str, float]
+    controls: dict[str, float]
     notes: tuple[str, ...]
     recognized: str | None
 
@@ -49,11 +52,14 @@ def diagnosed(network: Network, batch: Batch, optimized: Optimized) -> tuple[Dia
     """The diagnosis of every input of the batch."""
     frames = {name: video.to(network.device) for name, video in optimized.frames.items()}
     at_once = _AT_ONCE if optimized.most is None else min(_AT_ONCE, optimized.most)
-    streams = batch.scene.streams
-    offsets = {name: video - streams[name].rest for name, video in frames.items()}
+    streams = {stream.name: stream for stream in batch.crop.streams}
+    judged = {name: part.to(network.device) for name, part in optimized.parts.items()} or frames
+    offsets = {name: video - batch.scene.streams[name].rest for name, video in judged.items()}
     with torch.no_grad(), batch.crop.applied(network.module):
         found = _scores(batch, frames, at_once)
-        unmoved = None if batch.crop.still else _scores(batch, _stilled(frames, streams), at_once).relative
+        held_against = None
+        if not batch.crop.still:
+            held_against = controls(frames, streams, lambda shown: _scores(batch, shown, at_once).relative)
         penalties = {k: term for prior in optimized.priors for k, term in prior.terms(offsets, batch.scene).items()}
     scores = found.relative.nan_to_num(0.0, 0.0, 0.0)
     terms = {"score": batch.weights * scores, **penalties}
@@ -64,7 +70,10 @@ def diagnosed(network: Network, batch: Batch, optimized: Optimized) -> tuple[Dia
         total = sum(sizes.values()) or 1.0
         score = float(scores[place])
         finite = bool(torch.isfinite(found.relative[place]))
-        notes = _motion_notes(batch, place, score, unmoved, {name: video[place] for name, video in frames.items()})
+        notes = [SEES_NO_MOTION] if held_against is None else []
+        if held_against is not None:
+            clip = {name: video[place] for name, video in frames.items()}
+            notes += _motion_notes(batch, held_against, place, score, clip)
         if bool(found.dead[place]) and finite:
             notes.append("dead: it never fires")
         if not finite:
@@ -73,19 +82,19 @@ def diagnosed(network: Network, batch: Batch, optimized: Optimized) -> tuple[Dia
         layers = [network.layer(name) for name in sorted(batch.jobs[place].target.objective.layers)]
         notes += [layer.note for layer in layers if layer.note is not None]
         shares = {name: size / total for name, size in sizes.items()}
-        diagnoses.append(Diagnosis(score, shares, tuple(notes), recognized[place]))
+        named = {} if held_against is None else held_against.named[place]
+        diagnoses.append(Diagnosis(score, shares, named, tuple(notes), recognized[place]))
     return tuple(diagnoses)
 
 
-def _motion_notes(
-    batch: Batch, place: int, score: float, unmoved: Tensor | None, frames: Mapping[str, Tensor]
-) -> list[str]:
-    if unmoved is None:
-        return [SEES_NO_MOTION]
+def _motion_notes(batch: Batch, against: Controls, place: int, score: float, frames: Mapping[str, Tensor]) -> list[str]:
     notes = []
-    if score > 0 and float(unmoved[place]) > (1 - _UNMOVED) * score:
+    if score > 0 and float(against.unmoved[place]) > (1 - _UNMOVED) * score:
         notes.append("no motion preference")
-    flow = next((video for name, video in frames.items() if batch.scene.streams[name].kind == "flow"), None)
+    elif score > 0 and against.named[place].get(SHUFFLED, 0.0) > (1 - _UNMOVED) * score:
+        notes.append("flicker: frames in random order excite it as much")
+    streams = {stream.name: stream for stream in batch.crop.streams}
+    flow = next((video for name, video in frames.items() if streams[name].kind == "flow"), None)
     if flow is not None and neighbor_correlation(flow) < NOISY:
         notes.append("the motion is noise")
     return notes
@@ -114,19 +123,6 @@ def neighbor_correlation(flow: Tensor) -> float:
         return 1.0
     pairs = (centered[..., 1:] * centered[..., :-1]).mean() + (centered[..., 1:, :] * centered[..., :-1, :]).mean()
     return float(pairs / (2 * power))
-
-
-def _stilled(frames: Mapping[str, Tensor], streams: Mapping[str, Stream]) -> dict[str, Tensor]:
-    """The same inputs without motion: no flow, or where only RGB is seen, its mean over time."""
-    flow = any(stream.kind == "flow" for stream in streams.values())
-    still = {}
-    for name, video in frames.items():
-        if streams[name].kind == "flow":
-            video = torch.full_like(video, streams[name].rest)
-        elif not flow:
-            video = video.mean(2, keepdim=True).expand_as(video)
-        still[name] = video
-    return still
 
 
 def _scores(batch: Batch, frames: Mapping[str, Tensor], at_once: int) -> Scores:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -13,9 +12,11 @@ from marey.accelerate.forward import Forward
 from marey.errors import out_of_memory
 from marey.maximization.batches import Batch, Scores
 from marey.maximization.bound import projected
-from marey.maximization.parametrizations import FINE, Parametrization, Shape
+from marey.maximization.optimized import Optimized
+from marey.maximization.parametrizations import FINE, Rendered
 from marey.maximization.priors import Prior
 from marey.maximization.recipe import Recipe
+from marey.maximization.starts import best_start
 from marey.maximization.transforms import canvas, middle
 from marey.network.hooks import REVIVAL_SLOPE, revived
 from marey.network.stream import Stream
@@ -40,49 +41,20 @@ Watch = Callable[[int, Tensor, dict[str, Tensor]], None]
 """Told after every step its number, the scores (input) and what the network was shown, physical, by stream."""
 
 
-@dataclass(frozen=True)
-class Optimized:
-    """Where the loop ended.
-
-    frames
-        {stream: (input channel time height width)}, physical.
-    history
-        relative scores (step, input), NaN where an input had settled or the network gave no finite one.
-    priors
-        as they were at the end, with the weights that they adapted.
-    unstable
-        inputs some of whose steps had no finite gradient.
-    led
-        {input: the other one of its sweep in whose place it went on at half time, as it was lost}.
-    interrupted
-        whether Ctrl-C ended the loop.
-    most
-        inputs in one pass for which there was memory; None: all.
-    """
-
-    frames: dict[str, Tensor]
-    history: Tensor
-    priors: tuple[Prior, ...]
-    unstable: frozenset[int]
-    led: dict[int, int]
-    interrupted: bool
-    most: int | None = None
-
-
 def optimize(
     batch: Batch,
     forward: Forward,
     recipe: Recipe,
     *,
     priors: Sequence[Prior],
-    parametrization: Parametrization,
     watch: Watch | None = None,
 ) -> Optimized:
     """Optimize inputs from noise; Ctrl-C ends the loop and keeps what there is."""
-    loop = _Loop(batch, forward, recipe, tuple(priors), parametrization)
+    loop = _Loop(batch, forward, recipe, tuple(priors))
     interrupted = False
     try:
         with forward.applied():
+            loop.choose_start()
             for step in range(recipe.steps):
                 if 0 < step == recipe.steps // 2:
                     loop.find_lost()
@@ -108,15 +80,15 @@ class _Loop:
         forward: Forward,
         recipe: Recipe,
         priors: tuple[Prior, ...],
-        parametrization: Parametrization,
     ) -> None:
-        self.batch, self.forward, self.recipe = batch, forward, recipe
-        self.priors, self.parametrization = priors, parametrization
+        self.batch, self.forward, self.recipe, self.priors = batch, forward, recipe, priors
+        self.canvases = tuple(canvas(batch.transforms, stream) for stream in batch.crop.streams)
+        self.held = batch.parametrization.held(self.canvases)
         self.device = batch.crop.network.device
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.free = {
             stream.name: self._start(stream, salt).to(self.device).requires_grad_(True)
-            for salt, stream in enumerate(batch.crop.streams)
+            for salt, stream in enumerate(self.held)
         }
         self.first_step = _first_step(recipe, batch.crop.streams)
         values = list(self.free.values())
@@ -131,13 +103,23 @@ class _Loop:
         self.history: list[Tensor] = []
         self.losses: list[Tensor] = []
 
+    def choose_start(self) -> None:
+        """Begin each input at the start of the parametrization that excites it most."""
+        free = {name: value.detach().clone() for name, value in self.free.items()}
+        starts = self.batch.parametrization.starts(free, self.held)
+        with torch.no_grad():
+            for name, value in best_start(free, starts, self._scores_at).items():
+                self.free[name].copy_(value)
+
     def step(self, step: int) -> dict[str, Tensor]:
         """Gradient, Adam's step, and the priors of the next step; gives what was shown, as distances from rest."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.first_step * _fall(step / self.recipe.steps)
         self.optimizer.zero_grad()
-        offsets = self._shown()
-        terms = {name: term for prior in self.priors for name, term in prior.terms(offsets, self.batch.scene).items()}
+        rendered = self._rendered(self.free)
+        offsets = self._shown(rendered.frames)
+        judged = rendered.parts or offsets
+        terms = {name: term for prior in self.priors for name, term in prior.terms(judged, self.batch.scene).items()}
         scores, slopes = self._passes(offsets, step)
         # what keeps a dead unit's input calm is as weak as what a dead unit passes on
         calm = 1 - (1 - REVIVAL_SLOPE) * self.dead
@@ -160,7 +142,7 @@ class _Loop:
 
     def windows(self, offsets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Distances from rest in physical values."""
-        return {name: offset + self.batch.scene.streams[name].rest for name, offset in offsets.items()}
+        return {stream.name: offsets[stream.name] + stream.rest for stream in self.batch.crop.streams}
 
     def find_lost(self) -> None:
         """Put inputs that are still nearly silent where another of their sweep is that is not: the nearest in slowness.
@@ -196,15 +178,20 @@ class _Loop:
 
     def result(self, *, interrupted: bool) -> Optimized:
         """What there is: every input where it settled, or else where it is."""
-        frames = {}
         with torch.no_grad():
             for name, value in self.free.items():
                 value[self.ended] = self.final[name][self.ended]
-            for stream in self.batch.crop.streams:
-                offset = self._bounded(middle(self._canvas(stream), stream), stream).nan_to_num(0.0, 0.0, 0.0)
-                frames[stream.name] = (offset + stream.rest).cpu()
+            rendered = self._rendered(self.free)
+            offsets = {name: offset.nan_to_num(0.0, 0.0, 0.0) for name, offset in self._centered(rendered).items()}
+            frames = {name: video.cpu() for name, video in self.windows(offsets).items()}
+            parts = {
+                name: (middle(part, stream).nan_to_num(0.0, 0.0, 0.0) + stream.rest).cpu()
+                for name, stream in self.batch.scene.streams.items()
+                if (part := rendered.parts.get(name)) is not None
+            }
         return Optimized(
             frames=frames,
+            parts=parts,
             history=torch.stack(self.history).cpu(),
             priors=self.priors,
             unstable=frozenset(self.unstable.nonzero().flatten().tolist()),
@@ -213,32 +200,42 @@ class _Loop:
             most=self.most if self.most < len(self.batch) else None,
         )
 
-    def _shape(self, stream: Stream) -> Shape:
-        return canvas(self.batch.transforms, stream)
-
     def _start(self, stream: Stream, salt: int) -> Tensor:
         """White noise (clip, ...), each clip's from a seed of its own."""
-        shape = self.parametrization.free_shape(stream.kind, self._shape(stream))
+        shape = self.batch.parametrization.free_shape(stream.kind, stream.shape)
         seeds = (torch.Generator().manual_seed(seed * 1_000_003 + salt) for seed in self.batch.seeds)
         return self.recipe.noise * torch.stack([torch.randn(shape, generator=seed) for seed in seeds])
 
-    def _canvas(self, stream: Stream) -> Tensor:
-        """All frames of a stream as they are held, distances from rest relative to the bound."""
-        return self.parametrization.frames(self.free[stream.name], stream.kind, self._shape(stream))
+    def _scores_at(self, free: Mapping[str, Tensor]) -> Tensor:
+        """The relative scores (input) of other free numbers, without any transform."""
+        offsets = self._centered(self._rendered(free))
+        parts = [({name: offset[some] for name, offset in offsets.items()}, batch) for some, batch in self.parts]
+        return torch.cat([batch.scores(self.forward(self.windows(part))).relative for part, batch in parts])
+
+    def _centered(self, rendered: Rendered) -> dict[str, Tensor]:
+        """The middle of every canvas, within the bound."""
+        frames = rendered.frames
+        return {one.name: self._bounded(middle(frames[one.name], one), one) for one in self.batch.crop.streams}
+
+    def _rendered(self, free: Mapping[str, Tensor]) -> Rendered:
+        """All frames of the canvases, and what priors judge instead of them."""
+        made = self.batch.parametrization
+        held = {one.name: made.frames(free[one.name], one.kind, one.shape) for one in self.held}
+        return made.rendered(held, self.canvases, self.batch.scene.bounds)
 
     def _bounded(self, frames: Tensor, stream: Stream) -> Tensor:
         """Frames that are relative to the bound in physical units and within it, as distances from rest."""
         return projected(stream.as_seen(frames), stream, self.batch.scene.bounds[stream.name])
 
-    def _shown(self) -> dict[str, Tensor]:
+    def _shown(self, frames: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What one draw of all transforms shows of every stream, within the bound."""
         views = [transform.draw(self.generator) for transform in self.batch.transforms]
         shown = {}
         for stream in self.batch.crop.streams:
-            frames = self._canvas(stream)
+            seen = frames[stream.name]
             for view in views:
-                frames = view(frames, stream)
-            shown[stream.name] = self._bounded(frames, stream)
+                seen = view(seen, stream)
+            shown[stream.name] = self._bounded(seen, stream)
         return shown
 
     def _passes(self, offsets: Mapping[str, Tensor], step: int) -> tuple[Scores, dict[str, Tensor]]:
@@ -291,9 +288,9 @@ class _Loop:
 
     def _bound(self) -> None:
         """Bring free numbers within the bound, where the parametrization does so after every step."""
-        for stream in self.batch.crop.streams:
+        for stream in self.held:
             value, bound = self.free[stream.name], self.batch.scene.bounds[stream.name]
-            bounded = self.parametrization.bounded(value, partial(_projected, stream=stream, bound=bound))
+            bounded = self.batch.parametrization.bounded(value, partial(_projected, stream=stream, bound=bound))
             if bounded is not value:
                 value.copy_(bounded)
 

@@ -5,7 +5,7 @@ import math
 import platform
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,19 +18,16 @@ from marey.accelerate.memory import NotEnoughMemoryError
 from marey.accelerate.passes import quick_passes
 from marey.errors import MareyError, NetworkError, out_of_memory
 from marey.maximization.batches import Batch, Job, batch_of, halves, jobs_in_batches
+from marey.maximization.controls import as_free
 from marey.maximization.diagnostics import Diagnosis, diagnosed
 from marey.maximization.loop import optimize
-from marey.maximization.parametrizations import Parametrization, parametrization_of
-from marey.maximization.priors import Energy, Prior, Variation
+from marey.maximization.parametrizations import Parametrization
+from marey.maximization.parts import Parts
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput, merged
 from marey.maximization.targets import Named, Target, targets_of
-from marey.maximization.transforms import Transform
 from marey.network.maxima import Maxima
 from marey.network.network import Network
-
-PRIORS: tuple[Prior, ...] = (Energy(), Variation())
-"""The priors where none are named."""
 
 _ALIKE = 1e-3
 """Ranges that differ by less than this part are the same but for rounding."""
@@ -63,41 +60,15 @@ Callback = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The parts of equation (1) beside the score, and how it is climbed."""
-
-    priors: tuple[Prior, ...]
-    parametrization: Parametrization
-    transforms: tuple[Transform, ...] | None
-
-    @classmethod
-    def of(
-        cls,
-        priors: Sequence[Prior] = PRIORS,
-        parametrization: Parametrization | str = "fourier",
-        transforms: Sequence[Transform] | None = None,
-    ) -> "Parts":
-        """The parts as they are given to `maximize`."""
-        given = None if transforms is None else tuple(transforms)
-        return cls(tuple(priors), parametrization_of(parametrization), given)
-
-    def to_json(self) -> dict[str, Any]:
-        """The parts in words, as their `repr` says them."""
-        return {
-            "priors": [repr(prior) for prior in self.priors],
-            "parametrization": repr(self.parametrization),
-            "transforms": None if self.transforms is None else [repr(transform) for transform in self.transforms],
-        }
-
-
-@dataclass(frozen=True)
 class _Made:
     """One input: its job, and what came out."""
 
     job: Job
     frames: dict[str, Tensor]
+    parts: dict[str, Tensor]
     history: Tensor
     diagnosis: Diagnosis
+    controls: dict[str, float]
     arithmetic: dict[str, Any]
 
 
@@ -130,12 +101,14 @@ class Maximization:
         self.recipe = Recipe() if recipe is None else recipe
         self.parts = Parts.of() if parts is None else parts
         self.about = {} if about is None else about
-        for stream in self.recipe.bounds:
-            network.stream(stream)
         known = Maxima.merged(*(one for one in (maxima, network.maxima) if one is not None))
         self.bounds = dict(known.bounds)  # of real clips, as far as they are known
         with torch.enable_grad(), quick_passes(network):
             self.targets = targets_of(network, named, maxima, where=self.recipe.where)
+        held = {one.name for target in self.targets for one in self.parts.held(target.crop).held(target.crop.streams)}
+        for stream in self.recipe.bounds:
+            if stream not in held:
+                network.stream(stream)
         self.labels = [target.label if label is None else label for target in self.targets]
         self.interrupted = False
         self._ways: dict[Hashable, Forward] = {}  # chosen once for every form of crop
@@ -218,7 +191,7 @@ class Maximization:
         )
 
     def _together(self, jobs: Sequence[Job], done: int, planned: int) -> tuple[list[_Made], bool]:
-        batch = batch_of(self.network, jobs, self.recipe, bounds=self.bounds, transforms=self.parts.transforms)
+        batch = self._batch_of(jobs, self.parts.held(jobs[0].target.crop))
         way = self._forward(batch)
         labels = tuple(job.target.label for job in jobs)
 
@@ -232,23 +205,48 @@ class Maximization:
             way,
             self.recipe,
             priors=self.parts.priors,
-            parametrization=self.parts.parametrization,
             watch=None if self.callback is None else watch,
         )
         if optimized.most is not None:
-            self._ways[batch.crop.form] = way.with_most(optimized.most)
-        diagnoses = diagnosed(self.network, batch, optimized)
+            self._ways[batch.crop.form] = way = way.with_most(optimized.most)
+        free, interrupted = self._compared(batch, way) if not optimized.interrupted else ({}, True)
+        diagnoses = diagnosed(self.network, batch, replace(optimized, interrupted=interrupted))
         made = [
             _Made(
                 job,
                 frames={name: video[place] for name, video in optimized.frames.items()},
+                parts={name: part[place] for name, part in optimized.parts.items()},
                 history=optimized.history[:, place],
                 diagnosis=diagnosis,
+                controls=diagnosis.controls | free.get(batch.scene.fastest[place], {}),
                 arithmetic=self._ways[batch.crop.form].describe(),
             )
             for place, (job, diagnosis) in enumerate(zip(jobs, diagnoses, strict=True))
         ]
-        return made, optimized.interrupted
+        return made, interrupted
+
+    def _batch_of(self, jobs: Sequence[Job], parametrization: Parametrization) -> Batch:
+        return batch_of(
+            self.network,
+            jobs,
+            self.recipe,
+            bounds=self.bounds,
+            transforms=self.parts.transforms,
+            parametrization=parametrization,
+        )
+
+    def _compared(self, batch: Batch, way: Forward) -> tuple[dict[int, dict[str, float]], bool]:
+        """What the other parametrization reaches at slowness 0 {place of the fastest of a sweep: controls}."""
+        other = batch.parametrization.compared
+        if other is None or batch.crop.still:
+            return {}, False
+        places = sorted(set(batch.scene.fastest))
+        free = self._batch_of([replace(batch.jobs[place], slowness=0.0) for place in places], other)
+        optimized = optimize(free, way, self.recipe, priors=self.parts.priors)
+        found = diagnosed(self.network, free, optimized)
+        return {
+            place: as_free(one.controls, one.score) for place, one in zip(places, found, strict=True)
+        }, optimized.interrupted
 
     def _forward(self, batch: Batch) -> Forward:
         """The way to compute a batch, as before where some of its form is made; a few steps are not worth a choice."""
@@ -277,12 +275,14 @@ class Maximization:
             slowness=slowness,
             streams=target.crop.streams,
             frames={name: torch.stack([one.frames[name] for one in made]) for name in made[0].frames},
+            parts={name: torch.stack([one.parts[name] for one in made]) for name in made[0].parts},
             scores=tuple(one.diagnosis.score for one in made),
             ordinary=target.scales[0].ordinary if alone else None,
             reach=target.scales[0].reach if alone else None,
             source=target.source,
             history=merged([one.history for one in made]),
             shares=tuple(one.diagnosis.shares for one in made),
+            controls=tuple(one.controls for one in made),
             notes=tuple(one.diagnosis.notes for one in made),
             recognized=tuple(one.diagnosis.recognized for one in made),
             provenance={
@@ -304,7 +304,7 @@ class Maximization:
             "weights_sha256": self._weights_hash,
             "classes": list(self.network.classes),
             "recipe": self.recipe.to_json(),
-            **self.parts.to_json(),
+            **self.parts.to_json(target.crop),
             "crop": {"mode": target.crop.mode, "corners": {k: list(v) for k, v in target.crop.corners.items()}},
             "ranges": [[scale.ordinary, scale.reach] for scale in target.scales],
             "bounds": self.bounds,

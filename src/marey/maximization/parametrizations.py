@@ -1,15 +1,14 @@
 """How the input is held while it is optimized: the numbers that Adam moves, and the frames that they stand for."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from marey.errors import MareyError
-from marey.network.stream import Kind
+from marey.network.stream import Kind, Stream
 
 Shape = tuple[int, int, int, int]
 """Channels, frames, height and width."""
@@ -24,11 +23,39 @@ _REACH = 2 / 3
 """Finest frequency down and across of larger inputs, relative to the finest that pixels show: waves of 3 px."""
 
 
+@dataclass(frozen=True)
+class Rendered:
+    """What is held, as the network and the priors see it.
+
+    frames
+        {stream: (clip channel time height width)}, distances from rest relative to the bound.
+    parts
+        what priors judge instead of the frames {held stream: (clip channel time height width)}, as physical distances
+        from rest; empty where they judge the frames.
+    """
+
+    frames: dict[str, Tensor]
+    parts: dict[str, Tensor] = field(default_factory=dict)
+
+
 class Parametrization(ABC):
     """A map from free numbers to frames. Write your own: give `frames`; a frozen dataclass can be kept with results.
 
     Free numbers start as white noise of the recipe's size. Frames are distances from rest relative to the bound B.
     """
+
+    @property
+    def compared(self) -> "Parametrization | None":
+        """The parametrization whose score at slowness 0 stands beside; by default none."""
+        return None
+
+    def held(self, streams: Sequence[Stream]) -> tuple[Stream, ...]:
+        """The streams that free numbers stand for; by default those that the unit sees."""
+        return tuple(streams)
+
+    def rendered(self, held: Mapping[str, Tensor], streams: Sequence[Stream], bounds: Mapping[str, float]) -> Rendered:
+        """The frames of `streams` from those of the held ones, relative to their `bounds`; by default the same."""
+        return Rendered(dict(held))
 
     @abstractmethod
     def frames(self, free: Tensor, kind: Kind, shape: Shape) -> Tensor:
@@ -37,6 +64,10 @@ class Parametrization(ABC):
     def free_shape(self, kind: Kind, shape: Shape) -> tuple[int, ...]:
         """The shape of the free numbers of one clip; by default that of the frames."""
         return shape
+
+    def starts(self, free: Mapping[str, Tensor], streams: Sequence[Stream]) -> Iterator[dict[str, Tensor]]:
+        """Starts for the held `streams` besides that from noise; each input begins where it is excited most."""
+        yield from ()
 
     def bounded(self, free: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
         """The free numbers after a step; `project` brings frames within the bound. By default they are left."""
@@ -108,7 +139,7 @@ class _Spectrum:
     scale: Tensor
 
 
-def _quick(size: int) -> int:
+def quick_size(size: int) -> int:
     """The next size that is a product of 2, 3 and 5: transforms of others, primes above all, take much longer."""
     while True:
         left = size
@@ -124,7 +155,7 @@ def _quick(size: int) -> int:
 def _spectrum(
     sizes: tuple[int, int, int], decay: float, time_decay: float, reach: float, device: torch.device
 ) -> _Spectrum:
-    frames, height, width = (_quick(size) for size in sizes)
+    frames, height, width = (quick_size(size) for size in sizes)
     fy, fx = torch.fft.fftfreq(height), torch.fft.rfftfreq(width)
     low = int(((fy >= 0) & (fy <= reach / 2)).sum())
     fy, fx = fy[fy.abs() <= reach / 2], fx[fx <= reach / 2]
@@ -142,16 +173,3 @@ def _mix(device: torch.device) -> Tensor:
     """Every color as a sum (color channel) of decorrelated ones, of unit variance."""
     mix = torch.tensor(_COLOR)
     return (mix / mix.square().sum(1).mean().sqrt()).to(device)
-
-
-PARAMETRIZATIONS: dict[str, Parametrization] = {"fourier": Fourier(), "pixels": Pixels()}
-"""The words for `parametrization=`."""
-
-
-def parametrization_of(given: Parametrization | str) -> Parametrization:
-    """The parametrization behind a word, or the one that is given; MareyError for a word that there is not."""
-    if not isinstance(given, str):
-        return given
-    if given not in PARAMETRIZATIONS:
-        raise MareyError(f"parametrization is '{given}'; expected {', '.join(PARAMETRIZATIONS)}, or one of your own.")
-    return PARAMETRIZATIONS[given]

@@ -17,15 +17,16 @@ class Recipe:
 
     slowness
         the chi sweep, relative to the kappa of `Variation`: 0 leaves the motion free, 10 makes it slow. It weighs the
-        temporal variation of the flow streams; of the RGB streams where the unit sees no flow.
+        temporal variation of the flow streams; where the unit sees no flow, that of the velocities of moved clips, or
+        else of the RGB streams.
     weight
         of the objective, whose score is relative to the unit's range, see `Maxima`; priors have weights of their own.
         None: 8 for class scores, which ask more of the whole input, else 2 (our choice, by measurement).
     where
         a unit without position stands for the neuron in the middle of its layer ("center") or for all ("everywhere").
     bounds
-        {stream: B} in physical units (distance from gray in 0..1, px/frame). Of streams that are not named, B is that
-        of the maxima, or else `default_bound`.
+        {stream: B} in physical units (distance from gray in 0..1, px/frame); "velocity" is the motion of moved clips.
+        Of streams that are not named, B is that of the maxima, or else `default_bound`.
     steps
         of Adam, at most.
     step_size

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from marey.errors import MareyError
 from marey.files import regular_file, replacing
+from marey.maximization.moved import VELOCITY
 from marey.network.stream import Stream
 from marey.network.weights_hash import tensors_hash
 from marey.schema import SIGNATURE, SchemaError, check_signature, parsed, signed, typed
@@ -19,10 +20,11 @@ from marey.schema import SIGNATURE, SchemaError, check_signature, parsed, signed
 if TYPE_CHECKING:
     from marey.draw.typeset import Block
 
-FORMAT = 3
-OPENED = (2, FORMAT)
-"""Formats that are read. Format 2 has no checksums."""
+FORMAT = 4
+OPENED = (2, 3, FORMAT)
+"""Formats that are read. Format 2 has no checksums; neither 2 nor 3 has parts and controls."""
 FILE = "preferred_input.safetensors"
+_PART = "parts."
 _OLD = "preferred_input.json"
 _LONGEST_LABEL = 80
 """Letters of a label that `repr` shows: sums of many units have long ones."""
@@ -38,6 +40,9 @@ class PreferredInput:
         the part of the input that the unit sees; the crop of the receptive field for a neuron.
     frames
         {stream: (chi, channel, time, height, width)}, physical values.
+    parts
+        what the frames were made from {held stream: (chi, channel, time, height, width)}, physical: of clips that are
+        "moved" the picture, under the name of the RGB stream, and the "velocity"; {} where frames themselves are held.
     scores
         per chi, relative to the unit's range: 0 is its ordinary response, 1 the largest one on the clips of `source`.
     ordinary, reach
@@ -49,6 +54,10 @@ class PreferredInput:
         relative score at every step (step, chi), under the transforms; NaN where a run had ended.
     shares
         per chi, {term of equation (1): its size relative to the sum of all sizes}.
+    controls
+        per chi, what a unit that sees several RGB frames and no flow is held against. Scores: of a "still picture", of
+        the frames in "random order", of a "free clip" that is not moved, at slowness 0. Parts of the change from frame
+        to frame that flow explains, 0 to 1: "explained by flow", and "free clip explained by flow".
     notes, recognized
         per chi, what must be known (dead, no motion preference, interrupted), and the class that the network itself
         gives the frames where they fill its input, else None.
@@ -70,6 +79,8 @@ class PreferredInput:
     notes: tuple[tuple[str, ...], ...]
     recognized: tuple[str | None, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Tensor] = field(default_factory=dict)
+    controls: tuple[dict[str, float], ...] = ()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PreferredInput):
@@ -111,6 +122,17 @@ class PreferredInput:
     def stream(self, kind: str) -> Stream | None:
         """The first stream of a kind, "rgb" or "flow"; None where the unit sees none."""
         return next((stream for stream in self.streams if stream.kind == kind), None)
+
+    @property
+    def velocities(self) -> Tensor | None:
+        """Motion of a moved clip in px per video frame, u and v (chi 2 time-1 height width); None of other clips."""
+        return self.parts.get(VELOCITY)
+
+    @property
+    def pictures(self) -> Tensor | None:
+        """The picture that a moved clip moves (chi 3 height width), larger than its frames; None of other clips."""
+        found = next((part for name, part in self.parts.items() if name != VELOCITY), None)
+        return None if found is None else found[:, :, 0]
 
     def inputs(self, chi: int) -> dict[str, Tensor]:
         """The frames at place `chi` of the sweep, as a batch of one clip for `Network.forward`."""
@@ -173,6 +195,7 @@ class PreferredInput:
             "reach": self.reach,
             "source": self.source,
             "shares": self.shares,
+            "controls": self.controls,
             "notes": self.notes,
             "recognized": self.recognized,
             "provenance": self.provenance,
@@ -182,30 +205,42 @@ class PreferredInput:
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"frames.{name}": video.contiguous() for name, video in self.frames.items()}
+        tensors |= {f"{_PART}{name}": part.contiguous() for name, part in self.parts.items()}
         return tensors | {"history": self.history.contiguous()}
 
     @classmethod
     def _of(cls, values: dict[str, Any], tensors: dict[str, Tensor]) -> "PreferredInput":
         """The result of checked values and tensors; SchemaError where these do not go together."""
-        frames = {name.removeprefix("frames."): part for name, part in tensors.items() if name != "history"}
+        frames = _under("frames.", tensors)
+        parts = _under(_PART, tensors)
         if "provenance" not in values:
             raise KeyError("provenance")
         content = {name: value for name, value in values.items() if name not in (SIGNATURE, "format")}
-        made = typed(content, cls, frames=frames, history=tensors["history"])
+        made = typed(content, cls, frames=frames, parts=parts, history=tensors["history"])
         if values["format"] == FORMAT or SIGNATURE in values:
             check_signature(values, beside=tensors_hash(tensors))
         count = len(made.slowness)
-        for name in ("scores", "shares", "notes", "recognized"):
+        for name in ("scores", "shares", "notes", "recognized", *(("controls",) if made.controls else ())):
             if len(getattr(made, name)) != count or not count:
                 raise SchemaError(f"'{name}' is a list of {len(getattr(made, name))}, and 'slowness' of {count}")
         found = {name: tuple(values.shape) for name, values in tensors.items() if values.is_floating_point()}
         shapes: dict[str, tuple[int, ...]] = {
             f"frames.{stream.name}": (count, *stream.shape) for stream in made.streams
         }
+        shapes |= {name: (count, *shape[1:]) for name, shape in found.items() if _is_part(name, shape)}
         shapes["history"] = (*found.get("history", ())[:1], count)
         if found != shapes:
             raise SchemaError(f"its tensors are {found}; expected {shapes}")
         return made
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)}
+
+
+def _is_part(name: str, shape: tuple[int, ...]) -> bool:
+    channels = 2 if name == f"{_PART}{VELOCITY}" else 3
+    return name.startswith(_PART) and len(shape) == 5 and shape[1] == channels and 0 not in shape
 
 
 def _damaged(path: Path, error: object) -> MareyError:

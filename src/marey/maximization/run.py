@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import overload
 
-from marey.maximization.maximization import PRIORS, Callback, Maximization, Parts
+from marey.maximization.maximization import Callback, Maximization
 from marey.maximization.objectives import Objective
 from marey.maximization.parametrizations import Parametrization
+from marey.maximization.parts import PRIORS, Parts
 from marey.maximization.priors import Prior
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput
@@ -29,7 +30,7 @@ def maximize(
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
     priors: Sequence[Prior] = PRIORS,
-    parametrization: Parametrization | str = "fourier",
+    parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,
     folder: str | Path | None = None,
@@ -42,7 +43,7 @@ def maximize(
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
     priors: Sequence[Prior] = PRIORS,
-    parametrization: Parametrization | str = "fourier",
+    parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,
     folder: str | Path | None = None,
@@ -54,7 +55,7 @@ def maximize(
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
     priors: Sequence[Prior] = PRIORS,
-    parametrization: Parametrization | str = "fourier",
+    parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,
     folder: str | Path | None = None,
@@ -70,7 +71,8 @@ def maximize(
     priors
         what is subtracted from the weighted score, see `Prior`.
     parametrization
-        how the frames are held: "fourier", "pixels", or a `Parametrization`.
+        how the frames are held: "fourier", "moved", "pixels", or a `Parametrization`. None: "moved" for units that see
+        several RGB frames and no flow, else "fourier".
     transforms
         random changes of what the network is shown at each step; None: a `Shift` of up to the layer's stride.
     callback

@@ -2,14 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from marey.errors import MareyError
-from marey.maximization.parametrizations import Shape
 from marey.network.stream import Stream
 
 View = Callable[[Tensor, Stream], Tensor]
@@ -62,11 +61,18 @@ class Shift(Transform):
         return view
 
 
-def canvas(transforms: Sequence[Transform], stream: Stream) -> Shape:
-    """Channels, frames, height and width that are optimized, so that every view has the stream's size."""
+def canvas(transforms: Sequence[Transform], stream: Stream) -> Stream:
+    """The stream that is optimized, so much larger and longer that every view has the size of the one given."""
     margins = [transform.margin(stream) for transform in transforms]
     frames, height, width = (sum(sizes) for sizes in zip((0, 0, 0), *margins, strict=True))
-    return (stream.channels, stream.frames + frames, stream.height + height, stream.width + width)
+    return replace(
+        stream,
+        times=stream.times + tuple(stream.times[-1] + 1 + k for k in range(frames)),
+        height=stream.height + height,
+        width=stream.width + width,
+        layout="n c t h w",
+        windows=None,
+    )
 
 
 def middle(frames: Tensor, stream: Stream) -> Tensor:

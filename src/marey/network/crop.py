@@ -73,7 +73,9 @@ class Crop:
     @property
     def form(self) -> Hashable:
         """Equal for crops that may share a forward pass, wherever in the frame they lie."""
-        return (self.mode, self.layers, self.position, tuple(stream.shape for stream in self.streams))
+        first = min(stream.times[0] for stream in self.streams)
+        apart = tuple(tuple(time - first for time in stream.times) for stream in self.streams)
+        return (self.mode, self.layers, self.position, tuple(stream.shape for stream in self.streams), apart)
 
     def cut(self, inputs: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
         """The part of full physical inputs that lies in the crop."""

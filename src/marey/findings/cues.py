@@ -129,7 +129,7 @@ def cues_of(streams: Sequence[Stream], masks: SeenActors | None) -> Cues:
         if no_appearance is not None:
             found.append(Cue("appearance", False, (no_appearance,), "one frame"))
         add(Cue("order of frames", False, ("shuffled",)), shuffled=shuffled(streams))
-    add(Cue("left and right", False, ("mirrored",)), mirrored=mirrored(streams))
+    add(Cue("handedness", False, ("mirrored",)), mirrored=mirrored(streams))
     return Cues(tuple(found), tuple(Condition(name, change) for name, change in changes.items()))
 
 

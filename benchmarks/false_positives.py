@@ -117,7 +117,7 @@ def of_fusion(one: Subject, seed: int) -> Claims:
     rows = [row for row in found.tables["classes"].to_pylist() if row["of"] == "the network"]
     return {
         "more units join both than in all nulls": float(" more than in " in found.sentence),
-        "both together set class scores apart": float("needs both together" in found.sentence),
+        "both together set class scores apart": float("nothing that needs both" not in found.sentence),
         "classes that both together set apart": sum(row["q"] <= 0.05 and row["both"] > 0 for row in rows),
     }
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from marey.draw.preferred_input import draw, draw_overview, picture_row
 from marey.draw.typeset import QUIET
+from marey.maximization.moved import VELOCITY
 from marey.maximization.result import PreferredInput
 from marey.network.stream import Stream, rgb_frames
 from marey.video.read.decode import read_video
@@ -59,6 +60,12 @@ def test_a_sheet_shows_few_fields_from_the_middle() -> None:
     assert row.appearance is not None and row.appearance.shape[2] == 2
     assert row.captions[0] == "score 1.00\nrecognized as walk\ndead"
     assert row.subtitle == "net: 0 is an ordinary response, 1 the largest on 8 generated clips"
+
+
+def test_a_sheet_shows_the_velocities_of_a_moved_clip_as_long_as_its_frames() -> None:
+    velocity = torch.rand(2, 2, 7, 5, 5)
+    row = picture_row(replace(_result(RGB), parts={VELOCITY: velocity}), fields=4)
+    assert row.motion is not None and row.motion.equal(velocity)
 
 
 def test_a_row_of_a_page_says_only_which_unit_it_is() -> None:

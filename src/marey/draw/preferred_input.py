@@ -26,18 +26,19 @@ STRIP = 12
 def picture_row(result: PreferredInput, *, fields: int | None = None, alone: bool = True) -> PictureRow:
     """Choose the clips and the words of a result that are drawn.
 
-    `fields` limits the flow fields to so many from the middle of the clip. With `alone`, the subtitle names the network
+    `fields` limits the fields of a flow stream to so many from the middle of the clip; velocities of a moved clip are as
+    long as its frames. With `alone`, the subtitle names the network
     and the maximum that scores are relative to; rows of one page say this once for all. A clip that is the same at
     every slowness is drawn once.
     """
     rgb, flow = result.stream("rgb"), result.stream("flow")
-    motion = result.velocities if flow is None else result.frames[flow.name]
+    motion = result.velocities if flow is None else _middle(result.frames[flow.name], fields)
     count = 1 if result.still else len(result.slowness)
     return PictureRow(
         title=result.label,
         subtitle=", ".join(_where(result) + ([_scores(result)] if alone else [])),
         appearance=None if rgb is None else result.frames[rgb.name][:count],
-        motion=motion if motion is None or fields is None else _middle(motion, fields),
+        motion=motion,
         chis=result.slowness[:count],
         captions=tuple(_caption(result, place) for place in range(count)),
     )
@@ -98,7 +99,9 @@ def _drawn(row: PictureRow) -> PictureRow:
     return replace(row, appearance=appearance, motion=None if motion is None else motion.clone())
 
 
-def _middle(motion: Tensor, fields: int) -> Tensor:
+def _middle(motion: Tensor, fields: int | None) -> Tensor:
+    if fields is None:
+        return motion
     start = max(0, (motion.shape[2] - fields) // 2)
     return motion[:, :, start : start + fields]
 

@@ -26,10 +26,9 @@ STRIP = 12
 def picture_row(result: PreferredInput, *, fields: int | None = None, alone: bool = True) -> PictureRow:
     """Choose the clips and the words of a result that are drawn.
 
-    `fields` limits the fields of a flow stream to so many from the middle of the clip; velocities of a moved clip are as
-    long as its frames. With `alone`, the subtitle names the network
-    and the maximum that scores are relative to; rows of one page say this once for all. A clip that is the same at
-    every slowness is drawn once.
+    `fields` limits the fields of a flow stream to so many from the middle of the clip; the velocities of a moved clip
+    stay as long as its frames. With `alone`, the subtitle names the network and the maximum that scores are relative
+    to; rows of one page say this once for all. A clip that is the same at every slowness is drawn once.
     """
     rgb, flow = result.stream("rgb"), result.stream("flow")
     motion = result.velocities if flow is None else _middle(result.frames[flow.name], fields)

@@ -68,6 +68,21 @@ def test_a_sheet_shows_the_velocities_of_a_moved_clip_as_long_as_its_frames() ->
     assert row.motion is not None and row.motion.equal(velocity)
 
 
+@pytest.mark.parametrize(
+    ("velocity", "said"),
+    [
+        ((2.0, 0.0), "moves right by 2.0 px/frame"),
+        ((-1.0, -1.0), "moves up left by 1.4 px/frame"),
+        ((0.1, 3.0), "moves down by 3.0 px/frame"),
+        ((-1.5, 0.2), "moves left by 1.5 px/frame"),
+        ((0.02, 0.0), "does not move"),
+    ],
+)
+def test_the_motion_of_a_moved_clip_is_said_in_words(velocity: tuple[float, float], said: str) -> None:
+    parts = {VELOCITY: torch.tensor(velocity).view(1, 2, 1, 1, 1).expand(2, 2, 1, 5, 5)}
+    assert said in picture_row(replace(_result(RGB), parts=parts)).captions[0].splitlines()
+
+
 def test_a_row_of_a_page_says_only_which_unit_it_is() -> None:
     assert picture_row(_result(RGB), alone=False).subtitle == ""
     walk = replace(_result(RGB), target="scores:3@0,0,0", label="walk")

@@ -1,5 +1,6 @@
 """The pictures of preferred inputs: contact sheet, loop and overview, drawn from results alone."""
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from marey.maximization.result import PreferredInput
 from marey.video.encode import write_mp4, write_png
 
 SHEET, VIDEO = "contact_sheet.png", "preferred.mp4"
+_DIRECTIONS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 STRIP = 12
 """How many flow fields a contact sheet shows of a long stream: the middle stack and its neighbors."""
 
@@ -122,11 +124,23 @@ def _scores(result: PreferredInput) -> str:
     return f"{result.provenance.get('network', '')}: 0 is an ordinary response, 1 the largest on {result.source}"
 
 
+def _moving(u: float, v: float) -> str:
+    """A velocity in words, to the nearest of eight directions."""
+    speed = f"{math.hypot(u, v):.1f}"
+    if float(speed) == 0:
+        return "does not move"
+    eighth = round(math.atan2(v, u) / (math.pi / 4)) % 8
+    return f"moves {_DIRECTIONS[eighth]} by {speed} px/frame"
+
+
 def _caption(result: PreferredInput, place: int) -> str:
     lines = [f"score {result.scores[place]:.2f}"]
     recognized = result.recognized[place]
     if recognized is not None:
         lines.append(f"recognized as {recognized}")
+    motion = result.motion
+    if motion is not None:
+        lines.append(_moving(*motion[place].tolist()))
     free = result.controls[place].get(FREE) if result.controls else None
     if free is not None:
         lines.append(f"a free clip: {free:.2f}")

@@ -1,7 +1,9 @@
 """Networks that see RGB alone and whose motion is known: do preferred inputs show it?
 
-    python benchmarks/known_motion.py --out OUT [--parts trained planted still time report] [--seeds 0 1 2 3 4]
+    python benchmarks/known_motion.py --out OUT [--parts trained long planted still time report] [--seeds 0 1 2 3 4]
 
+long
+    the same with 32 frames that lie 2 apart, and with two streams of 16 and 4 frames; moved alone is worth the time.
 trained
     a small 3-D network is trained on textures that move left, right, up or down at 1 to 3 px/frame. The preferred
     motion of each class has a component along the class's direction: is its sign right, and its size 1 to 3 px/frame?
@@ -43,6 +45,11 @@ PLANTED = [
     for speed in (1.0, 2.0, 3.0)
     for angle in range(0, 360, 60)
 ]
+LONG: dict[str, tuple[Sequence[int], Sequence[int]]] = {
+    "32 frames at step 2": (range(0, 64, 2), ()),
+    "16 and 4 frames at steps 2 and 8": (range(0, 32, 2), range(4, 32, 8)),
+}
+"""Clips by the times of their frames, and those of their slow stream."""
 Row = dict[str, Any]
 
 
@@ -66,10 +73,11 @@ def measured(frames: Tensor) -> tuple[float, float]:
 def rows_of(result: marey.PreferredInput, measure: Callable[[Tensor], tuple[float, float]]) -> Iterator[Row]:
     """For each slowness the motion that is shown, by its velocities and as it is measured, and what is said."""
     for place, chi in enumerate(result.slowness):
-        velocities = result.velocities
+        velocities, motion = result.velocities, result.motion
         row: Row = {"label": result.label, "chi": chi, "score": result.scores[place], **result.controls[place]}
         row["measured"] = measure(result.frames["rgb"][place])
         row["velocity"] = None if velocities is None else velocities[place].mean((1, 2, 3)).tolist()
+        row["motion"] = None if motion is None else motion[place].tolist()
         row["notes"], row["recognized"] = list(result.notes[place]), result.recognized[place]
         yield row
 
@@ -91,6 +99,23 @@ def trained(seed: int, held: str, out: Path) -> Iterator[Row]:
             result.picture().save(out / f"{result.label}.png")
         for row in rows_of(result, measured):
             yield {**row, "held_out": right}
+
+
+def long(seed: int, held: str, out: Path) -> Iterator[Row]:
+    """Many frames, frames that lie apart, and two rates, with the network of "trained"."""
+    networks = known()
+    for name, (times, slow) in LONG.items():
+        network = networks.trained(seed, steps=100, times=times, slow=slow)
+        right, maxima = networks.held_out(network, count=32)
+        recipe = replace(RECIPE, seed=seed, slowness=(0.0, 10.0))
+        before = time.process_time()
+        results = marey.maximize(network, list(networks.DIRECTIONS), recipe=recipe, maxima=maxima, parametrization=held)
+        seconds = time.process_time() - before
+        for result in results:
+            result.save(out / "inputs" / f"{held}-{name}-{seed}-{result.label}")
+            for row in rows_of(result, measured):
+                row["measured"] = [value / (times[1] - times[0]) for value in row["measured"]]
+                yield {**row, "clip": name, "held_out": right, "seconds": seconds}
 
 
 def planted(seed: int, held: str, out: Path) -> Iterator[Row]:
@@ -126,6 +151,7 @@ def timed(seed: int, held: str, out: Path) -> Iterator[Row]:
 
 PARTS: dict[str, Callable[[int, str, Path], Iterator[Row]]] = {
     "trained": trained,
+    "long": long,
     "planted": planted,
     "still": still,
     "time": timed,
@@ -133,7 +159,7 @@ PARTS: dict[str, Callable[[int, str, Path], Iterator[Row]]] = {
 
 
 def shown(row: Row, by: str) -> tuple[float, float] | None:
-    return None if row[by] is None else (row[by][0], row[by][1])
+    return None if row.get(by) is None else (row[by][0], row[by][1])
 
 
 def along(row: Row, by: str) -> float | None:
@@ -180,6 +206,7 @@ QUESTIONS: Mapping[str, Mapping[str, Callable[[Sequence[Row]], str]]] = {
     },
     "planted": {
         "found, by velocity": lambda rows: share([found(row, "velocity") for row in rows]),
+        "found, by motion seen": lambda rows: share([found(row, "motion") for row in rows]),
         "found, strongest wave": lambda rows: share([found(row, "measured") for row in rows]),
     },
     "still": {

@@ -1,6 +1,8 @@
 """Networks that see RGB alone, whose motion is known: trained on moving textures, set by hand, and blind to motion."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +24,9 @@ STEPS = 150
 _COLORS = ((1.0, 0.3, 0.1), (1.0, 0.0, -0.3), (1.0, -0.3, 0.2))
 
 
-def moving_textures(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def moving_textures(
+    count: int, generator: torch.Generator, *, times: Sequence[int] = range(FRAMES)
+) -> tuple[Tensor, Tensor]:
     """Clips (clip 3 time height width) of 1/f textures that move along `DIRECTIONS`, and their classes (clip)."""
     classes = torch.randint(0, len(DIRECTIONS), (count,), generator=generator)
     slowest, fastest = SPEEDS
@@ -35,9 +39,9 @@ def moving_textures(count: int, generator: torch.Generator) -> tuple[Tensor, Ten
     plain = (plain - plain.mean((2, 3), keepdim=True)) / plain.std((2, 3), keepdim=True)
     texture = (0.5 + 0.17 * torch.einsum("dc,nchw->ndhw", torch.tensor(_COLORS), plain)).clamp(0, 1)
     waves = torch.fft.rfft2(texture)[:, :, None]
-    times = torch.arange(FRAMES).view(-1, 1, 1)
+    moments = torch.tensor(times).view(-1, 1, 1)
     u, v = (velocity[:, axis].view(-1, 1, 1, 1) for axis in (0, 1))
-    turned = waves * torch.exp(-2j * math.pi * times * (fx * u + fy * v))[:, None]
+    turned = waves * torch.exp(-2j * math.pi * moments * (fx * u + fy * v))[:, None]
     clips = torch.fft.irfft2(turned, s=(side, side))[..., :SIZE, :SIZE]
     return (clips + 0.02 * torch.randn(clips.shape, generator=generator)).clamp(0, 1), classes
 
@@ -59,32 +63,55 @@ class Directions(nn.Module):
         return found
 
 
-def trained(seed: int, *, steps: int = STEPS) -> Network:
-    """`Directions` trained on moving textures, which takes some seconds."""
+class TwoRates(nn.Module):
+    """`Directions` of many frames and of few, side by side, as in SlowFast: the sum of both scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fast, self.slow = Directions(), Directions()
+
+    def forward(self, fast: Tensor, slow: Tensor) -> Tensor:
+        found: Tensor = self.fast(fast) + self.slow(slow)
+        return found
+
+
+def trained(
+    seed: int, *, steps: int = STEPS, times: Sequence[int] = range(FRAMES), slow: Sequence[int] = ()
+) -> Network:
+    """`Directions` trained on moving textures, which takes some seconds; `TwoRates` with `slow`, some of the times."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed + 100)
-    module = Directions()
+    module = TwoRates() if slow else Directions()
     optimizer = torch.optim.AdamW(module.parameters(), weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.5e-2, total_steps=max(2, steps))
     for _ in range(steps):
-        clips, classes = moving_textures(16, generator)
-        loss = nn.functional.cross_entropy(module((clips - 0.5) / 0.25), classes, label_smoothing=0.1)
+        clips, classes = moving_textures(16, generator, times=times)
+        shown = [(clip - 0.5) / 0.25 for clip in streams_of(clips, times, slow)]
+        loss = nn.functional.cross_entropy(module(*shown), classes, label_smoothing=0.1)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    stream = rgb_frames(FRAMES, size=SIZE, mean=(0.5,) * 3, std=(0.25,) * 3)
-    return Network(module.eval(), [stream], classes=tuple(DIRECTIONS), name=f"directions-{seed}")
+    frame = rgb_frames(1, size=SIZE, mean=(0.5,) * 3, std=(0.25,) * 3)
+    streams = [replace(frame, times=tuple(times))] + ([replace(frame, name="slow", times=tuple(slow))] if slow else [])
+    return Network(module.eval(), streams, classes=tuple(DIRECTIONS), name=f"directions-{seed}")
+
+
+def streams_of(clips: Tensor, times: Sequence[int], slow: Sequence[int]) -> list[Tensor]:
+    """The clips, whose frames are at `times`, and their frames at `slow`, if any."""
+    return [clips] + ([clips[:, :, [list(times).index(time) for time in slow]]] if slow else [])
 
 
 def held_out(network: Network, *, count: int = 64, seed: int = 999) -> tuple[float, Maxima]:
     """The accuracy on clips that the network was not trained on, and how far its class scores reach on them."""
-    clips, classes = moving_textures(count, torch.Generator().manual_seed(seed))
+    fast, *slow = network.streams
+    clips, classes = moving_textures(count, torch.Generator().manual_seed(seed), times=fast.times)
+    parts = streams_of(clips, fast.times, slow[0].times if slow else ())
+    shown = {stream.name: part for stream, part in zip(network.streams, parts, strict=True)}
     with torch.no_grad():
-        scores = network.activations({"rgb": clips}, [network.scores])[network.scores].flatten(1)
-    maxima = measured_maxima(
-        network, [{"rgb": clip[None]} for clip in clips], [network.scores], source=f"{count} held-out clips"
-    )
+        scores = network.activations(shown, [network.scores])[network.scores].flatten(1)
+    single = [{name: part[place : place + 1] for name, part in shown.items()} for place in range(count)]
+    maxima = measured_maxima(network, single, [network.scores], source=f"{count} held-out clips")
     return float((scores.argmax(1) == classes).float().mean()), maxima
 
 

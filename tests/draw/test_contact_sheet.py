@@ -99,6 +99,15 @@ def test_the_course_in_time_shows_every_field_in_its_place() -> None:
     assert 0.5 < places.mean() / page.shape[1] < 0.75  # the third of four
 
 
+def test_frames_over_time_are_shown_for_each_chi_beside_motion_too() -> None:
+    colors = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # of chi 0 and chi 5
+    appearance = colors.view(2, 3, 1, 1, 1).expand(2, 3, 4, 32, 32)
+    page = contact_sheet(PictureRow("a:0", appearance=appearance, motion=torch.zeros(2, 2, 3, 32, 32), chis=(0.0, 5.0)))
+    fast, slow = ((page == color).all(-1).sum(1) > 200 for color in ([255, 0, 0], [0, 255, 0]))
+    assert fast.any() and slow.any(), "four frames of each, side by side"
+    assert np.flatnonzero(slow).mean() < np.flatnonzero(fast).mean()
+
+
 @pytest.mark.parametrize(
     ("streams", "shown"), [("both", (True, True)), ("rgb", (True, False)), ("flow", (False, True))]
 )

@@ -12,6 +12,7 @@ from PIL import Image
 
 from marey.draw.preferred_input import draw, draw_overview, picture_row
 from marey.draw.typeset import QUIET
+from marey.maximization.moved import VELOCITY
 from marey.maximization.result import PreferredInput
 from marey.network.stream import Stream, rgb_frames
 from marey.video.read.decode import read_video
@@ -59,6 +60,27 @@ def test_a_sheet_shows_few_fields_from_the_middle() -> None:
     assert row.appearance is not None and row.appearance.shape[2] == 2
     assert row.captions[0] == "score 1.00\nrecognized as walk\ndead"
     assert row.subtitle == "net: 0 is an ordinary response, 1 the largest on 8 generated clips"
+
+
+def test_a_sheet_shows_the_velocities_of_a_moved_clip_as_long_as_its_frames() -> None:
+    velocity = torch.rand(2, 2, 7, 5, 5)
+    row = picture_row(replace(_result(RGB), parts={VELOCITY: velocity}), fields=4)
+    assert row.motion is not None and row.motion.equal(velocity)
+
+
+@pytest.mark.parametrize(
+    ("velocity", "said"),
+    [
+        ((2.0, 0.0), "moves right by 2.0 px/frame"),
+        ((-1.0, -1.0), "moves up left by 1.4 px/frame"),
+        ((0.1, 3.0), "moves down by 3.0 px/frame"),
+        ((-1.5, 0.2), "moves left by 1.5 px/frame"),
+        ((0.02, 0.0), "does not move"),
+    ],
+)
+def test_the_motion_of_a_moved_clip_is_said_in_words(velocity: tuple[float, float], said: str) -> None:
+    parts = {VELOCITY: torch.tensor(velocity).view(1, 2, 1, 1, 1).expand(2, 2, 1, 5, 5)}
+    assert said in picture_row(replace(_result(RGB), parts=parts)).captions[0].splitlines()
 
 
 def test_a_row_of_a_page_says_only_which_unit_it_is() -> None:

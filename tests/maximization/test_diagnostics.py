@@ -21,6 +21,7 @@ QUICK = replace(Recipe(), slowness=(0.0, 5.0), steps=16, precision="fp32", toler
 
 
 def test_a_unit_that_never_fires_is_said_to_be_dead() -> None:
+    torch.manual_seed(0)
     module = nn.Sequential(nn.Conv3d(2, 2, 3), nn.ReLU())
     nn.init.constant_(module[0].bias, -1000.0)
     result = maximize(Network(module, [FLOW]), "1:0", recipe=QUICK)

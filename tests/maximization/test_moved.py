@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from marey.errors import MareyError
 from marey.maximization.choice import usual
+from marey.maximization.maximization import Progress
 from marey.maximization.moved import VELOCITY, Moved, moved
 from marey.maximization.parametrizations import Fourier
 from marey.maximization.recipe import Recipe
@@ -110,6 +111,25 @@ def test_a_result_holds_picture_and_velocities_and_what_it_is_held_against(tmp_p
     assert {"energy of velocity", "variation of velocity in time"} <= set(result.shares[0])
     opened = PreferredInput.open(result.save(tmp_path))
     assert opened == result and torch.equal(opened.parts[VELOCITY], result.velocities)
+
+
+def test_the_callback_is_told_of_the_free_clips_too() -> None:
+    seen: list[Progress] = []
+    maximize(_network(), ["0:0", "0:1"], recipe=replace(QUICK, batch=2), callback=seen.append)
+    assert [one.done for one in seen] == list(range(1, 33)) and {one.planned for one in seen} == {32}
+    assert [one.free for one in seen] == ([False] * 8 + [True] * 8) * 2
+    assert seen[8].labels == ("0:0",) and seen[8].slowness == (0.0,)
+
+
+@pytest.mark.parametrize("stopped_at", [9, 12])
+def test_ctrl_c_among_the_free_clips_keeps_the_moved_ones(stopped_at: int) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.done == stopped_at:
+            raise KeyboardInterrupt
+
+    result = maximize(_network(), "0:0", recipe=QUICK, callback=stop)
+    assert result.interrupted and len(result.history) == 8
+    assert result.velocities is not None
 
 
 def test_free_clips_have_no_velocities() -> None:

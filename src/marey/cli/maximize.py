@@ -215,7 +215,8 @@ def _follow(report: Report) -> "Callback":
     def follow(progress: "Steps") -> None:
         if progress.done % 4 == 0 or progress.done == 1:  # reading the scores makes an accelerator wait
             mean = float(progress.scores.nanmean())
-            report.at("maximizing", progress.done, progress.planned, note=f"score {mean:.2f}")
+            what = "free clip, score" if progress.free else "score"
+            report.at("maximizing", progress.done, progress.planned, note=f"{what} {mean:.2f}")
 
     return follow
 

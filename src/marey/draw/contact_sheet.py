@@ -98,8 +98,7 @@ def _strips(row: PictureRow, strip: Strip) -> list[Block]:
     """Draw frames and fields over time, one line for every chi."""
     parts = []
     if row.appearance is not None and row.appearance.shape[2] > 1:
-        places = row.slow_to_fast if row.motion is None else row.slow_to_fast[:1]
-        lines = [strip.frames(row.appearance[place], chi_text(row.chis[place])) for place in places]
+        lines = [strip.frames(row.appearance[place], chi_text(row.chis[place])) for place in row.slow_to_fast]
         parts.append([*strip.head("appearance", row.appearance.shape[2], unit="frame"), *lines])
     if row.motion is not None and row.motion.shape[2] > 1:
         lines = [strip.fields(row.motion[place], chi_text(row.chis[place])) for place in row.slow_to_fast]

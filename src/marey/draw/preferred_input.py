@@ -1,5 +1,6 @@
 """The pictures of preferred inputs: contact sheet, loop and overview, drawn from results alone."""
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from marey.maximization.result import PreferredInput
 from marey.video.encode import write_mp4, write_png
 
 SHEET, VIDEO = "contact_sheet.png", "preferred.mp4"
+_DIRECTIONS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 STRIP = 12
 """How many flow fields a contact sheet shows of a long stream: the middle stack and its neighbors."""
 
@@ -26,18 +28,18 @@ STRIP = 12
 def picture_row(result: PreferredInput, *, fields: int | None = None, alone: bool = True) -> PictureRow:
     """Choose the clips and the words of a result that are drawn.
 
-    `fields` limits the flow fields to so many from the middle of the clip. With `alone`, the subtitle names the network
-    and the maximum that scores are relative to; rows of one page say this once for all. A clip that is the same at
-    every slowness is drawn once.
+    `fields` limits the fields of a flow stream to so many from the middle of the clip; the velocities of a moved clip
+    stay as long as its frames. With `alone`, the subtitle names the network and the maximum that scores are relative
+    to; rows of one page say this once for all. A clip that is the same at every slowness is drawn once.
     """
     rgb, flow = result.stream("rgb"), result.stream("flow")
-    motion = result.velocities if flow is None else result.frames[flow.name]
+    motion = result.velocities if flow is None else _middle(result.frames[flow.name], fields)
     count = 1 if result.still else len(result.slowness)
     return PictureRow(
         title=result.label,
         subtitle=", ".join(_where(result) + ([_scores(result)] if alone else [])),
         appearance=None if rgb is None else result.frames[rgb.name][:count],
-        motion=motion if motion is None or fields is None else _middle(motion, fields),
+        motion=motion,
         chis=result.slowness[:count],
         captions=tuple(_caption(result, place) for place in range(count)),
     )
@@ -98,7 +100,9 @@ def _drawn(row: PictureRow) -> PictureRow:
     return replace(row, appearance=appearance, motion=None if motion is None else motion.clone())
 
 
-def _middle(motion: Tensor, fields: int) -> Tensor:
+def _middle(motion: Tensor, fields: int | None) -> Tensor:
+    if fields is None:
+        return motion
     start = max(0, (motion.shape[2] - fields) // 2)
     return motion[:, :, start : start + fields]
 
@@ -120,11 +124,23 @@ def _scores(result: PreferredInput) -> str:
     return f"{result.provenance.get('network', '')}: 0 is an ordinary response, 1 the largest on {result.source}"
 
 
+def _moving(u: float, v: float) -> str:
+    """A velocity in words, to the nearest of eight directions."""
+    speed = f"{math.hypot(u, v):.1f}"
+    if float(speed) == 0:
+        return "does not move"
+    eighth = round(math.atan2(v, u) / (math.pi / 4)) % 8
+    return f"moves {_DIRECTIONS[eighth]} by {speed} px/frame"
+
+
 def _caption(result: PreferredInput, place: int) -> str:
     lines = [f"score {result.scores[place]:.2f}"]
     recognized = result.recognized[place]
     if recognized is not None:
         lines.append(f"recognized as {recognized}")
+    motion = result.motion
+    if motion is not None:
+        lines.append(_moving(*motion[place].tolist()))
     free = result.controls[place].get(FREE) if result.controls else None
     if free is not None:
         lines.append(f"a free clip: {free:.2f}")

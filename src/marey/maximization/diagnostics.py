@@ -70,12 +70,12 @@ def diagnosed(network: Network, batch: Batch, optimized: Optimized) -> tuple[Dia
         total = sum(sizes.values()) or 1.0
         score = float(scores[place])
         finite = bool(torch.isfinite(found.relative[place]))
-        notes = [SEES_NO_MOTION] if held_against is None else []
-        if held_against is not None:
+        notes = ["dead: it never fires"] if bool(found.dead[place]) and finite else []
+        if held_against is None:
+            notes.append(SEES_NO_MOTION)
+        else:
             clip = {name: video[place] for name, video in frames.items()}
             notes += _motion_notes(batch, held_against, place, score, clip)
-        if bool(found.dead[place]) and finite:
-            notes.append("dead: it never fires")
         if not finite:
             notes.append("unstable: the network gives it no finite score, so 0 stands for it")
         notes += _course_notes(batch, place, optimized)

@@ -20,7 +20,7 @@ from marey.errors import MareyError, NetworkError, out_of_memory
 from marey.maximization.batches import Batch, Job, batch_of, halves, jobs_in_batches
 from marey.maximization.controls import as_free
 from marey.maximization.diagnostics import Diagnosis, diagnosed
-from marey.maximization.loop import optimize
+from marey.maximization.loop import Watch, optimize
 from marey.maximization.parametrizations import Parametrization
 from marey.maximization.parts import Parts
 from marey.maximization.recipe import Recipe
@@ -45,6 +45,8 @@ class Progress:
         their relative scores (input), on the network's device: reading them makes it wait.
     frames
         what the network was shown {stream: (input channel time height width)}, physical, there as well.
+    free
+        whether these are the free clips that moved ones are compared with, which take steps of their own.
     """
 
     step: int
@@ -54,6 +56,7 @@ class Progress:
     slowness: tuple[float, ...]
     scores: Tensor
     frames: Mapping[str, Tensor]
+    free: bool = False
 
 
 Callback = Callable[[Progress], None]
@@ -147,11 +150,10 @@ class Maximization:
         batches = [jobs for jobs in batches if any(job.place not in besides for job in jobs)]
         missing = Counter(job.place for jobs in batches for job in jobs)
         made: dict[int, list[_Made]] = {place: [] for place in missing if place not in besides}
+        plans = [self._planned(jobs) for jobs in batches]
         for number, jobs in enumerate(batches):
             try:
-                inputs, self.interrupted = self._batch(
-                    jobs, number * self.recipe.steps, len(batches) * self.recipe.steps
-                )
+                inputs, self.interrupted = self._batch(jobs, sum(plans[:number]), sum(plans))
             except KeyboardInterrupt:
                 self.interrupted = True
                 if number == 0:
@@ -193,23 +195,13 @@ class Maximization:
     def _together(self, jobs: Sequence[Job], done: int, planned: int) -> tuple[list[_Made], bool]:
         batch = self._batch_of(jobs, self.parts.held(jobs[0].target.crop))
         way = self._forward(batch)
-        labels = tuple(job.target.label for job in jobs)
-
-        def watch(step: int, scores: Tensor, frames: dict[str, Tensor]) -> None:
-            if self.callback is not None:
-                slowness = tuple(job.slowness for job in jobs)
-                self.callback(Progress(step, done + step + 1, planned, labels, slowness, scores, frames))
-
-        optimized = optimize(
-            batch,
-            way,
-            self.recipe,
-            priors=self.parts.priors,
-            watch=None if self.callback is None else watch,
-        )
+        optimized = optimize(batch, way, self.recipe, priors=self.parts.priors, watch=self._watch(batch, done, planned))
         if optimized.most is not None:
             self._ways[batch.crop.form] = way = way.with_most(optimized.most)
-        free, interrupted = self._compared(batch, way) if not optimized.interrupted else ({}, True)
+        free: dict[int, dict[str, float]] = {}
+        interrupted = optimized.interrupted
+        if not interrupted:
+            free, interrupted = self._compared(batch, way, done + self.recipe.steps, planned)
         diagnoses = diagnosed(self.network, batch, replace(optimized, interrupted=interrupted))
         made = [
             _Made(
@@ -235,14 +227,37 @@ class Maximization:
             parametrization=parametrization,
         )
 
-    def _compared(self, batch: Batch, way: Forward) -> tuple[dict[int, dict[str, float]], bool]:
+    def _planned(self, jobs: Sequence[Job]) -> int:
+        """The steps of a batch at most, with those of the clips that it is compared with."""
+        crop = jobs[0].target.crop
+        return self.recipe.steps * (1 if self.parts.held(crop).compared is None or crop.still else 2)
+
+    def _watch(self, batch: Batch, done: int, planned: int, *, free: bool = False) -> Watch | None:
+        """What tells the callback of each step of a batch."""
+        callback = self.callback
+        if callback is None:
+            return None
+        labels, slowness = zip(*((job.target.label, job.slowness) for job in batch.jobs), strict=True)
+
+        def watch(step: int, scores: Tensor, frames: dict[str, Tensor]) -> None:
+            callback(Progress(step, done + step + 1, planned, labels, slowness, scores, frames, free))
+
+        return watch
+
+    def _compared(
+        self, batch: Batch, way: Forward, done: int, planned: int
+    ) -> tuple[dict[int, dict[str, float]], bool]:
         """What the other parametrization reaches at slowness 0 {place of the fastest of a sweep: controls}."""
         other = batch.parametrization.compared
         if other is None or batch.crop.still:
             return {}, False
         places = sorted(set(batch.scene.fastest))
         free = self._batch_of([replace(batch.jobs[place], slowness=0.0) for place in places], other)
-        optimized = optimize(free, way, self.recipe, priors=self.parts.priors)
+        watch = self._watch(free, done, planned, free=True)
+        try:
+            optimized = optimize(free, way, self.recipe, priors=self.parts.priors, watch=watch)
+        except KeyboardInterrupt:  # before the first step
+            return {}, True
         found = diagnosed(self.network, free, optimized)
         return {
             place: as_free(one.controls, one.score) for place, one in zip(places, found, strict=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from marey.errors import MareyError
 from marey.files import regular_file, replacing
 from marey.maximization.moved import VELOCITY
+from marey.maximization.seen_motion import seen_motion
 from marey.network.stream import Stream
 from marey.network.weights_hash import tensors_hash
 from marey.schema import SIGNATURE, SchemaError, check_signature, parsed, signed, typed
@@ -127,6 +128,15 @@ class PreferredInput:
     def velocities(self) -> Tensor | None:
         """Motion of a moved clip in px per video frame, u and v (chi 2 time-1 height width); None of other clips."""
         return self.parts.get(VELOCITY)
+
+    @property
+    def motion(self) -> Tensor | None:
+        """What moved clips show as a whole, one velocity (chi 2) in px per video frame; None of other clips.
+
+        Velocities count by the slopes of the frames: motion of what is blank, or along stripes, does not.
+        """
+        velocities = self.velocities
+        return None if velocities is None else seen_motion(self.frames, velocities, self.streams)
 
     @property
     def pictures(self) -> Tensor | None:

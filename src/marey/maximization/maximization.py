@@ -206,7 +206,7 @@ class Maximization:
             self.recipe,
             priors=self.parts.priors,
             watch=None if self.callback is None else watch,
-        )
+        ).rounded(batch.crop.streams, batch.scene)
         if optimized.most is not None:
             self._ways[batch.crop.form] = way = way.with_most(optimized.most)
         free, interrupted = self._compared(batch, way) if not optimized.interrupted else ({}, True)

@@ -28,8 +28,13 @@ ROWS = (
     {"__main__"},
 )
 CORE = {"torch", "numpy", "av", "cv2", "safetensors", "PIL", "typer", "rich", "einops", "pyarrow", "scipy"}
-SHOWS_ITSELF = {"marey.maximization.result": "marey.draw."}
-"""`PreferredInput.picture` loads the drawing, which stands on it, when it is called: users type `result.picture()`."""
+SHOWS_ITSELF = {
+    "marey.maximization.result": "marey.draw.",
+    "marey.findings.finding": "marey.draw.shown_html",
+    "marey.recording.read.recording": "marey.draw.shown_html",
+    "marey.network.network": "marey.draw.shown_html",
+}
+"""What users look at loads the drawing, which stands on it, when it is shown: `result.picture()`, `_repr_html_`."""
 NAMELESS = {"utils", "util", "misc", "helpers", "helper", "common", "base"}
 
 

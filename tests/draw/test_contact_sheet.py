@@ -74,7 +74,7 @@ def test_the_sheet_says_title_chis_captions_and_components(
 
 def test_notes_under_a_picture_are_not_cut(row_of: Callable[..., PictureRow], says: Callable[..., bool]) -> None:
     notes = "1.12 of maximum\nrecognized as run\nno motion preference\nfrom chi 1 at half time\ninterrupted"
-    page = contact_sheet(replace(row_of(size=(112, 112)), captions=(notes,) * 3))
+    page = contact_sheet(replace(row_of(size=(160, 160)), captions=(notes,) * 3))
     for line in notes.splitlines():
         assert says(page, line, 12, QUIET), line
 

@@ -15,11 +15,14 @@ from safetensors.torch import save
 from torch import nn
 
 from marey.errors import MareyError, OutputError
+from marey.maximization.packed import packed
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import FILE, FORMAT, PreferredInput, merged
 from marey.maximization.run import maximize
 from marey.network.network import Network
 from marey.network.stream import flow_stacks
+from marey.network.weights_hash import tensors_hash
+from marey.schema import signed
 
 RECIPE = replace(Recipe(), slowness=(0.0, 5.0), steps=6, bounds={"flow": 2.0})
 
@@ -176,9 +179,14 @@ def test_a_response_is_relative_to_the_range_of_the_unit(result: PreferredInput)
     assert replace(result, ordinary=None, reach=None).relative(1.0) is None
 
 
+def _plain(result: PreferredInput) -> dict[str, torch.Tensor]:
+    """The tensors as formats before 5 had them, all in 32 bits."""
+    return {"frames.flow": result.frames["flow"].contiguous(), "history": result.history.contiguous()}
+
+
 def _saved(result: PreferredInput, folder: Path, changes: dict[str, Any]) -> Path:
     """The result as format 2 had it, which had no checksums, with other values."""
-    tensors = {"frames.flow": result.frames["flow"].contiguous(), "history": result.history.contiguous()}
+    tensors = _plain(result)
     text = json.dumps({**result.to_json(), "format": 2, **changes})
     (folder / FILE).write_bytes(save(tensors, metadata={"marey": text}))
     return folder
@@ -186,6 +194,36 @@ def _saved(result: PreferredInput, folder: Path, changes: dict[str, Any]) -> Pat
 
 def test_a_result_of_format_2_still_opens(result: PreferredInput, tmp_path: Path) -> None:
     assert PreferredInput.open(_saved(result, tmp_path, {})) == result
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_results_of_formats_3_and_4_still_open_and_stay_exact(
+    result: PreferredInput, tmp_path: Path, number: int
+) -> None:
+    old = replace(result, frames={"flow": result.frames["flow"] + 1e-3})
+    values = signed({**old.to_json(), "format": number}, beside=tensors_hash(_plain(old)))
+    (tmp_path / FILE).write_bytes(save(_plain(old), metadata={"marey": json.dumps(values)}))
+    opened = PreferredInput.open(tmp_path)
+    assert opened == old
+    assert PreferredInput.open(opened.save(tmp_path)) == old
+
+
+def test_frames_are_made_in_whole_steps_and_held_in_16_bits(result: PreferredInput, tmp_path: Path) -> None:
+    steps = result.frames["flow"] * 32  # 1/32 is the power of two next below 2 / 40
+    assert torch.equal(steps, steps.round()) and float(steps.abs().max()) > 1
+    size = (result.save(tmp_path) / FILE).stat().st_size
+    path = replace(result, frames={"flow": result.frames["flow"] + 1e-3}).save(tmp_path / "other") / FILE
+    assert path.stat().st_size - size > 2 * result.frames["flow"].numel()
+
+
+def test_packed_bytes_that_are_too_few_or_too_many_are_damaged(result: PreferredInput, tmp_path: Path) -> None:
+    values = {**result.to_json(), "packed": {"frames.flow": {"shape": [2, 2, 5, 8, 9], "step": 0.5}}}
+    small = packed(result.frames["flow"])
+    assert small is not None
+    tensors = {"frames.flow": small[0], "history": result.history.contiguous()}
+    (tmp_path / FILE).write_bytes(save(tensors, metadata={"marey": json.dumps(values)}))
+    with pytest.raises(MareyError, match=r"is damaged: .*Make it again"):
+        PreferredInput.open(tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(8))

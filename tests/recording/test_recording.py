@@ -227,3 +227,9 @@ def test_the_strongest_clips_are_found_without_reading_other_units_or_all_clips(
     monkeypatch.setattr(parquet.ParquetFile, "read_row_group", reading_group)
     assert len(found.top("fc6:2", 3, one_per_group=False)) == 3
     assert read[0] == len(clips) and sum(read[1:]) <= 3 * 2  # the unit's rows, then those of three clips
+
+
+def test_notebooks_show_layers_clips_and_accuracy(recording: Recording) -> None:
+    html = recording._repr_html_()
+    assert f"{recording.recorded} clips, {len(recording.skipped)} skipped" in html
+    assert f"{recording.evaluation().right} of " in html and "<td>scores</td>" in html

@@ -3,7 +3,7 @@
 from marey.draw.captions import NARROWEST_NAME, caption, chi_labels, chi_text, footnote, name_of, sweep_head
 from marey.draw.cells import Cells
 from marey.draw.color_wheel import Component, nice_max_px
-from marey.draw.frames import cell_size
+from marey.draw.frames import page_size
 from marey.draw.picture_row import PictureRow
 from marey.draw.strip import Strip, indented
 from marey.draw.typeset import (
@@ -45,7 +45,7 @@ def contact_block(row: PictureRow, *, max_px: float | None = None) -> tuple[Bloc
     assert clips is not None  # a PictureRow has at least one
     if max_px is None:
         max_px = 1.0 if row.motion is None else nice_max_px(row.motion.movedim(1, 2))
-    cells = Cells(cell_size(*clips.shape[-2:], least=160), max_px)
+    cells = Cells(page_size(*clips.shape[-2:]), max_px)
     sweep = _sweep(row, cells)
     room = max(sweep.width, NARROWEST_NAME)
     long = max(text_width(row.title, 24), text_width(row.subtitle, 15)) > room

@@ -19,6 +19,15 @@ def cell_size(height: int, width: int, *, least: int = 112, most: int = 256) -> 
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
+def page_size(height: int, width: int) -> tuple[int, int]:
+    """Choose the size at which a clip stands on its own page: from 112 px on as it is, smaller ones at least 160 px.
+
+    >>> page_size(40, 40), page_size(112, 112)
+    ((160, 160), (112, 112))
+    """
+    return cell_size(height, width, least=112 if max(height, width) >= 112 else 160)
+
+
 def resized(clips: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (..., channel, height, width) to another height and width; the values themselves are not scaled.
 

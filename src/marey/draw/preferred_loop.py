@@ -6,7 +6,7 @@ from torch import Tensor
 from marey.draw.captions import NARROWEST_NAME, caption, chi_text, sweep_head
 from marey.draw.cells import Cells
 from marey.draw.color_wheel import nice_max_px
-from marey.draw.frames import appearance_picture, cell_size, motion_picture, resized
+from marey.draw.frames import appearance_picture, motion_picture, page_size, resized
 from marey.draw.moving_texture import moving_texture
 from marey.draw.picture_row import PictureRow
 from marey.draw.typeset import (
@@ -49,7 +49,7 @@ def preferred_loop(
     length = clips.shape[2]
     if steps is None:
         steps = max(3, -(-_LEAST_PICTURES // length))
-    cells = Cells(cell_size(*clips.shape[-2:], least=160), max_px)
+    cells = Cells(page_size(*clips.shape[-2:]), max_px)
     order = row.slow_to_fast
     lines: list[tuple[str, list[Picture]]] = []  # for every line its name and the loop of every column
     if row.appearance is not None:

@@ -83,6 +83,12 @@ class Finding:
             lines.append(f"left unexplained: {100 * self.unexplained:.0f} % of the units")
         return "\n".join([*lines, *(f"note: {note}" for note in self.remarks)])
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: the sentence, the figure and the numbers."""
+        from marey.draw.shown_html import finding_html
+
+        return finding_html(self)
+
     def save(self, folder: str | Path) -> Path:
         """Write the finding to a folder: `finding.json`, and a Parquet file for every table; the JSON last.
 

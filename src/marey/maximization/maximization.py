@@ -195,7 +195,9 @@ class Maximization:
     def _together(self, jobs: Sequence[Job], done: int, planned: int) -> tuple[list[_Made], bool]:
         batch = self._batch_of(jobs, self.parts.held(jobs[0].target.crop))
         way = self._forward(batch)
-        optimized = optimize(batch, way, self.recipe, priors=self.parts.priors, watch=self._watch(batch, done, planned))
+        watch = self._watch(batch, done, planned)
+        optimized = optimize(batch, way, self.recipe, priors=self.parts.priors, watch=watch)
+        optimized = optimized.rounded(batch.crop.streams, batch.scene)
         if optimized.most is not None:
             self._ways[batch.crop.form] = way = way.with_most(optimized.most)
         free: dict[int, dict[str, float]] = {}

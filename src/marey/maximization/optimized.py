@@ -1,10 +1,13 @@
 """Where the loop ended, before anything is said of it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from marey.maximization.priors import Prior
+from marey.maximization.packed import rounded
+from marey.maximization.priors import Prior, Scene
+from marey.network.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,12 @@ class Optimized:
     led: dict[int, int]
     interrupted: bool
     most: int | None = None
+
+    def rounded(self, streams: Sequence[Stream], scene: Scene) -> "Optimized":
+        """The same with the frames of `streams`, and the parts, in whole steps, as files hold them."""
+        seen = {stream.name: stream for stream in streams}
+        return replace(
+            self,
+            frames={name: rounded(video, seen[name], scene.bounds[name]) for name, video in self.frames.items()},
+            parts={name: rounded(part, scene.streams[name], scene.bounds[name]) for name, part in self.parts.items()},
+        )

@@ -1,7 +1,7 @@
 """The result of a maximization: frames, scores and how to make it again; a file that opens without the network."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from marey.errors import MareyError
 from marey.files import regular_file, replacing
 from marey.maximization.moved import VELOCITY
+from marey.maximization.packed import Packed, packed, unpacked
 from marey.maximization.seen_motion import seen_motion
 from marey.network.stream import Stream
 from marey.network.weights_hash import tensors_hash
@@ -21,12 +22,14 @@ from marey.schema import SIGNATURE, SchemaError, check_signature, parsed, signed
 if TYPE_CHECKING:
     from marey.draw.typeset import Block
 
-FORMAT = 4
-OPENED = (2, 3, FORMAT)
-"""Formats that are read. Format 2 has no checksums; neither 2 nor 3 has parts and controls."""
+FORMAT = 5
+OPENED = (2, 3, 4, FORMAT)
+"""Formats that are read. None before 5 packs frames; format 2 has no checksums; neither 2 nor 3 has parts, controls."""
 FILE = "preferred_input.safetensors"
-_PART = "parts."
+_PART, _HISTORY, _PACKED = "parts.", "history", "packed"
 _OLD = "preferred_input.json"
+_SIGNED = 4
+"""The format from which on files without a checksum are refused."""
 _LONGEST_LABEL = 80
 """Letters of a label that `repr` shows: sums of many units have long ones."""
 
@@ -106,6 +109,12 @@ class PreferredInput:
 
         return sheet(self)
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: the contact sheet and the scores."""
+        from marey.draw.shown_html import preferred_html
+
+        return preferred_html(self)
+
     def _repr_png_(self) -> bytes | None:
         """What IPython shows."""
         return self.picture()._repr_png_()
@@ -157,11 +166,15 @@ class PreferredInput:
     def save(self, folder: str | Path) -> Path:
         """Write the result into a folder, whole or not at all: what stood there stays when writing fails (OutputError).
 
-        Pictures and other files in the folder are left.
+        Frames in whole steps, as `maximize` makes them, are held in 16 bits, and others in 32: what `open` gives is
+        equal. Pictures and other files in the folder are left.
         """
         folder = Path(folder)
-        tensors = self._tensors()
-        text = json.dumps(signed(self.to_json(), beside=tensors_hash(tensors)), allow_nan=False)
+        tensors, how = self._tensors(), {}
+        for name, values in list(tensors.items()):
+            if name != _HISTORY and (small := packed(values)) is not None:
+                tensors[name], how[name] = small[0], asdict(small[1])
+        text = json.dumps(signed({**self.to_json(), _PACKED: how}, beside=tensors_hash(tensors)), allow_nan=False)
         with replacing(folder / FILE) as temporary:
             temporary.write_bytes(save(tensors, metadata={"marey": text}))
         return folder
@@ -216,19 +229,21 @@ class PreferredInput:
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"frames.{name}": video.contiguous() for name, video in self.frames.items()}
         tensors |= {f"{_PART}{name}": part.contiguous() for name, part in self.parts.items()}
-        return tensors | {"history": self.history.contiguous()}
+        return tensors | {_HISTORY: self.history.contiguous()}
 
     @classmethod
-    def _of(cls, values: dict[str, Any], tensors: dict[str, Tensor]) -> "PreferredInput":
-        """The result of checked values and tensors; SchemaError where these do not go together."""
+    def _of(cls, values: dict[str, Any], stored: dict[str, Tensor]) -> "PreferredInput":
+        """The result of checked values and stored tensors; SchemaError where these do not go together."""
+        how = typed(values.get(_PACKED, {}), dict[str, Packed])
+        tensors = stored | {name: unpacked(stored[name], one) for name, one in how.items()}
         frames = _under("frames.", tensors)
         parts = _under(_PART, tensors)
         if "provenance" not in values:
             raise KeyError("provenance")
-        content = {name: value for name, value in values.items() if name not in (SIGNATURE, "format")}
-        made = typed(content, cls, frames=frames, parts=parts, history=tensors["history"])
-        if values["format"] == FORMAT or SIGNATURE in values:
-            check_signature(values, beside=tensors_hash(tensors))
+        content = {name: value for name, value in values.items() if name not in (SIGNATURE, "format", _PACKED)}
+        made = typed(content, cls, frames=frames, parts=parts, history=tensors[_HISTORY])
+        if values["format"] >= _SIGNED or SIGNATURE in values:
+            check_signature(values, beside=tensors_hash(stored))
         count = len(made.slowness)
         for name in ("scores", "shares", "notes", "recognized", *(("controls",) if made.controls else ())):
             if len(getattr(made, name)) != count or not count:
@@ -238,7 +253,7 @@ class PreferredInput:
             f"frames.{stream.name}": (count, *stream.shape) for stream in made.streams
         }
         shapes |= {name: (count, *shape[1:]) for name, shape in found.items() if _is_part(name, shape)}
-        shapes["history"] = (*found.get("history", ())[:1], count)
+        shapes[_HISTORY] = (*found.get(_HISTORY, ())[:1], count)
         if found != shapes:
             raise SchemaError(f"its tensors are {found}; expected {shapes}")
         return made

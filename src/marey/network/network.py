@@ -85,6 +85,12 @@ class Network:
         names = [stream.name for stream in self.streams]
         raise NetworkError(f"no stream '{name}' in {self.name}; it has {', '.join(names)}.{did_you_mean(name, names)}")
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: streams, classes and layers."""
+        from marey.draw.shown_html import network_html
+
+        return network_html(self)
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
@@ -262,15 +268,8 @@ class Network:
         """What gives the class scores and probabilities, as one pass of noise shows it."""
         inputs = {name: clip[:1] for name, clip in probe_clips(self.streams, self.device).items()}
         with frozen(self.module):
-            return class_scores(
-                self.run,
-                inputs,
-                self.layers,
-                self.parts,
-                classes=len(self.classes),
-                output=self.output,
-                axes=self.axes,
-            )
+            passed = (self.run, inputs, self.layers, self.parts)
+            return class_scores(*passed, classes=len(self.classes), output=self.output, axes=self.axes)
 
     @property
     def has_scores(self) -> bool:

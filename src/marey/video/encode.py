@@ -23,6 +23,8 @@ Picture = NDArray[np.uint8]
 
 _LARGEST_SIDE = 16384
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
+_LEVELS = np.linspace(0, 255, 24)
+_IN_LEVELS = np.rint(_LEVELS[np.abs(np.arange(256)[:, None] - _LEVELS).argmin(1)]).astype(np.uint8)
 _BT709 = 1  # the code of these primaries and this transfer in ISO/IEC 23001-8
 
 
@@ -112,13 +114,23 @@ def _later(packet: "av.Packet[VideoStream]", frames: int) -> "av.Packet[VideoStr
     return copy
 
 
+def in_levels(picture: Picture) -> Picture:
+    """The picture in 24 levels of each color, 0 and 255 among them, at most 6 from what it was: half the bytes as PNG.
+
+    >>> in_levels(np.array([0, 100, 128, 250, 255], np.uint8))
+    array([  0, 100, 133, 255, 255], dtype=uint8)
+    """
+    shown: Picture = _IN_LEVELS[picture]
+    return shown
+
+
 def write_png(picture: Picture, path: str | Path) -> None:
     """Write one picture (height, width, 3) as PNG."""
     picture = _bytes(picture)
     if picture.ndim != 3 or picture.shape[-1] != 3 or 0 in picture.shape:
         raise MareyError(f"a picture has shape {picture.shape}; expected (height, width, 3).")
     with replacing(path) as draft:
-        Image.fromarray(picture).save(draft, format="PNG", compress_level=4)
+        Image.fromarray(picture).save(draft, format="PNG", compress_level=6)
 
 
 def _bytes(frames: Picture) -> NDArray[np.uint8]:

@@ -55,6 +55,12 @@ class Recording:
             f"{self.recorded} clips, {self._about.clips.skipped} skipped)"
         )
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: layers, clips and accuracy."""
+        from marey.draw.shown_html import recording_html
+
+        return recording_html(self)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The network's class names."""

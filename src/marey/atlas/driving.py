@@ -64,7 +64,7 @@ class RealClips:
 
     def _driving(self, response: Response) -> Driving:
         boxes = seen_boxes(self.recording, response)
-        films = {}
+        films: dict[str, Film] = {}
         for stream in self.recording.streams:
             if stream.name in boxes and stream.kind not in films:
                 size = tuple(part.stop - part.start for part in boxes[stream.name])

@@ -67,7 +67,7 @@ def _specificity(question: str, rows: Sequence[Row]) -> Told:
     }
     kind = {"specific": "one class", "generic": "several classes"}.get(row["kind"], "no class")
     sentence = words.get(row["kind"], f"Serves no class that the clips show ({numbers}).")
-    return Told(question, sentence, facets={"serves": kind, "precision": float(row["auprc"])})
+    return Told(question, sentence, facets={"serves": kind, "average precision": float(row["auprc"])})
 
 
 def _fusion(question: str, rows: Sequence[Row]) -> Told:
@@ -103,14 +103,14 @@ def _speeds(question: str, rows: Sequence[Row]) -> Told | None:
     speeds = [name for name in row if name.startswith("at_")]
     if any(row[name] is None for name in speeds) or row["preferred_octaves"] is None:
         return None
-    bars = tuple(
-        Bar(f"{name.removeprefix('at_')} x", _share(row[name]), f"{row[name]:.2f}", row[name] == 1) for name in speeds
-    )
+    bars = tuple(Bar(f"{name.removeprefix('at_')} x", _share(row[name]), f"{row[name]:.2f}") for name in speeds)
     sentence = (
         f"Prefers {2 ** row['preferred_octaves']:.2g} times the speed of its best clips; its tuning is "
         f"{row['bandwidth_octaves']:.1f} octaves wide."
     )
-    return Told(question, sentence, "Response by speed of the clips", bars, {"speed": float(row["preferred_octaves"])})
+    return Told(
+        question, sentence, "Response by speed of the clips", bars, {"preferred speed": float(row["preferred_octaves"])}
+    )
 
 
 def _tempo(question: str, rows: Sequence[Row]) -> Told | None:

@@ -11,6 +11,7 @@ from marey.atlas.preferred import Preferred
 from marey.atlas.told import Told, told_of_units
 from marey.findings.finding import Finding
 from marey.network.layer import Layer
+from marey.network.stream import Stream
 from marey.network.unit import Unit
 from marey.recording import Recording
 
@@ -56,7 +57,7 @@ class UnitData:
     @property
     def facets(self) -> dict[str, str | float]:
         """What it can be sorted and filtered by."""
-        found: dict[str, str | float] = {} if self.best_class is None else {"class": self.best_class}
+        found: dict[str, str | float] = {} if self.best_class is None else {"best class": self.best_class}
         for one in self.told:
             found |= one.facets
         return found
@@ -75,9 +76,14 @@ class UnitData:
 
 @dataclass(frozen=True, eq=False)
 class LayerData:
-    """A layer and its units."""
+    """A layer and its units.
+
+    sees
+        (stream, how much of it a position sees).
+    """
 
     layer: Layer
+    sees: tuple[tuple[str, str], ...]
     units: tuple[UnitData, ...]
 
 
@@ -114,7 +120,23 @@ def layer_data(
                 tuple(told.get(channel, ())),
             )
         )
-    return LayerData(layer, tuple(units))
+    sees = tuple(
+        (stream.name, _seen(layer, stream))
+        for stream in recording.streams
+        if stream.name in layer.receptive_field.streams
+    )
+    return LayerData(layer, sees, tuple(units))
+
+
+def _seen(layer: Layer, stream: Stream) -> str:
+    """How much of a stream a position of the layer sees, in words."""
+    t, y, x = layer.receptive_field.streams[stream.name]
+    what = "frame" if stream.kind == "rgb" else "field"
+    count = min(t.length, stream.frames)
+    frames = f"{count} {what}{'' if count == 1 else 's'}"
+    if y.length >= stream.height and x.length >= stream.width:
+        return f"all of {frames}"
+    return f"{x.length} x {y.length} px of {frames}"
 
 
 def _by_class(recording: Recording, layer: str) -> list[list[ByClass]]:

@@ -161,7 +161,7 @@ class _Making:
     def _finding(self, pages: Pages, answer: Answer) -> None:
         """Make the page of a finding, and copy its figure."""
         page = pages.places.finding(answer.finding.question)
-        figures = {}
+        figures: dict[str, str] = {}
         for theme in THEMES:
             drawn = answer.folder / f"figure-{theme}.svg"
             if drawn.is_file():

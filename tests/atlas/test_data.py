@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from marey.atlas.driving import RealClips
+from marey.atlas.films import Film
 from marey.atlas.preferred import preferred_units
 from marey.atlas.told import told_of_units
 from marey.atlas.units import layer_data
@@ -52,6 +54,20 @@ def test_films_are_named_by_what_they_show(made, tmp_path: Path) -> None:  # typ
     assert one.write(tmp_path) == 4 and one.write(tmp_path) == 0
     (tmp_path / films[0].path).unlink()
     assert one.write(tmp_path) == 1
+
+
+def test_four_slownesses_of_a_unit_take_less_than_60_kb(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    total = 0
+    for chi in range(4):
+        coarse = torch.randn(1, 2, 10, 20, 20)  # as rough as the motion that a run of a few steps leaves
+        motion = torch.nn.functional.interpolate(coarse, size=(10, 112, 112), mode="trilinear")[0]
+        picture = torch.nn.functional.interpolate(torch.rand(1, 3, 1, 40, 40), size=(1, 112, 112), mode="trilinear")[0]
+        for clip in (motion, picture):
+            film = Film.of("", (clip.shape[1], 112, 112), [chi, len(clip)])
+            film.write(tmp_path, clip, max_px=4.0)
+            total += (tmp_path / film.path).stat().st_size
+    assert 20_000 < total < 60_000
 
 
 def test_a_table_without_words_of_its_own_is_shown_as_it_is(made) -> None:  # type: ignore[no-untyped-def]

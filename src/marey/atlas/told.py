@@ -88,7 +88,7 @@ def _needs(question: str, rows: Sequence[Row]) -> Told | None:
     if not any(row["alive"] for row in rows):
         return None
     bars = tuple(
-        Bar(str(row["change"]), _share(row["lost"]), f"loses {100 * row['lost']:.0f} %", bool(row["needed"]))
+        Bar(str(row["change"]), _share(row["lost"]), f"{100 * row['lost']:.0f} %", bool(row["needed"]))
         for row in rows
         if row["lost"] is not None and isfinite(row["lost"])
     )
@@ -117,6 +117,20 @@ def _tempo(question: str, rows: Sequence[Row]) -> Told | None:
     return Told(question, "Reads the tempo of drums.") if rows[0]["reads"] else None
 
 
+def _outside(question: str, rows: Sequence[Row]) -> Told:
+    (row,) = rows[:1]
+    sentence = (
+        f"Tells {row['class']}; in {100 * row['on_actor']:.0f} % of its best clips it responds most on the actor, at "
+        f"random places in {100 * row['chance']:.0f} % (q = {_number(row['q'])})."
+    )
+    return Told(question, sentence)
+
+
+def _errors(question: str, rows: Sequence[Row]) -> Told:
+    pairs = "; ".join(f"{row['class']} taken for {row['taken_for']} (adds {_number(row['adds'])})" for row in rows)
+    return Told(question, f"Carries errors of the network: {pairs}.")
+
+
 def _as_it_is(question: str, rows: Sequence[Row]) -> Told:
     shown = tuple({name: _text(value) for name, value in row.items() if name not in ("layer", "unit")} for row in rows)
     return Told(question, rows=shown)
@@ -128,6 +142,8 @@ _WORDS: Mapping[tuple[str, str], Callable[[str, Sequence[Row]], Told | None]] = 
     ("needs", "units"): _needs,
     ("invariance", "units"): _speeds,
     ("invariance", "tempo"): _tempo,
+    ("idiosyncrasies", "outside_units"): _outside,
+    ("failures", "units"): _errors,
 }
 
 

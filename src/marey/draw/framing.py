@@ -20,7 +20,8 @@ def sees_part(streams: Sequence[Stream], boxes: Mapping[str, Box]) -> bool:
     seen = names[0] if names[0] in boxes else next(iter(boxes))
     stream = next(stream for stream in streams if stream.name == seen)
     _, rows, columns = boxes[seen]
-    return (rows.stop - rows.start) * (columns.stop - columns.start) < _PART * stream.height * stream.width
+    area: int = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return area < _PART * stream.height * stream.width
 
 
 def framing(exemplar: Exemplar) -> Tensor | None:

@@ -27,7 +27,7 @@ ROWS = (
     {"cli"},
     {"__main__"},
 )
-CORE = {"torch", "numpy", "av", "cv2", "safetensors", "PIL", "typer", "rich", "einops", "pyarrow", "scipy"}
+CORE = {"torch", "numpy", "av", "cv2", "safetensors", "PIL", "typer", "rich", "einops", "pyarrow", "scipy", "jinja2"}
 SHOWS_ITSELF = {
     "marey.maximization.result": "marey.draw.",
     "marey.findings.finding": "marey.draw.shown_html",

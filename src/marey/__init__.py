@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from marey._version import __version__
 
 if TYPE_CHECKING:
+    from marey.atlas.writing import write_atlas
     from marey.errors import MareyError
     from marey.families.loading import load
     from marey.maximization.maximization import Progress
@@ -65,6 +66,7 @@ __all__ = [
     "record",
     "rgb_frames",
     "unit",
+    "write_atlas",
 ]
 
 _HOMES = {
@@ -100,6 +102,7 @@ _HOMES = {
     "record": "marey.recording",
     "rgb_frames": "marey.network.stream",
     "unit": "marey.maximization.objectives",
+    "write_atlas": "marey.atlas.writing",
 }
 
 

@@ -16,6 +16,7 @@ wait_briefly()  # before anything loads torch
 import typer  # noqa: E402
 
 from marey._version import __version__  # noqa: E402
+from marey.cli.atlas import atlas  # noqa: E402
 from marey.cli.check import check  # noqa: E402
 from marey.cli.classify import classify  # noqa: E402
 from marey.cli.demo import demo  # noqa: E402
@@ -75,7 +76,22 @@ def _options(
     pass
 
 
-for command in (layers, check, maximize, classify, explain, record, top, find, train, evaluate, flow, studies, demo):
+for command in (
+    layers,
+    check,
+    maximize,
+    classify,
+    explain,
+    record,
+    top,
+    find,
+    atlas,
+    train,
+    evaluate,
+    flow,
+    studies,
+    demo,
+):
     app.command()(_abortable(command))
 
 

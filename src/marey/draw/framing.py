@@ -1,11 +1,27 @@
 """The whole frame of a clip with a box around the part that a unit saw, so that a small part can be understood."""
 
+from collections.abc import Mapping, Sequence
+
 from torch import Tensor
 
+from marey.network.stream import Stream
 from marey.recording import Exemplar
+from marey.recording.read.exemplars import Box
 
 _PART = 0.5
 """A unit that sees less of the frame than this is shown with the whole frame."""
+
+
+def sees_part(streams: Sequence[Stream], boxes: Mapping[str, Box]) -> bool:
+    """Whether what a unit saw is so small a part of the RGB frame that it is shown within the whole frame."""
+    names = [stream.name for stream in streams if stream.kind == "rgb"]
+    if not names:
+        return False
+    seen = names[0] if names[0] in boxes else next(iter(boxes))
+    stream = next(stream for stream in streams if stream.name == seen)
+    _, rows, columns = boxes[seen]
+    area: int = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return area < _PART * stream.height * stream.width
 
 
 def framing(exemplar: Exemplar) -> Tensor | None:
@@ -13,15 +29,12 @@ def framing(exemplar: Exemplar) -> Tensor | None:
 
     None where the unit sees half of the frame or more, and for networks that are shown no RGB.
     """
-    streams = [stream for stream in exemplar.streams if stream.kind == "rgb"]
-    if not streams:
+    if not sees_part(exemplar.streams, exemplar.boxes):
         return None
-    stream = streams[0]
+    stream = next(stream for stream in exemplar.streams if stream.kind == "rgb")
     seen = next(iter(exemplar.boxes)) if stream.name not in exemplar.boxes else stream.name
     times, rows, columns = exemplar.boxes[seen]
     height, width = exemplar.window[seen].shape[2:]
-    if (rows.stop - rows.start) * (columns.stop - columns.start) >= _PART * height * width:
-        return None
     clip = exemplar.window[stream.name]
     moment = (times.start + times.stop - 1) // 2 * clip.shape[1] // exemplar.window[seen].shape[1]
     frame = clip[:, moment].clone()

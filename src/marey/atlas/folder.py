@@ -1,0 +1,66 @@
+"""The folder of an atlas: pages written whole, only where they change, and what no page needs any more removed."""
+
+import json
+from pathlib import Path
+
+from marey._version import __version__
+from marey.errors import MareyError, OutputError
+from marey.files import replacing
+
+MARK = "atlas.json"
+"""The file by which a folder is known to be an atlas; it says how it was made."""
+
+_OURS = ("layer", "unit", "class", "finding", "media", "static")
+_KINDS = {".html", ".webp", ".svg", ".png", ".css", ".js", ".part"}
+
+
+class AtlasFolder:
+    """A folder to write an atlas to; what is in it from an earlier run, killed or not, counts as made.
+
+    Raises MareyError for a folder with other files in it, OutputError where the disk refuses it.
+    """
+
+    def __init__(self, path: str | Path, *, command: str) -> None:
+        self.path = Path(path)
+        try:
+            strange = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+        except OSError as error:
+            raise OutputError(f"cannot read '{self.path}': {error.strerror or error}; name another folder.") from None
+        if strange and not (self.path / MARK).is_file():
+            raise MareyError(f"'{self.path}' holds other files and no atlas; name a new folder, or one with an atlas.")
+        self._kept: set[str] = {MARK}
+        self.written = 0
+        """How many pages were made or changed."""
+        about = {"format": 1, "marey": __version__, "made by": command}
+        self.page(MARK, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+
+    def page(self, path: str, text: str) -> None:
+        """Write a page or another text, unless it is there already."""
+        self.bytes(path, text.encode("utf-8", "backslashreplace"))
+
+    def bytes(self, path: str, content: bytes) -> None:
+        """Write a file, unless it is there already."""
+        self._kept.add(path)
+        place = self.path / path
+        try:
+            if place.read_bytes() == content:
+                return
+        except OSError:  # not there yet
+            pass
+        with replacing(place) as draft:
+            draft.write_bytes(content)
+        self.written += 1
+
+    def keep(self, path: str) -> None:
+        """Keep a file that stands in the folder or will."""
+        self._kept.add(path)
+
+    def remove_stale(self) -> None:
+        """Remove pages and media of earlier runs that were neither written nor kept now, and drafts of killed ones."""
+        for name in _OURS:
+            for place in sorted((self.path / name).rglob("*"), reverse=True):
+                if place.is_dir() and not place.is_symlink():
+                    if not any(place.iterdir()):
+                        place.rmdir()
+                elif place.suffix in _KINDS and place.relative_to(self.path).as_posix() not in self._kept:
+                    place.unlink()

@@ -1,0 +1,77 @@
+"""What is shown of a unit is what the recording and the findings say."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from marey.atlas.driving import RealClips
+from marey.atlas.films import Film
+from marey.atlas.preferred import preferred_units
+from marey.atlas.told import told_of_units
+from marey.atlas.units import layer_data
+from marey.findings.finding import Finding
+from marey.maximization.result import PreferredInput
+from marey.network.unit import Unit
+
+
+def test_a_unit_has_the_numbers_of_the_recording(made) -> None:  # type: ignore[no-untyped-def]
+    recording = made.recording
+    clips = RealClips(recording, 3)
+    data = layer_data(recording, "fc6", preferred={}, findings=[], clips=clips)
+    matrix = recording.matrix("fc6")
+    labels = recording.recorded_clips["label"].to_pylist()
+    for channel, unit in enumerate(data.units):
+        values = matrix[:, channel].tolist()
+        assert unit.largest == max(values)
+        means = {
+            label: sum(own) / len(own)
+            for label in set(labels)
+            if (own := [value for value, other in zip(values, labels, strict=True) if other == label])
+        }
+        assert {one.label: one.mean for one in unit.by_class if one.label} == pytest.approx(means)
+        assert unit.best_class is None or means[unit.best_class] == pytest.approx(max(means.values()))
+        top = [one.number for one in recording.top(f"fc6:{channel}", 3) if one.value > unit.ordinary]
+        assert [one.response.number for one in unit.driving] == top
+
+
+def test_a_preferred_input_goes_from_slow_to_fast_and_its_best_is_on_the_tile(made) -> None:  # type: ignore[no-untyped-def]
+    found, others = preferred_units(made.preferred, made.recording)
+    assert set(found) == {Unit("fc6", 1), Unit("scores", 0)} and others == 0
+    result = PreferredInput.open(made.preferred / "fc6-1")
+    one = found[Unit("fc6", 1)]
+    assert [speed.slowness for speed in one.speeds] == [10, 0]
+    assert one.best.score == max(result.scores)
+
+
+def test_films_are_named_by_what_they_show(made, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    one = preferred_units(made.preferred, made.recording)[0][Unit("fc6", 1)]
+    again = preferred_units(made.preferred, made.recording)[0][Unit("fc6", 1)]
+    assert one.speeds == again.speeds
+    films = [film for speed in one.speeds for film in speed.films]
+    assert len({film.digest for film in films}) == 4
+    assert one.write(tmp_path) == 4 and one.write(tmp_path) == 0
+    (tmp_path / films[0].path).unlink()
+    assert one.write(tmp_path) == 1
+
+
+def test_four_slownesses_of_a_unit_take_less_than_60_kb(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    total = 0
+    for chi in range(4):
+        coarse = torch.randn(1, 2, 10, 8, 8)  # motion in patches of 16 px, another in every field
+        motion = torch.nn.functional.interpolate(coarse, size=(10, 112, 112), mode="trilinear")[0]
+        picture = torch.nn.functional.interpolate(torch.rand(1, 3, 1, 40, 40), size=(1, 112, 112), mode="trilinear")[0]
+        for clip in (motion, picture):
+            film = Film.of("", (clip.shape[1], 112, 112), [chi, len(clip)])
+            film.write(tmp_path, clip, max_px=4.0)
+            total += (tmp_path / film.path).stat().st_size
+    assert 20_000 < total < 60_000
+
+
+def test_a_table_without_words_of_its_own_is_shown_as_it_is(made) -> None:  # type: ignore[no-untyped-def]
+    found = replace(Finding.open(made.findings / "specificity"), question="another")
+    (told,) = told_of_units([found], "fc6")[2]
+    assert told.rows[0]["auprc"] == "0.7" and told.sentence == ""
+    assert told_of_units([found], "scores") == {}

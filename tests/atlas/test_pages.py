@@ -1,0 +1,104 @@
+"""Pages as a browser reads them: every link and medium is there, and every name is text."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from .conftest import HOSTILE  # type: ignore[import-not-found]
+
+
+class Page(HTMLParser):
+    """Addresses, elements and text of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.scripts: list[dict[str, str | None]] = []
+        self.elements: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag == "script":
+            self.scripts.append(dict(attrs))
+        self.addresses += [value for name, value in attrs if name in ("href", "src", "srcset") and value]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, Page]:
+    return {path: Page(path) for path in site.rglob("*.html")}
+
+
+def test_there_is_a_page_for_everything(site: Path) -> None:
+    assert len(list(site.glob("layer/*.html"))) == 3
+    assert len(list(site.glob("unit/fc6/*.html"))) == 4
+    assert len(list(site.glob("class/*.html"))) == len(HOSTILE)
+    assert [path.name for path in site.glob("finding/*.html")] == ["specificity.html"]
+
+
+def test_every_link_and_every_medium_is_a_file_of_the_atlas(site: Path, pages: dict[Path, Page]) -> None:
+    checked = 0
+    for path, page in pages.items():
+        for address in page.addresses:
+            if address.startswith("#"):
+                continue
+            assert not re.match(r"[a-z]+:|/", address), f"{path.name} leads away, to {address}"
+            target = (path.parent / unquote(address)).resolve()
+            assert target.is_file() and target.is_relative_to(site.resolve()), f"{path}: {address}"
+            checked += 1
+    assert checked > 200
+
+
+def test_no_page_and_no_sheet_names_a_remote_address(site: Path) -> None:
+    for path in [*site.rglob("*.html"), *site.rglob("*.css"), *site.rglob("*.js")]:
+        assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", path.read_text(encoding="utf-8")), path
+
+
+def test_names_are_text(pages: dict[Path, Page]) -> None:
+    for path, page in pages.items():
+        assert len(page.scripts) == 2, path  # the sheet's class and atlas.js
+        assert not page.elements & {"i", "u", "iframe", "object"}
+        assert not [name for name in page.attributes if name.startswith("on")], path
+    front = next(page for path, page in pages.items() if path.name == "index.html")
+    for name in HOSTILE:
+        assert name in front.text  # `{{ 7 * 7 }}` too: no name is a template
+
+
+def test_nothing_lies_outside_the_folder(site: Path) -> None:
+    assert [path.name for path in site.parent.iterdir()] == [site.name]
+    assert [path.name for path in site.parent.parent.iterdir()] == [site.parent.name]
+    for path in site.rglob("*"):
+        assert not path.is_symlink() and not set("<>\"'{}\u202e") & set(path.name)
+
+
+def test_a_unit_without_a_preferred_input_says_how_to_make_it(site: Path) -> None:
+    text = Page(site / "unit" / "fc6" / "0.html").text
+    assert re.search(r"marey maximize NET fc6:0 --recording \S+ --out \S+preferred", text)
+
+
+def test_a_unit_page_shows_each_slowness_and_what_findings_say(site: Path) -> None:
+    page = Page(site / "unit" / "fc6" / "1.html")
+    assert page.text.index("slowness 10") < page.text.index("slowness 0")
+    assert f"Serves one class, {HOSTILE[1]} (average precision 0.60" in page.text
+
+
+def test_evidence_is_linked_where_its_unit_is_in_the_atlas(pages: dict[Path, Page]) -> None:
+    page = next(page for path, page in pages.items() if path.name == "specificity.html")
+    assert "../unit/fc6/3.html" in page.addresses
+    assert "gone:3" in page.text
+
+
+def test_the_front_page_says_the_answers_and_the_command(site: Path) -> None:
+    text = Page(site / "index.html").text
+    assert f"Half of them serve {HOSTILE[0]}." in text
+    assert "50 % [40, 60]" in text
+    assert re.search(r"marey atlas \S+ --preferred \S+ --findings \S+ --clips 2 --out \S+", text)

@@ -16,7 +16,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -195,17 +195,19 @@ def saved(nets: Path, name: str, module: nn.Module) -> None:
     print(f"{name}: test {accuracy(module, clips(nets, *TESTED_ON)):.1%}", flush=True)
 
 
-def inputs(network: marey.Network, way: Way, folder: Path) -> list[marey.PreferredInput]:
+def inputs(network: marey.Network, way: Way, folder: Path, settings: Mapping[str, Any]) -> list[marey.PreferredInput]:
     """The preferred inputs of all class units."""
-    recipe = marey.Recipe(precision="fp32", **way.recipe)  # "auto" is a matter of speed
+    recipe = marey.Recipe(**{"precision": "fp32", **settings, **way.recipe})  # precision is a matter of speed
     return marey.maximize(
         network, [way.objective(network, label) for label in CLASSES], recipe=recipe, folder=folder, **way.parts
     )
 
 
-def rows(maker: marey.Network, judge: marey.Network, way: str, out: Path) -> Iterator[dict[str, Any]]:
+def rows(
+    maker: marey.Network, judge: marey.Network, way: str, out: Path, settings: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     """For each class and slowness the score, and which place the class has among the answers of both networks."""
-    results = inputs(maker, WAYS[way], out / "inputs" / maker.name / way.replace(" ", "_"))
+    results = inputs(maker, WAYS[way], out / "inputs" / maker.name / way.replace(" ", "_"), settings)
     draw_overview(results, out / f"{maker.name}_{way.replace(' ', '_')}.png", title=f"{maker.name}, {way}")
     for number, result in enumerate(results):
         answers = {network.name: _answers(network, result) for network in (maker, judge)}
@@ -249,14 +251,14 @@ def _merged(label: str) -> str:
     return next((pair[0] for pair in ALIKE if label in pair), label)
 
 
-def judge(nets: Path, out: Path, maker: str, other: str, ways: list[str]) -> None:
+def judge(nets: Path, out: Path, maker: str, other: str, *, ways: Sequence[str], settings: Mapping[str, Any]) -> None:
     path = out / "rows.jsonl"
     networks = opened(nets, maker), opened(nets, other)
     for way in ways:
         key = {"maker": maker, "judge": other, "way": way}
         if any(row.items() >= key.items() for row in read(path)):
             continue
-        new = list(rows(*networks, way, out))
+        new = list(rows(*networks, way, out, settings))
         with path.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps(row) + "\n" for row in new))
         print(report(new), flush=True)
@@ -275,13 +277,14 @@ def main() -> None:
     parser.add_argument("--hard", action="store_true", help="go on against an adversary")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--ways", nargs="+", default=["moved", "fourier"], choices=list(WAYS))
+    parser.add_argument("--recipe", type=json.loads, default={}, help="settings other than shipped: '{\"steps\": 64}'")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.part == "train":
         steps = options.steps or (HARD_STEPS if options.hard else STEPS)
         train(options.out, *options.networks, hard=options.hard, steps=steps)
     elif options.part == "judge":
-        judge(options.nets, options.out, *options.networks, options.ways)
+        judge(options.nets, options.out, *options.networks, ways=options.ways, settings=options.recipe)
     else:
         print(report(read(options.out / "rows.jsonl")))
 

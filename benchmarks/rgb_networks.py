@@ -197,7 +197,7 @@ def saved(nets: Path, name: str, module: nn.Module) -> None:
 
 def inputs(network: marey.Network, way: Way, folder: Path, settings: Mapping[str, Any]) -> list[marey.PreferredInput]:
     """The preferred inputs of all class units."""
-    recipe = marey.Recipe(**{"precision": "fp32", **settings, **way.recipe})  # precision is a matter of speed
+    recipe = marey.Recipe.from_json({**marey.Recipe(precision="fp32").to_json(), **settings, **way.recipe})
     return marey.maximize(
         network, [way.objective(network, label) for label in CLASSES], recipe=recipe, folder=folder, **way.parts
     )

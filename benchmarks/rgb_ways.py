@@ -157,7 +157,7 @@ def _trial(
 ) -> Way:
     """One slowness, to save time."""
     parts = {"parametrization": held or Alone(), "priors": list(priors), "transforms": transforms}
-    return Way(parts, {"slowness": (5.0,), "weight": weight}, objective)
+    return Way(parts, {"slowness": [5.0], "weight": weight}, objective)
 
 
 _SHIFT = marey.Shift(8)

@@ -16,6 +16,10 @@ def test_a_recipe_comes_back_from_json() -> None:
     assert Recipe.from_json(json.loads(json.dumps(values))) == recipe
 
 
+def test_a_list_of_slownesses_is_as_good_as_a_tuple() -> None:
+    assert Recipe(slowness=[0.0, 5.0]) == Recipe(slowness=(0.0, 5.0))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

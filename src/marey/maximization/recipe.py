@@ -58,6 +58,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "slowness", tuple(self.slowness))  # a list would equal no saved result's
         for name in ("weight", "noise", "tolerance"):
             value = getattr(self, name)
             if value is not None and not value >= 0:

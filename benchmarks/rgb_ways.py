@@ -1,0 +1,186 @@
+"""Ways to make preferred inputs of a network that sees RGB alone, one change from the default each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, softplus
+
+import marey
+from marey.maximization.transforms import View
+
+
+@dataclass(frozen=True)
+class LogProbability(marey.Term):
+    """The logarithm of a class's probability: its score's margin over all others."""
+
+    layer: str
+    number: int
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset({self.layer})
+
+    def value(self, activations: Mapping[str, Tensor]) -> Tensor:
+        return activations[self.layer].flatten(1).mean(1).log_softmax(0)[self.number]
+
+    def scale(self, maxima: marey.Maxima) -> Any:
+        return super().scale(maxima)._replace(reach=3.0)
+
+
+@dataclass(frozen=True)
+class Held(marey.Term):
+    """A class score that hardly counts above a target, relative to what real clips reach."""
+
+    layer: str
+    number: int
+    ordinary: float
+    reach: float
+    target: float
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset({self.layer})
+
+    def value(self, activations: Mapping[str, Tensor]) -> Tensor:
+        score = (activations[self.layer][self.number].mean() - self.ordinary) / self.reach
+        return score - softplus(score - self.target, beta=4)
+
+
+@dataclass(frozen=True)
+class Zoom(marey.Transform):
+    """Shown up to so much larger, by the middle of the frame."""
+
+    most: float
+
+    def draw(self, generator: torch.Generator) -> View:
+        factor = 1 + self.most * float(torch.rand((), generator=generator))
+
+        def view(frames: Tensor, stream: marey.Stream) -> Tensor:
+            height, width = frames.shape[-2:]
+            kept = [round(side / factor) for side in (height, width)]
+            down, right = (height - kept[0]) // 2, (width - kept[1]) // 2
+            part = frames[..., down : down + kept[0], right : right + kept[1]]
+            larger = interpolate(part.flatten(1, 2), (height, width), mode="bilinear", align_corners=False)
+            return larger.view_as(frames)
+
+        return view
+
+
+@dataclass(frozen=True)
+class Light(marey.Transform):
+    """Contrast, brightness and tint changed at random, by up to so much."""
+
+    most: float
+
+    def draw(self, generator: torch.Generator) -> View:
+        spread, brighter, *tint = (self.most * (2 * torch.rand(5, generator=generator) - 1)).tolist()
+
+        def view(frames: Tensor, stream: marey.Stream) -> Tensor:
+            return (frames * (1 + spread) + brighter) * (1 + frames.new_tensor(tint).view(3, 1, 1, 1) / 2)
+
+        return view
+
+
+@dataclass(frozen=True)
+class Grain(marey.Transform):
+    """Noise of this deviation, relative to the bound, that differs from pixel to pixel and frame to frame."""
+
+    deviation: float
+
+    def draw(self, generator: torch.Generator) -> View:
+        seed = int(torch.randint(2**31, (), generator=generator))
+
+        def view(frames: Tensor, stream: marey.Stream) -> Tensor:
+            noise = torch.randn(frames.shape[1:], generator=torch.Generator().manual_seed(seed))
+            return frames + self.deviation * noise.to(frames)
+
+        return view
+
+
+@dataclass(frozen=True)
+class Alone(marey.Moved):
+    """Without the free clip beside it, which takes time."""
+
+    @property
+    def compared(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Natural(marey.Fourier):
+    """Free phases; the magnitudes are those of noise of this root mean square, relative to the bound.
+
+    Motion studies have a mean deviation of 0.17 and a slope of 1.28.
+    """
+
+    size: float = 0.27
+
+    def frames(self, free: Tensor, kind: Any, shape: Any) -> Tensor:
+        lengths = free.square().sum(-1, keepdim=True).add(1e-12).sqrt()
+        return super().frames(self.size * free / lengths, kind, shape)
+
+
+def _class_unit(network: marey.Network, label: str) -> Any:
+    return label
+
+
+def _margin(network: marey.Network, label: str) -> Any:
+    return marey.Objective.of((LogProbability(network.scores, network.classes.index(label)), 1.0))
+
+
+def _held(network: marey.Network, label: str) -> Any:
+    number, maxima = network.classes.index(label), network.maxima
+    assert maxima is not None
+    ordinary, reach = maxima.zeros(network.scores)[number], maxima.reach(network.scores)[number]
+    return marey.Objective.of(Held(network.scores, number, float(ordinary), float(reach), 1.5))
+
+
+@dataclass(frozen=True)
+class Way:
+    """Options of `maximize`, settings of its recipe, and what is maximized for a class."""
+
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    objective: Callable[[marey.Network, str], Any] = _class_unit
+
+
+def _trial(
+    held: Alone | None = None,
+    *,
+    priors: Sequence[marey.Prior] = (marey.Energy(), marey.Variation()),
+    transforms: Sequence[marey.Transform] | None = None,
+    weight: float | None = None,
+    objective: Callable[[marey.Network, str], Any] = _class_unit,
+) -> Way:
+    """One slowness, to save time."""
+    parts = {"parametrization": held or Alone(), "priors": list(priors), "transforms": transforms}
+    return Way(parts, {"slowness": [5.0], "weight": weight}, objective)
+
+
+_SHIFT = marey.Shift(8)
+WAYS = {
+    "moved": Way({"parametrization": Alone()}),
+    "fourier": Way({"parametrization": "fourier"}),
+    "trial": _trial(),
+    "trial, weight 2": _trial(weight=2.0),
+    "trial, weight 4": _trial(weight=4.0),
+    "trial, weight 16": _trial(weight=16.0),
+    "trial, weight 32": _trial(weight=32.0),
+    "trial, kappa 0.3": _trial(priors=[marey.Energy(), marey.Variation(kappa=0.3)]),
+    "trial, kappa 3": _trial(priors=[marey.Energy(), marey.Variation(kappa=3.0)]),
+    "trial, kappa 10": _trial(priors=[marey.Energy(), marey.Variation(kappa=10.0)]),
+    "trial, decay 1.5": _trial(Alone(picture=marey.Fourier(decay=1.5))),
+    "trial, waves of 6 px": _trial(Alone(picture=marey.Fourier(reach=1 / 3))),
+    "trial, magnitudes": _trial(Alone(picture=Natural(decay=1.3))),
+    "trial, shift 2": _trial(transforms=[marey.Shift(2)]),
+    "trial, shift 16": _trial(transforms=[marey.Shift(16)]),
+    "trial, zoom": _trial(transforms=[_SHIFT, Zoom(0.3)]),
+    "trial, light": _trial(transforms=[_SHIFT, Light(0.2)]),
+    "trial, grain": _trial(transforms=[_SHIFT, Grain(0.1)]),
+    "trial, all transforms": _trial(transforms=[_SHIFT, Zoom(0.3), Light(0.2), Grain(0.1)]),
+    "trial, target 1.5": _trial(objective=_held),
+    "trial, margin": _trial(objective=_margin),
+}

@@ -31,7 +31,8 @@ def seen_motion(frames: Mapping[str, Tensor], velocities: Tensor, streams: Seque
     pulls = torch.einsum("nijthw,njthw->ni", products, _at_pixels(velocities, streams, longest))
     total = products.sum((3, 4, 5))
     calm = _CALM * total.diagonal(dim1=1, dim2=2).sum(1).clamp_min(1e-12)
-    return torch.linalg.solve(total + calm.view(-1, 1, 1) * torch.eye(2), pulls)
+    found: Tensor = torch.linalg.solve(total + calm.view(-1, 1, 1) * torch.eye(2), pulls)
+    return found
 
 
 def _at_pixels(velocities: Tensor, streams: Sequence[Stream], seen: Stream) -> Tensor:

@@ -277,7 +277,7 @@ def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder
     from marey.draw.preferred_input import SHEET, STRIP, picture_row
     from marey.errors import VideoError
     from marey.recording import exemplars
-    from marey.video.encode import write_png
+    from marey.video.encode import in_levels, write_png
 
     try:
         found = exemplars(recorded, unit, _REAL_CLIPS)
@@ -286,7 +286,7 @@ def _draw_real(result: PreferredInput, recorded: "Recording", unit: Unit, folder
         return
     draw_exemplars(found, folder)
     sheet = sheet_with_exemplars(picture_row(result, fields=STRIP), found, relative_to=result)
-    write_png(sheet, folder / SHEET)
+    write_png(in_levels(sheet), folder / SHEET)
 
 
 def _measured(

@@ -8,9 +8,9 @@ from torch.nn.functional import interpolate
 
 from marey.network.stream import Stream
 
-_CALM = 0.02
+_CALM = 0.005
 """What pulls the velocity to 0, relative to the sum of all squared slopes: motion along stripes, which nobody sees,
-stays 0, and other motion is found 2 to 4 % too slow (our choice)."""
+stays 0, and other motion is found about 1 % too slow (our choice)."""
 
 
 def seen_motion(frames: Mapping[str, Tensor], velocities: Tensor, streams: Sequence[Stream]) -> Tensor:

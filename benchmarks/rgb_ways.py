@@ -29,6 +29,9 @@ class LogProbability(marey.Term):
     def scale(self, maxima: marey.Maxima) -> Any:
         return super().scale(maxima)._replace(reach=3.0)
 
+    def __str__(self) -> str:
+        return f"log probability of {self.layer}:{self.number}"
+
 
 @dataclass(frozen=True)
 class Held(marey.Term):

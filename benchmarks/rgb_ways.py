@@ -29,6 +29,9 @@ class LogProbability(marey.Term):
     def scale(self, maxima: marey.Maxima) -> Any:
         return super().scale(maxima)._replace(reach=3.0)
 
+    def __str__(self) -> str:
+        return f"log probability of {self.layer}:{self.number}"
+
 
 @dataclass(frozen=True)
 class Held(marey.Term):
@@ -148,7 +151,7 @@ class Way:
 
 
 def _trial(
-    held: Alone | None = None,
+    held: marey.Parametrization | None = None,
     *,
     priors: Sequence[marey.Prior] = (marey.Energy(), marey.Variation()),
     transforms: Sequence[marey.Transform] | None = None,
@@ -182,5 +185,8 @@ WAYS = {
     "trial, grain": _trial(transforms=[_SHIFT, Grain(0.1)]),
     "trial, all transforms": _trial(transforms=[_SHIFT, Zoom(0.3), Light(0.2), Grain(0.1)]),
     "trial, target 1.5": _trial(objective=_held),
+    "trial, pitch 16": _trial(Alone(pitch=16)),
     "trial, margin": _trial(objective=_margin),
+    "trial, margin, fourier": _trial(marey.Fourier(), objective=_margin),
+    "trial, margin, pitch 16": _trial(Alone(pitch=16), objective=_margin),
 }

@@ -37,7 +37,13 @@ def physical_channels(clips: Tensor, order: Order) -> Tensor:
     return clips.flip(1) if order in ("bgr", "vu") else clips
 
 
-class Scaled(torch.autograd.Function):
+def scaled(clips: Tensor, mean: Tensor | None, std: Tensor | None, *, dtype: torch.dtype | None) -> Tensor:
+    """(clips - mean) / std in another type (None: their own), before frames are brought into the network's order."""
+    found: Tensor = _Scaled.apply(clips, mean, std, dtype)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Scaled(torch.autograd.Function):
     """(clips - mean) / std in another type, before the frames are brought into the network's order.
 
     The gradient comes back in that order, and is brought into that of the clips before anything is computed with it:

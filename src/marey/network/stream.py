@@ -15,7 +15,7 @@ from einops import EinopsError, rearrange
 from torch import Tensor
 
 from marey.errors import NetworkError
-from marey.network.channels import ORDERS, Order, Scaled, ordered, per_channel, physical_channels
+from marey.network.channels import ORDERS, Order, ordered, per_channel, physical_channels, scaled
 from marey.network.windows import Windows, spread
 from marey.schema import SchemaError, typed
 
@@ -199,12 +199,12 @@ class Stream:
             one = self.to_network(clips[:1], dtype=dtype)
             return one.expand([len(clips) if axis == "n" else -1 for axis in self._axes])
         mean, std = (per_channel(values, clips.dtype, clips.device) for values in (self.mean, self.std))
-        scaled: Tensor = Scaled.apply(ordered(clips, self.ordered), mean, std, dtype)  # type: ignore[no-untyped-call]
+        shown = scaled(ordered(clips, self.ordered), mean, std, dtype=dtype)
         if self.windows is None:
-            return scaled if self._pattern == self.layout else rearrange(scaled, f"{self._pattern} -> {self.layout}")
+            return shown if self._pattern == self.layout else rearrange(shown, f"{self._pattern} -> {self.layout}")
         if self.windows.step < self.windows.length:
-            scaled = scaled[:, :, self.windows.index]
-        return rearrange(scaled, f"{self._pattern} -> {self.layout}", l=self.windows.length)
+            shown = shown[:, :, self.windows.index]
+        return rearrange(shown, f"{self._pattern} -> {self.layout}", l=self.windows.length)
 
     def from_network(self, values: Tensor, *, count: int) -> Tensor:
         """The physical clips behind the network's input `values` of `count` clips; frames seen twice are averaged."""

@@ -13,12 +13,11 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow
 import torch
+from forks import ended, forked
 from safetensors import safe_open
 
 import marey.evaluation.classify
@@ -45,24 +44,6 @@ LINES: dict[str, list[str]] = {
     "record": ["record", "net.safetensors", "clips", "--flow", "dis", "--out", "OUT"],
 }
 """The line of each command; OUT is another folder every time."""
-
-
-def forked(work: Callable[[], int]) -> int:
-    """The id of a process that does the work; a fork begins at once, and torch has no threads yet."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(work())
-        except BaseException:  # noqa: BLE001 -- said here, because nobody above would
-            traceback.print_exc()
-        finally:
-            os._exit(1)
-    return pid
-
-
-def ended(pid: int) -> int:
-    """The exit status of a process, once it has ended; minus the signal that killed it."""
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def begun(line: list[str], out: str) -> int:
@@ -158,7 +139,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kills-") as place:
         os.chdir(place)
         # by a process of its own, as OpenCV's threads would not be there in those that are forked from this one
-        assert ended(forked(lambda: prepared(given.people) or 0)) == 0
+        assert ended(forked(lambda: prepared(given.people))) == 0
         chance = random.Random(given.seed)
         same = [compared(command, given.kills, chance) for command in given.commands]
         os.chdir("/")

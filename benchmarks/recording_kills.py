@@ -13,13 +13,13 @@ import signal
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pyarrow
 import torch
+from forks import ended, forked
 
 from marey.datasets import class_folders
 from marey.families.two_stream import TwoStream
@@ -44,25 +44,6 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def forked(work: Callable[[], object]) -> int:
-    """The id of a process that does the work; started by a fork before torch has threads, so that it begins at once."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:  # noqa: BLE001 -- said here, because nobody above would
-            traceback.print_exc()
-        finally:
-            os._exit(1)
-    return pid
-
-
-def ended(pid: int) -> bool:
-    """Whether the process ended well, once it has."""
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-
-
 def killed_processes(
     recorded: Callable[..., Recording], kills: int, chance: random.Random, seconds: float, place: Path
 ) -> list[dict[str, str]]:
@@ -81,7 +62,7 @@ def killed_processes(
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             killed += 1
-        well = ended(forked(lambda name=name: recorded(name)))
+        well = ended(forked(lambda name=name: recorded(name))) == 0
         results.append(hashes(place / name) if well else {})
         shutil.rmtree(place / name, ignore_errors=True)
     return results
@@ -165,7 +146,7 @@ def main() -> None:
     classes = study_classes()[:12]
     try:
         # by a process of its own, as OpenCV's threads would not be there in those that are forked from this one
-        assert ended(forked(lambda: write_study_clips(place, given.people, 0, classes=classes, size=32, frames=9)))
+        assert ended(forked(lambda: write_study_clips(place, given.people, 0, classes=classes, size=32, frames=9))) == 0
         folder = place / "clips"
         clips = class_folders(folder)
         net = network(clips.classes)
@@ -178,13 +159,13 @@ def main() -> None:
             return record(net, list(clips), out=place / name, **options)
 
         begun = time.monotonic()
-        assert ended(forked(lambda: recorded("whole")))
+        assert ended(forked(lambda: recorded("whole"))) == 0
         seconds = time.monotonic() - begun
         expected = hashes(place / "whole")
         print(f"{len(clips)} clips, {len(expected)} files, {seconds:.1f} s uninterrupted")
 
         pids = [forked(lambda: recorded("together")) for _ in range(given.processes)]
-        well = [ended(pid) for pid in pids] == [True] * len(pids)
+        well = [ended(pid) for pid in pids] == [0] * len(pids)
         same = well and hashes(place / "together") == expected
         print(f"{given.processes} processes at once: {'the same' if same else 'DIFFERENT'}", flush=True)
 

@@ -58,7 +58,7 @@ def test_units_that_hold_the_other_class_as_well_are_said_to_be_its_own(found: F
     green = (0.9, 0.1, 0.85)  # known by the culprit alone
     colors = {"red": [RED] * 3 + [FAILING] * 2, "green": [green], "blue": [BLUE] * 4}
     other = failures(recorded_colors(tmp_path, colors), network(), units=1)
-    assert "100 % of the right clips of the other class are lost: these units are those of the" in other.sentence
+    assert "100 % of the right clips of the other class are lost: these are the units of the other" in other.sentence
 
 
 def test_a_network_without_errors_says_so(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from marey.errors import NetworkError
 from marey.network.axes import Axes
 from marey.network.probe import axes_of
-from marey.network.receptive_field import Field, ReceptiveField, gradient_extent, receptive_field
+from marey.network.receptive_field import Field, ReceptiveField, receptive_field
 from marey.network.stream import flow_stacks, rgb_frames
 from marey.network.visit import visited_calls
+from tests.network.gradient_extent import gradient_extent
 
 Inputs = dict[str, Tensor]
 

@@ -64,23 +64,31 @@ def test_killed_processes_and_several_at_once_give_the_same_bytes(tmp_path: Path
     assert "process: 2 kills, 0 different" in done.stdout and "3 processes at once: the same" in done.stdout
 
 
+@pytest.fixture
+def begun(clips: list[Clip], again: Again, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recording of all clips in shards of four that was stopped before its end."""
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "begun"
+    with monkeypatch.context() as patch:
+        patch.setattr(record_module, "finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            again(clips, out=folder, shard_clips=4)
+    return folder
+
+
 def test_another_may_end_the_recording_whenever_this_one_looks_at_its_folder(
     recording: Recording,
     network: Network,
     clips: list[Clip],
     again: Again,
     hashes: Hashes,
+    begun: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def stop(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    begun = tmp_path / "begun"
-    with monkeypatch.context() as patch:
-        patch.setattr(record_module, "finish", stop)
-        with pytest.raises(KeyboardInterrupt):
-            again(clips, out=begun, shard_clips=4)
     layers = chosen_layers(network, list(recording.layers))
     plan = planned(network, clips, layers, RecordingSettings(flow="dis", windows=2, batch=4), shard_clips=4)
     completed = record_module.completed
@@ -119,17 +127,7 @@ def test_where_no_folder_can_be_made_it_says_so_and_ends(again: Again, clips: li
         again(clips, out="/proc/recorded")
 
 
-def test_shards_that_changed_places_are_refused(
-    network: Network, clips: list[Clip], again: Again, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stop(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    begun = tmp_path / "begun"
-    with monkeypatch.context() as patch:
-        patch.setattr(record_module, "finish", stop)
-        with pytest.raises(KeyboardInterrupt):
-            again(clips, out=begun, shard_clips=4)
+def test_shards_that_changed_places_are_refused(clips: list[Clip], again: Again, begun: Path, tmp_path: Path) -> None:
     first, second = sorted((begun / "unfinished").glob("*.safetensors"))[:2]
     first.rename(tmp_path / "kept")
     second.rename(first)

@@ -66,7 +66,7 @@ def _traced_words(found: Failures) -> str:
     other = pooled(best, lambda one: one.lost_other)
     which = "This error is" if len(found.frequent) == 1 else f"{len(best)} of these {len(found.frequent)} errors are"
     units = "1 unit" if found.units == 1 else f"{found.units} units"
-    whose = ": these units are those of the other class, not of the error" if other > _WHOLE_CLASS else ""
+    whose = ": these are the units of the other class, not of the error" if other > _WHOLE_CLASS else ""
     return (
         f"{which} carried by {units} of a layer: where these are held at their means, the lead of the wrong "
         f"class goes from {before:.2g} to {after:.2g} (random units {by_chance:.2g}), and {100 * put_right:.0f} % of "

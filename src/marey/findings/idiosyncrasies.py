@@ -195,7 +195,8 @@ def _sentence(
     size, others = found.without.size, found.without.others
     parts = [
         f"'{classes[label]}' on the {found.answers.cues[cue].name} ({_looks_like(found, label, cue)}"
-        f"accuracy falls by {_percent(size, label, cue)}, that of other classes by {100 * others[label, cue]:.0f} %)"
+        f"accuracy falls by {_percent(size, label, cue)}, the accuracy of other classes by "
+        f"{100 * others[label, cue]:.0f} %)"
         for label, cue in hang[:most]
     ]
     more = f", and {len(hang) - most} more" if len(hang) > most else ""

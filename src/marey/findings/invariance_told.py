@@ -78,7 +78,8 @@ def sentence(found: Found, chances: Chances, readings: Readings) -> str:
         f"From the first to the last third of the layers the {width} goes {goes(width, ' octaves', 1)}",
         f"the number of classes among a unit's best clips goes {goes(CLASSES, '', 1)}, where random clips have "
         f"{chances[NETWORK][CLASSES]:.1f}",
-        f"that of people or source videos {goes(GROUPS, '', 1)}, random clips {chances[NETWORK][GROUPS]:.1f}",
+        f"the number of people or source videos among them {goes(GROUPS, '', 1)}, where random clips have "
+        f"{chances[NETWORK][GROUPS]:.1f}",
     ]
     if readings:
         reading, null = readings[NETWORK], readings[UNTRAINED]

@@ -174,10 +174,6 @@ def _asked(
     return asked, labeled.some(read)
 
 
-def _matrix(asked: Asked, condition: str, layers: Sequence[str]) -> np.ndarray:
-    return np.concatenate([asked[condition].maxima[name].numpy() for name in layers], 1)  # clip unit
-
-
 def _counted(asked: Asked, changes: Sequence[str], layers: Sequence[str]) -> tuple[str, ...]:
     """The layers that see both RGB and flow; all where one kind is all that there is, or no layer sees both."""
     if FLOW_ONLY not in changes:

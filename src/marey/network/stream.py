@@ -206,23 +206,6 @@ class Stream:
             shown = shown[:, :, self.windows.index]
         return rearrange(shown, f"{self._pattern} -> {self.layout}", l=self.windows.length)
 
-    def from_network(self, values: Tensor, *, count: int) -> Tensor:
-        """The physical clips behind the network's input `values` of `count` clips; frames seen twice are averaged."""
-        axes = {"n": count, "c": 1 if self.order == "gray" else self.channels}
-        if self.windows is not None:
-            axes |= {"s": self.windows.count, "l": self.windows.length}
-        named = self.layout.replace("(", " ").replace(")", " ").split()
-        known = {axis: size for axis, size in axes.items() if axis in named}
-        clips = rearrange(values, f"{self.layout} -> {self._pattern}", **known)
-        if self.windows is not None and self.windows.step < self.windows.length:
-            index = torch.tensor(self.windows.index, device=clips.device)
-            total = clips.new_zeros(count, axes["c"], self.frames, *clips.shape[3:]).index_add(2, index, clips)
-            seen = torch.bincount(index, minlength=self.frames).to(clips).view(1, 1, -1, 1, 1)
-            clips = total / seen
-        mean, std = (per_channel(values, clips.dtype, clips.device) for values in (self.mean, self.std))
-        clips = clips if std is None else clips * std
-        return physical_channels(clips if mean is None else clips + mean, self.ordered)
-
     def to_json(self) -> dict[str, Any]:
         """The stream as plain values for JSON; `from_json` reads them."""
         usual = {one.name: one.default for one in fields(self) if one.name in _NEWER}

@@ -13,27 +13,6 @@ from marey.maximization.transforms import View
 
 
 @dataclass(frozen=True)
-class LogProbability(marey.Term):
-    """The logarithm of a class's probability: its score's margin over all others."""
-
-    layer: str
-    number: int
-
-    @property
-    def layers(self) -> frozenset[str]:
-        return frozenset({self.layer})
-
-    def value(self, activations: Mapping[str, Tensor]) -> Tensor:
-        return activations[self.layer].flatten(1).mean(1).log_softmax(0)[self.number]
-
-    def scale(self, maxima: marey.Maxima) -> Any:
-        return super().scale(maxima)._replace(reach=3.0)
-
-    def __str__(self) -> str:
-        return f"log probability of {self.layer}:{self.number}"
-
-
-@dataclass(frozen=True)
 class Held(marey.Term):
     """A class score that hardly counts above a target, relative to what real clips reach."""
 
@@ -126,12 +105,43 @@ class Natural(marey.Fourier):
         return super().frames(self.size * free / lengths, kind, shape)
 
 
+@dataclass(frozen=True)
+class LogProbability(marey.Term):
+    """The logarithm of a class's probability, by the network's own scores."""
+
+    layer: str
+    number: int
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset({self.layer})
+
+    def value(self, activations: Mapping[str, Tensor]) -> Tensor:
+        return activations[self.layer].flatten(1).mean(1).log_softmax(0)[self.number]
+
+
+@dataclass(frozen=True)
+class Lead(marey.Term):
+    """A class's relative score less the soft maximum of all others, which never saturates."""
+
+    layer: str
+    number: int
+    ordinary: tuple[float, ...]
+    reach: tuple[float, ...]
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset({self.layer})
+
+    def value(self, activations: Mapping[str, Tensor]) -> Tensor:
+        scores = activations[self.layer].flatten(1).mean(1)
+        relative = (scores - scores.new_tensor(self.ordinary)) / scores.new_tensor(self.reach)
+        others = torch.cat([relative[: self.number], relative[self.number + 1 :]])
+        return relative[self.number] - (8 * others).logsumexp(0) / 8
+
+
 def _class_unit(network: marey.Network, label: str) -> Any:
     return label
-
-
-def _margin(network: marey.Network, label: str) -> Any:
-    return marey.Objective.of((LogProbability(network.scores, network.classes.index(label)), 1.0))
 
 
 def _held(network: marey.Network, label: str) -> Any:
@@ -139,6 +149,17 @@ def _held(network: marey.Network, label: str) -> Any:
     assert maxima is not None
     ordinary, reach = maxima.zeros(network.scores)[number], maxima.reach(network.scores)[number]
     return marey.Objective.of(Held(network.scores, number, float(ordinary), float(reach), 1.5))
+
+
+def _log_probability(network: marey.Network, label: str) -> Any:
+    return marey.Objective.of(LogProbability(network.scores, network.classes.index(label)))
+
+
+def _lead(network: marey.Network, label: str) -> Any:
+    maxima, layer = network.maxima, network.scores
+    assert maxima is not None
+    ranges = (tuple(row.tolist()) for row in (maxima.zeros(layer), maxima.reach(layer)))
+    return marey.Objective.of(Lead(layer, network.classes.index(label), *ranges))
 
 
 @dataclass(frozen=True)
@@ -157,21 +178,31 @@ def _trial(
     transforms: Sequence[marey.Transform] | None = None,
     weight: float | None = None,
     objective: Callable[[marey.Network, str], Any] = _class_unit,
+    of_class: str | None = None,
 ) -> Way:
     """One slowness, to save time."""
     parts = {"parametrization": held or Alone(), "priors": list(priors), "transforms": transforms}
-    return Way(parts, {"slowness": [5.0], "weight": weight}, objective)
+    return Way(parts, {"slowness": [5.0], "weight": weight, "of_class": of_class}, objective)
 
 
 _SHIFT = marey.Shift(8)
 WAYS = {
     "moved": Way({"parametrization": Alone()}),
     "fourier": Way({"parametrization": "fourier"}),
+    "score, fourier": Way({"parametrization": "fourier"}, {"of_class": "score"}),
     "trial": _trial(),
-    "trial, weight 2": _trial(weight=2.0),
-    "trial, weight 4": _trial(weight=4.0),
-    "trial, weight 16": _trial(weight=16.0),
-    "trial, weight 32": _trial(weight=32.0),
+    "trial, score": _trial(of_class="score"),
+    "trial, log probability": _trial(objective=_log_probability, weight=8 / 3),
+    "trial, lead": _trial(objective=_lead),
+    "trial, lead, weight 24": _trial(objective=_lead, weight=24.0),
+    "trial, score, pitch 4": _trial(Alone(pitch=4), of_class="score"),
+    "trial, pitch 4": _trial(Alone(pitch=4)),
+    "trial, pitch 8": _trial(Alone(pitch=8)),
+    "trial, pitch 32": _trial(Alone(pitch=32)),
+    "trial, pitch 64": _trial(Alone(pitch=64)),
+    "trial, weight 1": _trial(weight=1.0),
+    "trial, weight 8": _trial(weight=8.0),
+    "trial, weight 24": _trial(weight=24.0),
     "trial, kappa 0.3": _trial(priors=[marey.Energy(), marey.Variation(kappa=0.3)]),
     "trial, kappa 3": _trial(priors=[marey.Energy(), marey.Variation(kappa=3.0)]),
     "trial, kappa 10": _trial(priors=[marey.Energy(), marey.Variation(kappa=10.0)]),
@@ -184,9 +215,5 @@ WAYS = {
     "trial, light": _trial(transforms=[_SHIFT, Light(0.2)]),
     "trial, grain": _trial(transforms=[_SHIFT, Grain(0.1)]),
     "trial, all transforms": _trial(transforms=[_SHIFT, Zoom(0.3), Light(0.2), Grain(0.1)]),
-    "trial, target 1.5": _trial(objective=_held),
-    "trial, pitch 16": _trial(Alone(pitch=16)),
-    "trial, margin": _trial(objective=_margin),
-    "trial, margin, fourier": _trial(marey.Fourier(), objective=_margin),
-    "trial, margin, pitch 16": _trial(Alone(pitch=16), objective=_margin),
+    "trial, score to 1.5": _trial(objective=_held),
 }

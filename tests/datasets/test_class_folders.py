@@ -105,6 +105,13 @@ def test_a_folder_that_is_no_data_set_says_what_is_missing(
         class_folders(folders(tmp_path, names))
 
 
+def test_the_folder_inside_that_holds_the_classes_is_named(tmp_path: Path) -> None:
+    folders(tmp_path / "clips", {"run": ["a.avi"], "walk": ["b.avi"]})
+    (tmp_path / "truth").mkdir()
+    with pytest.raises(DatasetError, match="Its folder 'clips' holds some: name that one"):
+        class_folders(tmp_path)
+
+
 def test_a_place_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match=r"'.*gone' does not exist; expected a folder"):

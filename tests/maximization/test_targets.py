@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from marey.errors import NetworkError
-from marey.maximization.objectives import Objective, Term, direction, unit
+from marey.maximization.objectives import Margin, Objective, Term, direction, unit
 from marey.maximization.recipe import Where
 from marey.maximization.targets import Named, Target, targets_of
 from marey.network.maxima import Maxima
 from marey.network.network import Network
+from marey.network.stream import rgb_frames
 
 RANGES = Maxima(
     {"fuse": torch.full((6,), 4.0), "flow": torch.full((4,), 3.0), "fc": torch.full((3,), 5.0)},
@@ -93,3 +94,26 @@ def test_nothing_is_measured_where_all_ranges_are_known(network: Network, monkey
     monkeypatch.setattr("marey.maximization.targets.noise_clips", lambda *_, **__: pytest.fail("measured"))
     targets_of(network, ["fuse:1", direction("flow", [1.0, 0.0, 0.0, 1.0])], RANGES, where="center")
     assert network.maxima is None, "nothing is written into the network"
+
+
+def _rgb_alone(classes: tuple[str, ...]) -> Network:
+    module = nn.Sequential(nn.Conv3d(3, 2, 3), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(2, len(classes)))
+    return Network(module, [rgb_frames(4, size=8)], classes=classes)
+
+
+def test_of_a_class_of_a_network_that_sees_rgb_alone_the_margin_is_raised(network: Network) -> None:
+    alone, one_class = _rgb_alone(("a", "b", "c")), _rgb_alone(("a",))
+    (found,) = targets_of(alone, ["b"], None, where="center")
+    assert isinstance(found.raised, Margin) and found.objective == unit("3:1@0,0,0")
+    scores = torch.tensor([1.0, 3.0, -2.0])
+    relative = (scores - torch.tensor(found.raised.ordinary)) / torch.tensor(found.raised.reach)
+    value = found.raised.value({"3": scores.view(3, 1, 1, 1)})
+    assert float(value) == pytest.approx(float((8 * relative).log_softmax(0)[1]))
+    assert found.scales == ((found.raised.ordinary[1], found.raised.reach[1]),)
+    for named in ("0:1", unit("3:1") - unit("3:0"), -1 * unit("3:1")):
+        assert targets_of(alone, [named], None, where="center")[0].raised is None
+    assert targets_of(alone, ["b"], None, where="center", of_class="score")[0].raised is None
+    assert targets_of(one_class, ["a"], None, where="center")[0].raised is None
+    label = network.classes[0]
+    assert _target(network, label).raised is None, "it sees flow"
+    assert targets_of(network, [label], RANGES, where="center", of_class="margin")[0].raised is not None

@@ -15,7 +15,7 @@ from marey.cli.output import writable
 from marey.cli.progress import Report, progress
 from marey.cli.screen import say
 from marey.errors import printable
-from marey.maximization.recipe import Precision, Recipe
+from marey.maximization.recipe import OfClass, Precision, Recipe
 from marey.maximization.result import PreferredInput
 from marey.network.maxima import Maxima
 from marey.network.network import Network
@@ -79,6 +79,14 @@ def maximize(
             show_default=False,
         ),
     ] = _SHIPPED.weight,
+    of_class: Annotated[
+        OfClass | None,
+        typer.Option(
+            "--of-class",
+            help="What is maximized of a class. Default: margin for networks that see RGB alone, else score.",
+            show_default=False,
+        ),
+    ] = _SHIPPED.of_class,
     parametrization: Annotated[
         Literal["fourier", "moved", "pixels"] | None,
         typer.Option(
@@ -122,6 +130,7 @@ def maximize(
         slowness=_numbers(slowness),
         steps=steps,
         weight=weight,
+        of_class=of_class,
         where="everywhere" if everywhere else "center",
         precision=precision,
         batch=batch,

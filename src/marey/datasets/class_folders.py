@@ -26,8 +26,10 @@ class ClassFolders:
         images = hints.images
         top = place if images is None else place / images.frames.partition("{video}")[0]
         if not has_class_folders(top):
+            inner = [path for path in visible(top) if has_class_folders(path)] if top.is_dir() else []
             raise DatasetError(
                 f"'{top}' holds no clips; expected videos, folders of frames, or a folder of these for each class."
+                + (f" Its folder '{inner[0].name}' holds some: name that one." if inner else "")
             )
         labels = [path for path in visible(top) if path.is_dir() and not only_metadata(path)]
         clips = [

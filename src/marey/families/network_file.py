@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from marey.errors import NetworkError, OutputError, WeightsError
 from marey.families.two_stream import TwoStream
+from marey.families.video_resnet import VideoResNet
 from marey.families.weight_files import MAXIMA, read_safetensors
 from marey.families.weights import fitting_tensors, module_weights, weights_hash
 from marey.files import replacing
@@ -24,7 +25,7 @@ from marey.schema import SchemaError, check_signature, parsed, signed, typed
 FORMAT = 2
 OPENED = (1, FORMAT)
 """Formats that can be opened. Format 1 kept only the largest responses, and the bounds in the provenance."""
-ARCHITECTURES: dict[str, type[nn.Module]] = {"TwoStream": TwoStream}
+ARCHITECTURES: dict[str, type[nn.Module]] = {"TwoStream": TwoStream, "VideoResNet": VideoResNet}
 UNNAMED_CLIPS = "clips that its file does not name"
 
 

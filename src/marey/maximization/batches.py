@@ -29,6 +29,9 @@ _WEIGHT, _CLASS_WEIGHT = 2.0, 8.0
 """Weights of scores where the recipe names none: in general, of class scores. With 2 a verifier knows 31 of 52 inputs
 of classes, with 8 it knows 43; units whose weights are set by hand are found with 2 and 4, and not with 8."""
 
+_MARGIN_WEIGHT = 8 / 3
+"""Of margins."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -40,8 +43,12 @@ class Job:
 
 
 class Scores(NamedTuple):
-    """Of every input (clip) the relative score, and whether all or some of several terms are exactly 0, as if dead."""
+    """Of every input (clip) what is raised, the relative score, and whether all or some of several terms are dead.
 
+    A term counts as dead where it is exactly 0. What is raised is the relative score, or a term in its place.
+    """
+
+    raised: Tensor
     relative: Tensor
     dead: Tensor
     silent: Tensor
@@ -76,7 +83,18 @@ class Batch:
         relative = nothing.index_add(0, clip, weights * (values - ordinary) / reach)
         zeros = nothing.index_add(0, clip, (values.detach() == 0).to(values.dtype))
         count = nothing.index_add(0, clip, torch.ones_like(weights))
-        return Scores(relative, zeros == count, (zeros > 0) & (count > 1))
+        return Scores(self._raised(relative, parts), relative, zeros == count, (zeros > 0) & (count > 1))
+
+    def _raised(self, relative: Tensor, parts: Mapping[str, Sequence[Tensor]]) -> Tensor:
+        """What is maximized, from the relative scores (input) and the outputs {layer: each clip's}."""
+        terms = [job.target.raised for job in self.jobs]
+        if not any(terms):
+            return relative
+        values = [
+            relative[place] if term is None else term.value({layer: clips[place] for layer, clips in parts.items()})
+            for place, term in enumerate(terms)
+        ]
+        return torch.stack(values)
 
     def part(self, start: int, stop: int) -> "Batch":
         """Some of the inputs; what is said of their sweeps stays that of the whole batch."""
@@ -169,6 +187,8 @@ def batch_of(
 def _weight(target: Target, recipe: Recipe) -> float:
     if recipe.weight is not None:
         return recipe.weight
+    if target.raised is not None:
+        return _MARGIN_WEIGHT
     return _CLASS_WEIGHT if target.class_scores else _WEIGHT
 
 

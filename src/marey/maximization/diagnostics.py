@@ -62,7 +62,7 @@ def diagnosed(network: Network, batch: Batch, optimized: Optimized) -> tuple[Dia
             held_against = controls(frames, streams, lambda shown: _scores(batch, shown, at_once).relative)
         penalties = {k: term for prior in optimized.priors for k, term in prior.terms(offsets, batch.scene).items()}
     scores = found.relative.nan_to_num(0.0, 0.0, 0.0)
-    terms = {"score": batch.weights * scores, **penalties}
+    terms = {"score": batch.weights * found.raised.nan_to_num(0.0, 0.0, 0.0), **penalties}
     recognized = _recognized(network, batch, frames, at_once)
     diagnoses = []
     for place in range(len(batch)):

@@ -127,7 +127,7 @@ class _Loop:
         self._differentiate(calm * penalty, offsets, slopes)
 
         with torch.no_grad():
-            loss = penalty - self.batch.weights * scores.relative
+            loss = penalty - self.batch.weights * scores.raised
             self._hold_finite(loss)
             for name, value in self.free.items():
                 self.before[name].copy_(value)
@@ -207,10 +207,10 @@ class _Loop:
         return self.recipe.noise * torch.stack([torch.randn(shape, generator=seed) for seed in seeds])
 
     def _scores_at(self, free: Mapping[str, Tensor]) -> Tensor:
-        """The relative scores (input) of other free numbers, without any transform."""
+        """What is maximized (input) of other free numbers, without any transform."""
         offsets = self._centered(self._rendered(free))
         parts = [({name: offset[some] for name, offset in offsets.items()}, batch) for some, batch in self.parts]
-        return torch.cat([batch.scores(self.forward(self.windows(part))).relative for part, batch in parts])
+        return torch.cat([batch.scores(self.forward(self.windows(part))).raised for part, batch in parts])
 
     def _centered(self, rendered: Rendered) -> dict[str, Tensor]:
         """The middle of every canvas, within the bound."""
@@ -272,8 +272,8 @@ class _Loop:
         axes = self.batch.crop.network.axes
         with revived(self.forward.module, lost[some], axes) if self.reviving else nullcontext():
             scores = batch.scores(self.forward(self.windows(leaves)))
-        if scores.relative.requires_grad:
-            torch.autograd.backward(-(batch.weights * scores.relative).sum(), inputs=list(leaves.values()))
+        if scores.raised.requires_grad:
+            torch.autograd.backward(-(batch.weights * scores.raised).sum(), inputs=list(leaves.values()))
         slopes = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
         return Scores(*(values.detach() for values in scores)), slopes
 

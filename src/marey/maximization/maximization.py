@@ -107,7 +107,7 @@ class Maximization:
         known = Maxima.merged(*(one for one in (maxima, network.maxima) if one is not None))
         self.bounds = dict(known.bounds)  # of real clips, as far as they are known
         with torch.enable_grad(), quick_passes(network):
-            self.targets = targets_of(network, named, maxima, where=self.recipe.where)
+            self.targets = targets_of(network, named, maxima, where=self.recipe.where, of_class=self.recipe.of_class)
         held = {one.name for target in self.targets for one in self.parts.held(target.crop).held(target.crop.streams)}
         for stream in self.recipe.bounds:
             if stream not in held:

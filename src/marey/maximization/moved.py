@@ -33,12 +33,13 @@ class Moved(Parametrization):
     picture, motion
         how both are held.
     pitch
-        pixels from one velocity to the next, down and across; between them they are interpolated.
+        pixels from one velocity to the next, down and across; between them they are interpolated. None: a quarter of
+        the frame's shorter side, at least 4 px. Finer ones fold the picture over many frames.
     """
 
     picture: Fourier = field(default_factory=Fourier)
     motion: Fourier = field(default_factory=Fourier)
-    pitch: int = 4
+    pitch: int | None = None
 
     @property
     def compared(self) -> Parametrization:
@@ -97,7 +98,8 @@ class Moved(Parametrization):
         if kind == "rgb":
             return shape
         channels, frames, *sides = shape
-        height, width = (min(side, math.ceil(side / self.pitch) + 1) for side in sides)
+        pitch = max(4, min(sides) // 4) if self.pitch is None else self.pitch
+        height, width = (min(side, math.ceil(side / pitch) + 1) for side in sides)
         return (channels, frames, height, width)
 
 

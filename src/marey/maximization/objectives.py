@@ -16,6 +16,9 @@ from marey.network.unit import Unit
 
 Position = tuple[int, int, int]
 
+_SHARPNESS = 8.0
+"""What relative class scores are multiplied by: a clip that reaches 0.6 is then likely of the class (our choice)."""
+
 
 class Scale(NamedTuple):
     """What a relative value of a term counts from, and what it counts in: (value - ordinary) / reach."""
@@ -92,6 +95,28 @@ class Activation(Term):
 
     def __str__(self) -> str:
         return str(self.unit)
+
+
+@dataclass(frozen=True)
+class Margin(Term):
+    """How far a class is above all others: the log-softmax of the class scores, each relative to its own range.
+
+    s = (a - ordinary) / reach, where a is the mean over positions: log softmax(`_SHARPNESS` s)_c, at most 0. Ranges
+    make it independent of the size of the network's scores.
+    """
+
+    unit: Unit
+    ordinary: tuple[float, ...]
+    reach: tuple[float, ...]
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset({self.unit.layer})
+
+    def value(self, activations: Mapping[str, Tensor]) -> Tensor:
+        scores = activations[self.unit.layer].flatten(1).mean(1)
+        ordinary, reach = (_tensor(row, scores.dtype, scores.device) for row in (self.ordinary, self.reach))
+        return (_SHARPNESS * (scores - ordinary) / reach).log_softmax(0)[self.unit.channel]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from marey.schema import SchemaError, typed
 
 Precision = Literal["auto", "fp32", "bf16"]
 Where = Literal["center", "everywhere"]
+OfClass = Literal["score", "margin"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Recipe:
         None: 8 for class scores, which ask more of the whole input, else 2 (our choice, by measurement).
     where
         a unit without position stands for the neuron in the middle of its layer ("center") or for all ("everywhere").
+    of_class
+        what is maximized of a class: its "score", or its "margin" over all classes, which also lowers the scores of
+        the others, see `Margin`. Results tell the score in any case. None: "margin" for networks that see RGB alone,
+        else "score" (our choice, by verifiers).
     bounds
         {stream: B} in physical units (distance from gray in 0..1, px/frame); "velocity" is the motion of moved clips.
         Of streams that are not named, B is that of the maxima, or else `default_bound`.
@@ -48,6 +53,7 @@ class Recipe:
     slowness: tuple[float, ...] = (0.0, 1.0, 5.0, 10.0)
     weight: float | None = None
     where: Where = "center"
+    of_class: OfClass | None = None
     bounds: Mapping[str, float] = field(default_factory=dict)
     steps: int = 128
     step_size: float | None = None
@@ -71,9 +77,10 @@ class Recipe:
             raise MareyError(f"steps is {self.steps}; expected at least 1.")
         if self.step_size is not None and not self.step_size > 0:
             raise MareyError(f"step_size is {self.step_size}; expected a number above 0, or None.")
-        for name, known in (("precision", Precision), ("where", Where)):
-            if getattr(self, name) not in get_args(known):
-                raise MareyError(f"{name} is '{getattr(self, name)}'; expected one of {', '.join(get_args(known))}.")
+        for name, known in (("precision", Precision), ("where", Where), ("of_class", OfClass)):
+            value = getattr(self, name)
+            if value not in get_args(known) and not (value is None and name == "of_class"):
+                raise MareyError(f"{name} is '{value}'; expected one of {', '.join(get_args(known))}.")
         if self.batch is not None and self.batch < 1:
             raise MareyError(f"batch is {self.batch}; expected at least 1.")
         for stream, bound in self.bounds.items():

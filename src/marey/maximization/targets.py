@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from marey.errors import NetworkError
-from marey.maximization.objectives import Objective, Position, Scale, unit
-from marey.maximization.recipe import Where
+from marey.maximization.objectives import Activation, Margin, Objective, Position, Scale, Term, unit
+from marey.maximization.recipe import OfClass, Where
 from marey.network.crop import Crop, crop_of, whole
 from marey.network.gradient import check_gradient, check_seen
 from marey.network.maxima import Maxima
@@ -37,6 +37,8 @@ class Target:
         on which clips these were measured, in words.
     class_scores
         whether the objective reads class scores.
+    raised
+        what is maximized in place of the score; None: the score.
     """
 
     objective: Objective
@@ -46,9 +48,17 @@ class Target:
     scales: tuple[Scale, ...]
     source: str
     class_scores: bool
+    raised: Term | None = None
 
 
-def targets_of(network: Network, named: Sequence[Named], maxima: Maxima | None, *, where: Where) -> list[Target]:
+def targets_of(
+    network: Network,
+    named: Sequence[Named],
+    maxima: Maxima | None,
+    *,
+    where: Where,
+    of_class: OfClass | None = None,
+) -> list[Target]:
     """The targets behind `named`.
 
     Ranges come from `maxima`, else from the network's file, else from generated clips. Objectives of the same layers
@@ -72,8 +82,26 @@ def targets_of(network: Network, named: Sequence[Named], maxima: Maxima | None, 
         scales = tuple(term.scale(ranges) for term, _ in objective.terms)
         placed = objective if crop.position is None else objective.at(crop.position)
         class_scores = any(network.gives_scores(layer) for layer in objective.layers)
-        targets.append(Target(objective, label, crop, placed, scales, ranges.source, class_scores))
+        raised = _margin(network, objective, ranges) if _wants_margin(network, of_class) else None
+        targets.append(Target(objective, label, crop, placed, scales, ranges.source, class_scores, raised))
     return targets
+
+
+def _wants_margin(network: Network, of_class: OfClass | None) -> bool:
+    if of_class is not None:
+        return of_class == "margin"
+    return all(stream.kind == "rgb" for stream in network.streams)
+
+
+def _margin(network: Network, objective: Objective, ranges: Maxima) -> Margin | None:
+    """The margin of the class that is maximized; None where it is not one class alone."""
+    (term, weight), *others = objective.terms
+    if others or weight <= 0 or not isinstance(term, Activation) or not network.gives_scores(term.unit.layer):
+        return None
+    layer = term.unit.layer
+    if len(network.classes) == 1:
+        return None
+    return Margin(term.unit, tuple(ranges.zeros(layer).tolist()), tuple(ranges.reach(layer).tolist()))
 
 
 def _generated(network: Network, layers: set[str]) -> Maxima:

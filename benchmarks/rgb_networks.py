@@ -5,6 +5,7 @@
     RGB_NETWORKS=NETS marey maximize benchmarks/rgb_networks.py:r3d walk --out preferred
     python benchmarks/rgb_networks.py judge r3d r2p1d --nets NETS --out OUT [--ways moved fourier ...]
     python benchmarks/rgb_networks.py report --out OUT
+    python benchmarks/rgb_networks.py ship r3d_hard --nets NETS --out OUT     # the network that ships
 
 Kinds are r3d, r2p1d and transformer, see video_networks.py. Clips are made once, into NETS. Training that was stopped
 goes on, and preferred inputs that are there are not made again. `judge` maximizes the 26 class units of the first
@@ -17,6 +18,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,11 @@ from torch.nn import functional
 from video_networks import CLIP, made
 
 import marey
+from marey.datasets import StudySet
 from marey.draw.preferred_input import draw_overview
+from marey.families.network_file import NetworkFile, open_network, save
+from marey.families.video_resnet import VideoResNet
+from marey.families.weights import weights_hash
 from marey.network.hooks import frozen
 from marey.network.measured_maxima import measured_maxima
 from marey.studies import study_classes, study_clip
@@ -195,6 +201,40 @@ def saved(nets: Path, name: str, module: nn.Module) -> None:
     print(f"{name}: test {accuracy(module, clips(nets, *TESTED_ON)):.1%}", flush=True)
 
 
+def ship(nets: Path, name: str, out: Path) -> None:
+    """Write a trained network as it ships: classes in the order of the other bundled ones, weights in 16 bits."""
+    network = opened(nets, name)
+    module, classes = network.module, tuple(sorted(CLASSES))
+    assert isinstance(module, VideoResNet)
+    order = [CLASSES.index(label) for label in classes]
+    for values in module.scores.parameters():
+        values.data = values.data[order]
+    made = {
+        "made by": f"benchmarks/rgb_networks.py, {name}",
+        "clips": TRAINED_ON[1] * len(classes),
+        "seed": TRAINED_ON[0],
+    }
+    path = out / "motion_studies_rgb.safetensors"
+    file = NetworkFile(module, (STREAM,), classes, made)
+    save(file, path, half=True)
+    rounded = open_network(path)
+    studies = StudySet(3, seed=TRAINED_ON[0], frames=STEP * CLIP[0])
+    maxima = study_maxima(rounded.network(), studies)
+    save(replace(rounded, maxima=maxima), path, half=True)
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, weights {weights_hash(rounded.module)}, {maxima.source}")
+
+
+def study_maxima(network: marey.Network, studies: StudySet) -> marey.Maxima:
+    """The maxima of the units on generated clips, one window each."""
+    layers = [layer.name for layer in network.layers.values() if layer.kind in ("Conv3d", "Linear", "ReLU")]
+    clips = studies.clips()
+    shown = (
+        {name: part[None] for name, part in studies.load(clip, network.streams).window(network.streams, 0).items()}
+        for clip in clips
+    )
+    return measured_maxima(network, shown, layers, source=f"{len(clips)} generated clips (motion studies)")
+
+
 def inputs(network: marey.Network, way: Way, folder: Path, settings: Mapping[str, Any]) -> list[marey.PreferredInput]:
     """The preferred inputs of all class units."""
     recipe = marey.Recipe.from_json({**marey.Recipe(precision="fp32").to_json(), **settings, **way.recipe})
@@ -270,7 +310,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("train", "judge", "report"))
+    parser.add_argument("part", choices=("train", "judge", "report", "ship"))
     parser.add_argument("networks", nargs="*", help="a kind to train, or the network to maximize and its judge")
     parser.add_argument("--nets", type=Path, help="the folder of trained networks")
     parser.add_argument("--out", type=Path, required=True)
@@ -285,6 +325,8 @@ def main() -> None:
         train(options.out, *options.networks, hard=options.hard, steps=steps)
     elif options.part == "judge":
         judge(options.nets, options.out, *options.networks, ways=options.ways, settings=options.recipe)
+    elif options.part == "ship":
+        ship(options.nets, *options.networks, options.out)
     else:
         print(report(read(options.out / "rows.jsonl")))
 

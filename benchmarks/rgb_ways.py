@@ -120,26 +120,6 @@ class LogProbability(marey.Term):
         return activations[self.layer].flatten(1).mean(1).log_softmax(0)[self.number]
 
 
-@dataclass(frozen=True)
-class Lead(marey.Term):
-    """A class's relative score less the soft maximum of all others, which never saturates."""
-
-    layer: str
-    number: int
-    ordinary: tuple[float, ...]
-    reach: tuple[float, ...]
-
-    @property
-    def layers(self) -> frozenset[str]:
-        return frozenset({self.layer})
-
-    def value(self, activations: Mapping[str, Tensor]) -> Tensor:
-        scores = activations[self.layer].flatten(1).mean(1)
-        relative = (scores - scores.new_tensor(self.ordinary)) / scores.new_tensor(self.reach)
-        others = torch.cat([relative[: self.number], relative[self.number + 1 :]])
-        return relative[self.number] - (8 * others).logsumexp(0) / 8
-
-
 def _class_unit(network: marey.Network, label: str) -> Any:
     return label
 
@@ -153,13 +133,6 @@ def _held(network: marey.Network, label: str) -> Any:
 
 def _log_probability(network: marey.Network, label: str) -> Any:
     return marey.Objective.of(LogProbability(network.scores, network.classes.index(label)))
-
-
-def _lead(network: marey.Network, label: str) -> Any:
-    maxima, layer = network.maxima, network.scores
-    assert maxima is not None
-    ranges = (tuple(row.tolist()) for row in (maxima.zeros(layer), maxima.reach(layer)))
-    return marey.Objective.of(Lead(layer, network.classes.index(label), *ranges))
 
 
 @dataclass(frozen=True)
@@ -193,15 +166,13 @@ WAYS = {
     "trial": _trial(),
     "trial, score": _trial(of_class="score"),
     "trial, log probability": _trial(objective=_log_probability, weight=8 / 3),
-    "trial, lead": _trial(objective=_lead),
-    "trial, lead, weight 24": _trial(objective=_lead, weight=24.0),
     "trial, score, pitch 4": _trial(Alone(pitch=4), of_class="score"),
     "trial, pitch 4": _trial(Alone(pitch=4)),
     "trial, pitch 8": _trial(Alone(pitch=8)),
     "trial, pitch 32": _trial(Alone(pitch=32)),
     "trial, pitch 64": _trial(Alone(pitch=64)),
-    "trial, weight 1": _trial(weight=1.0),
-    "trial, weight 8": _trial(weight=8.0),
+    "trial, weight 2": _trial(weight=2.0),
+    "trial, weight 4": _trial(weight=4.0),
     "trial, weight 24": _trial(weight=24.0),
     "trial, kappa 0.3": _trial(priors=[marey.Energy(), marey.Variation(kappa=0.3)]),
     "trial, kappa 3": _trial(priors=[marey.Energy(), marey.Variation(kappa=3.0)]),
@@ -216,4 +187,9 @@ WAYS = {
     "trial, grain": _trial(transforms=[_SHIFT, Grain(0.1)]),
     "trial, all transforms": _trial(transforms=[_SHIFT, Zoom(0.3), Light(0.2), Grain(0.1)]),
     "trial, score to 1.5": _trial(objective=_held),
+    "trial, smooth": _trial(
+        Alone(picture=marey.Fourier(reach=1 / 3)),
+        priors=[marey.Energy(), marey.Variation(kappa=3.0)],
+        transforms=[marey.Shift(16), Zoom(0.3), Light(0.2), Grain(0.1)],
+    ),
 }

@@ -10,7 +10,7 @@ import marey
 import marey.families.bundled as bundled_networks
 from marey.datasets import StudySet
 from marey.errors import WeightsError
-from marey.families.bundled import BUNDLED, MOTION_STUDIES, UNTRAINED, bundled, untrained
+from marey.families.bundled import BUNDLED, MOTION_STUDIES, RGB, UNTRAINED, bundled, untrained
 from marey.families.loading import provenance
 from marey.families.weights import weights_hash
 from marey.network.hooks import frozen
@@ -56,13 +56,14 @@ def test_each_name_gives_a_network_of_all_classes_for_the_same_clips(name: str) 
     network = loaded(name)
     assert network.name == name and not network.module.training
     assert network.classes == tuple(sorted(study_classes()))
-    assert network.streams == loaded(MOTION_STUDIES).streams
+    assert network.streams == loaded(MOTION_STUDIES).streams or name == RGB
     assert all(values.dtype in (torch.float32, torch.int64) for values in network.module.state_dict().values())
 
 
 def test_all_files_together_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in FOLDER.glob("*.safetensors")}
     assert len(sizes) == len(BUNDLED) - 1 and sum(sizes.values()) < 8e6
+    assert sizes["motion_studies_rgb.safetensors"] < 3e6
 
 
 def test_the_card_names_every_file_by_its_hash() -> None:
@@ -102,6 +103,19 @@ def test_no_response_to_a_clip_that_was_measured_is_above_the_maxima() -> None:
             for layer, values in network.activations(inputs, maxima.layers).items():
                 assert bool((values.amax((0, 2, 3, 4)) <= maxima.largest[layer] + 1e-3).all()), layer
                 assert bool((values.mean((0, 2, 3, 4)) <= maxima.largest_mean[layer] + 1e-3).all()), layer
+
+
+def test_the_one_that_sees_rgb_alone_tells_fair_clips_of_a_seed_not_trained_on() -> None:
+    network = loaded(RGB)
+    assert [stream.kind for stream in network.streams] == ["rgb"] and network.streams[0].frames > 1
+    studies = StudySet(1, seed=5000, classes=EASY, frames=24)
+    found = []
+    with torch.no_grad(), frozen(network.module):
+        for clip in studies.clips():
+            window = studies.load(clip, network.streams).window(network.streams, 0)
+            scores = network.activations({"rgb": window["rgb"][None]}, ["scores"])["scores"].flatten()
+            found.append(network.classes[int(scores.argmax())] == clip.label)
+    assert sum(found) / len(found) >= 0.8
 
 
 @pytest.mark.parametrize("name", [MOTION_STUDIES, f"{MOTION_STUDIES}-verifier"])

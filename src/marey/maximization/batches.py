@@ -29,9 +29,6 @@ _WEIGHT, _CLASS_WEIGHT = 2.0, 8.0
 """Weights of scores where the recipe names none: in general, of class scores. With 2 a verifier knows 31 of 52 inputs
 of classes, with 8 it knows 43; units whose weights are set by hand are found with 2 and 4, and not with 8."""
 
-_MARGIN_WEIGHT = 8 / 3
-"""Of margins."""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -187,8 +184,6 @@ def batch_of(
 def _weight(target: Target, recipe: Recipe) -> float:
     if recipe.weight is not None:
         return recipe.weight
-    if target.raised is not None:
-        return _MARGIN_WEIGHT
     return _CLASS_WEIGHT if target.class_scores else _WEIGHT
 
 

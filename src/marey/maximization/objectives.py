@@ -17,7 +17,7 @@ from marey.network.unit import Unit
 Position = tuple[int, int, int]
 
 _SHARPNESS = 8.0
-"""What relative class scores are multiplied by: a clip that reaches 0.6 is then likely of the class (our choice)."""
+"""Of the soft maximum over other classes: with 25 alike it is above them by 0.4 (our choice)."""
 
 
 class Scale(NamedTuple):
@@ -99,10 +99,10 @@ class Activation(Term):
 
 @dataclass(frozen=True)
 class Margin(Term):
-    """How far a class is above all others: the log-softmax of the class scores, each relative to its own range.
+    """How far a class is above all others: its relative score less the soft maximum of theirs.
 
-    s = (a - ordinary) / reach, where a is the mean over positions: log softmax(`_SHARPNESS` s)_c, at most 0. Ranges
-    make it independent of the size of the network's scores.
+    s_c - log(sum over the others of exp(8 s)) / 8, where s = (a - ordinary) / reach and a is the mean over positions.
+    Ranges make it independent of the size of the network's scores.
     """
 
     unit: Unit
@@ -116,7 +116,9 @@ class Margin(Term):
     def value(self, activations: Mapping[str, Tensor]) -> Tensor:
         scores = activations[self.unit.layer].flatten(1).mean(1)
         ordinary, reach = (_tensor(row, scores.dtype, scores.device) for row in (self.ordinary, self.reach))
-        return (_SHARPNESS * (scores - ordinary) / reach).log_softmax(0)[self.unit.channel]
+        relative, number = (scores - ordinary) / reach, self.unit.channel
+        others = torch.cat([relative[:number], relative[number + 1 :]])
+        return relative[number] - (_SHARPNESS * others).logsumexp(0) / _SHARPNESS
 
 
 @dataclass(frozen=True)

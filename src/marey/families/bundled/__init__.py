@@ -10,16 +10,19 @@ from marey.network.network import Network
 
 MOTION_STUDIES = "motion-studies"
 LATE = f"{MOTION_STUDIES}-late"
+RGB = f"{MOTION_STUDIES}-rgb"
 UNTRAINED = f"{MOTION_STUDIES}-untrained"
 
 FILES = {
     MOTION_STUDIES: "motion_studies.safetensors",
     LATE: "motion_studies_late.safetensors",
     f"{MOTION_STUDIES}-verifier": "motion_studies_verifier.safetensors",
+    RGB: "motion_studies_rgb.safetensors",
 }
 
 BUNDLED = (*FILES, UNTRAINED)
-"""All names: the two-stream network; its towers without the fusion; one that fuses earlier; random weights."""
+"""All names: the two-stream network; its towers without the fusion; one that fuses earlier; one that sees RGB alone;
+random weights of the first."""
 
 
 def matches(source: str) -> bool:

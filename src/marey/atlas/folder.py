@@ -10,8 +10,8 @@ from marey.files import replacing
 MARK = "atlas.json"
 """The file by which a folder is known to be an atlas; it says how it was made."""
 
-_OURS = ("layer", "unit", "class", "finding", "media", "static")
-_KINDS = {".html", ".webp", ".svg", ".png", ".css", ".js", ".part"}
+_OURS = ("layer", "unit", "class", "finding", "clip", "ties", "media", "static")
+_KINDS = {".html", ".webp", ".svg", ".png", ".css", ".js", ".json", ".part"}
 
 
 class AtlasFolder:
@@ -50,6 +50,13 @@ class AtlasFolder:
         with replacing(place) as draft:
             draft.write_bytes(content)
         self.written += 1
+
+    def text(self, path: str) -> str | None:
+        """What stands in a file; None where there is none that can be read."""
+        try:
+            return (self.path / path).read_text(encoding="utf-8")
+        except (OSError, UnicodeError):
+            return None
 
     def keep(self, path: str) -> None:
         """Keep a file that stands in the folder or will."""

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow
@@ -12,6 +12,7 @@ import torch
 import marey
 from marey.families.two_stream import TwoStream
 from marey.findings.chart import Chart, Series
+from marey.findings.explanation import SHEET
 from marey.findings.finding import Evidence, Finding
 from marey.findings.measure import Measure
 from marey.findings.provenance import of_recording
@@ -34,13 +35,21 @@ LAYERS = ("rgb.conv1_1", "fc6", "scores")
 class Made:
     """What an atlas is made from."""
 
+    network: Network
     recording: Recording
     preferred: Path
     findings: Path
+    explanations: Path
     clips: Path
 
     def atlas(self, out: Path, **options: object) -> Path:
-        given = {"preferred": self.preferred, "findings": self.findings, "clips": 2, **options}
+        given = {
+            "preferred": self.preferred,
+            "findings": self.findings,
+            "explanations": self.explanations,
+            "clips": 2,
+            **options,
+        }
         return marey.write_atlas(self.recording.folder, out=out, **given)  # type: ignore[arg-type]
 
 
@@ -63,7 +72,9 @@ def made(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         result = marey.maximize(network, unit, recipe=marey.Recipe(slowness=(0, 10), steps=1))
         result.save(place / "preferred" / unit.replace(":", "-"))
     finding(recording).save(place / "findings" / "specificity")
-    return Made(recording, place / "preferred", place / "findings", place / "clips")
+    explanation(recording).save(place / "explained" / "one" / "finding")
+    (place / "explained" / "one" / SHEET).write_bytes(b"a picture")
+    return Made(network, recording, place / "preferred", place / "findings", place / "explained", place / "clips")
 
 
 def finding(recording: Recording) -> Finding:
@@ -82,15 +93,34 @@ def finding(recording: Recording) -> Finding:
         (measure,),
         {"units": pyarrow.Table.from_pylist(rows)},
         Chart("<b>", "x", "y", (Series("s", (1,), (2,)),)),
-        (Evidence(HOSTILE[1], 1.0, "fc6:3", ("<b>clip",)), Evidence("none", 1.0, "gone:3")),
+        (
+            Evidence(HOSTILE[1], 1.0, "fc6:3", ("<b>clip",)),
+            Evidence("none", 1.0, "gone:3", (recording.recorded_clips["path"][1].as_py(),)),
+        ),
         provenance=of_recording(recording),
+    )
+
+
+def explanation(recording: Recording) -> Finding:
+    """Why the network might say a class of the first clip, in hostile words."""
+    rows = [
+        {"unit": "fc6:2", "effect": 0.5, "seconds": 0.1},
+        {"unit": f"{HOSTILE[0]}:1", "effect": 0.25, "seconds": 0.2},
+    ]
+    return replace(
+        finding(recording),
+        question="explain",
+        sentence=f"The network says {HOSTILE[4]}.",
+        tables={"seen": pyarrow.Table.from_pylist(rows)},
+        remarks=(HOSTILE[2],),
+        provenance={**of_recording(recording), "clip": recording.recorded_clips["path"][0].as_py()},
     )
 
 
 @pytest.fixture(scope="session")
 def site(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an atlas; nobody writes to it."""
-    return made.atlas(tmp_path_factory.mktemp("site") / "inner" / "atlas").parent
+    return made.atlas(tmp_path_factory.mktemp("site") / "inner" / "atlas", network=made.network).parent
 
 
 @pytest.fixture(scope="session")

@@ -186,7 +186,7 @@ def unit_ties(network: Network, recording: Recording, *, report: Callable[[int, 
     for (layer, source), slope in moves.items():
         every = recording.statistics(source)
         variance = torch.tensor([row["variance"] for row in every.to_pylist() if row["label"] is None])
-        slope *= variance.clamp(min=0).sqrt() / ranges[layer].clamp(min=1e-12)[:, None]
+        slope *= variance.nan_to_num().sqrt() / ranges[layer].clamp(min=1e-12)[:, None]
     return Ties(wired, moves)
 
 

@@ -28,7 +28,20 @@ HOSTILE = (
     "x" * 300,
     "\N{RIGHT-TO-LEFT OVERRIDE}ltr{{ 7 * 7 }}",
 )
-LAYERS = ("rgb.conv1_1", "fc6", "scores")
+HOSTILE_LAYER = "<script>'\"{{ 7 * 7 }}/\N{MAN DANCING}\N{RIGHT-TO-LEFT OVERRIDE}" + "y" * 300
+LAYERS = ("rgb.conv1_1", "fc6", "scores", HOSTILE_LAYER)
+
+
+class Named(TwoStream):
+    """A two-stream network with one more layer, of a hostile name."""
+
+    def __init__(self) -> None:
+        super().__init__(6, size=32, width=1 / 16, frames=2, stack=3, step=3, fc=4)
+        self.add_module(HOSTILE_LAYER, torch.nn.ReLU())
+
+    def forward(self, *inputs: torch.Tensor | None) -> torch.Tensor:
+        shown: torch.Tensor = self.get_submodule(HOSTILE_LAYER)(super().forward(*inputs) + 0)
+        return shown
 
 
 @dataclass(frozen=True)
@@ -64,8 +77,8 @@ def made(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         shutil.copy(path, copy)
         clips.append(Clip(copy, label=label, group=f"<i>{number}"))
     torch.manual_seed(0)
-    module = TwoStream(6, size=32, width=1 / 16, frames=2, stack=3, step=3, fc=4)
-    network = Network(module.eval(), module.input_streams(), classes=HOSTILE, name="<u>net</u>")
+    module = Named()
+    network = Network(module.eval(), module.input_streams(), classes=HOSTILE, scores="scores", name="<u>net</u>")
     settings = RecordingSettings(flow="dis", windows=1, batch=4)
     recording = record(network, clips, LAYERS, out=place / "recording", settings=settings)
     for unit in ("fc6:1", "scores:0"):

@@ -8,18 +8,23 @@ from pathlib import Path
 
 import marey
 
-recording, out, step, preferred, findings, explanations = sys.argv[1:]
-write_bytes = Path.write_bytes
-numbers = count()
+
+def end_at(step: int) -> None:
+    """Let the process end in the middle of the file that is written as number `step`."""
+    write_bytes = Path.write_bytes
+    numbers = count()
+
+    def counted(path: Path, content: bytes) -> int:
+        if next(numbers) == step:
+            write_bytes(path, content[: len(content) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write_bytes(path, content)
+
+    Path.write_bytes = counted  # type: ignore[method-assign, assignment]
 
 
-def counted(path: Path, content: bytes) -> int:
-    """Write half of the file at which the process ends."""
-    if next(numbers) == int(step):
-        write_bytes(path, content[: len(content) // 2])
-        os.kill(os.getpid(), signal.SIGKILL)
-    return write_bytes(path, content)
-
-
-Path.write_bytes = counted  # type: ignore[method-assign, assignment]
-marey.write_atlas(recording, out=out, preferred=preferred, findings=findings, explanations=explanations, clips=2)
+if __name__ == "__main__":
+    recording, out, step, *folders = sys.argv[1:]
+    end_at(int(step))
+    given = dict(zip(("preferred", "findings", "explanations"), folders, strict=True))
+    marey.write_atlas(recording, out=out, clips=2, **given)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from .conftest import HOSTILE  # type: ignore[import-not-found]
+from .conftest import HOSTILE, HOSTILE_LAYER  # type: ignore[import-not-found]
 
 
 class Page(HTMLParser):
@@ -39,7 +39,7 @@ def pages(site: Path) -> dict[Path, Page]:
 
 
 def test_there_is_a_page_for_everything(site: Path) -> None:
-    assert len(list(site.glob("layer/*.html"))) == 3
+    assert len(list(site.glob("layer/*.html"))) == 4
     assert len(list(site.glob("unit/fc6/*.html"))) == 4
     assert len(list(site.glob("class/*.html"))) == len(HOSTILE)
     assert [path.name for path in site.glob("finding/*.html")] == ["specificity.html"]
@@ -70,7 +70,7 @@ def test_names_are_text(pages: dict[Path, Page]) -> None:
         assert not page.elements & {"i", "u", "iframe", "object"}
         assert not [name for name in page.attributes if name.startswith("on")], path
     front = next(page for path, page in pages.items() if path.name == "index.html")
-    for name in HOSTILE:
+    for name in (*HOSTILE, HOSTILE_LAYER):
         assert name in front.text  # `{{ 7 * 7 }}` too: no name is a template
 
 
@@ -103,7 +103,7 @@ def test_the_front_page_says_the_answers_and_the_command(site: Path) -> None:
     text = Page(site / "index.html").text
     assert f"Half of them serve {HOSTILE[0]}." in text
     assert "50 % [40, 60]" in text
-    assert re.search(r"marey atlas \S+ --preferred \S+ --findings \S+ --clips 2 --out \S+", text)
+    assert re.search(r"marey atlas \S+ --preferred \S+ --findings \S+ --explanations \S+ --clips 2 --out \S+", text)
 
 
 def test_the_page_of_a_clip_says_what_it_is_taken_for_and_why(made, site: Path) -> None:  # type: ignore[no-untyped-def]
@@ -115,7 +115,7 @@ def test_the_page_of_a_clip_says_what_it_is_taken_for_and_why(made, site: Path) 
     assert (site / "clip" / "0-sheet.png").read_bytes() == b"a picture"
     other = Page(site / "clip" / "1.html")
     assert re.search(r"marey explain NET '.*mp4' --recording \S+ --out explained/1", other.text)
-    assert "0.html" in other.addresses and "2.html" in other.addresses
+    assert "../clip/0.html" in other.addresses and "../clip/2.html" in other.addresses
 
 
 def test_clips_are_linked_from_their_units_and_classes(pages: dict[Path, Page]) -> None:

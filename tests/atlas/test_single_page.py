@@ -7,11 +7,12 @@ import pytest
 
 import marey
 from marey.errors import MareyError, NetworkError
+from marey.network.unit import Unit
 
-from .conftest import HOSTILE  # type: ignore[import-not-found]
+from .conftest import HOSTILE, HOSTILE_LAYER  # type: ignore[import-not-found]
 from .test_pages import Page  # type: ignore[import-not-found]
 
-UNITS = ["fc6:0-1", HOSTILE[0], "rgb.conv1_1:2", "fc6:1"]
+UNITS = ["fc6:0-1", HOSTILE[0], "rgb.conv1_1:2", "fc6:1", Unit(HOSTILE_LAYER, 0)]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def single(made, tmp_path_factory: pytest.TempPathFactory) -> Path:  # type: ign
 def test_it_is_one_file_with_each_unit_once(single: Path) -> None:
     assert [path.name for path in single.parent.iterdir()] == ["units.html"]
     text = single.read_text(encoding="utf-8")
-    assert re.findall(r'<article id="([^"]+)"', text) == ["unit-0", "unit-1", "unit-2", "unit-3"]
+    assert re.findall(r'<article id="([^"]+)"', text) == [f"unit-{place}" for place in range(5)]
     assert text.rstrip().endswith("</html>")
 
 
@@ -53,7 +54,7 @@ def test_names_are_text(single: Path) -> None:
     assert [sorted(one) for one in page.scripts] == [[], []]
     assert not page.elements & {"i", "u"}
     assert not [name for name in page.attributes if name.startswith("on")]
-    for name in HOSTILE:
+    for name in (*HOSTILE, HOSTILE_LAYER):
         assert name in page.text
 
 

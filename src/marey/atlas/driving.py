@@ -129,7 +129,7 @@ class RealClips:
         """The clips to which a unit responds most and more than to an `ordinary` one, strongest first."""
         return [
             self._driving(response, ordinary, largest)
-            for response in self.recording.top(f"{layer}:{channel}", self.count)
+            for response in self.recording.top(Unit(layer, channel), self.count)
             if response.value > ordinary
         ]
 

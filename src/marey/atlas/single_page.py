@@ -9,7 +9,6 @@ from posixpath import join, normpath
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
-from marey.atlas.films import FOLDER
 from marey.atlas.folder import AtlasFolder
 from marey.atlas.media import Report, write_media
 from marey.atlas.names import Places
@@ -191,9 +190,8 @@ class _Inlining(HTMLParser):
 
     def _source(self, path: str) -> list[tuple[str, str | None]]:
         """A medium itself, or which one it is of those that stand in the file already."""
-        assert path.startswith(f"{FOLDER}/")
-        if path in self._media:
-            return [("data-same", self._media[path])]
-        self._media[path] = str(len(self._media))
         content = base64.b64encode((self._folder / path).read_bytes()).decode()
-        return [("data-medium", self._media[path]), ("src", f"data:image/webp;base64,{content}")]
+        if content in self._media:
+            return [("data-same", self._media[content])]
+        self._media[content] = str(len(self._media))
+        return [("data-medium", self._media[content]), ("src", f"data:image/webp;base64,{content}")]

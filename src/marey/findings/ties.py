@@ -12,6 +12,7 @@ from marey.network.axes import Axes
 from marey.network.hooks import frozen, observed
 from marey.network.network import Network
 from marey.network.probe import probe_clips
+from marey.network.unit import Unit
 from marey.recording.read.recording import Recording
 from marey.recording.read.response import Response
 from marey.recording.read.same_weights import check_same_weights
@@ -167,7 +168,7 @@ def unit_ties(network: Network, recording: Recording, *, report: Callable[[int, 
         for source in sources:
             moves[layer, source] = torch.zeros(recording.layer(layer).units, recording.layer(source).units)
         for unit in ranges[layer].gt(0).nonzero().flatten().tolist():
-            (response,) = recording.top(f"{layer}:{unit}", 1)
+            (response,) = recording.top(Unit(layer, unit), 1)
             driven.setdefault((response.number, response.start_frame), []).append(response)
     names = [name for name in recording.layers if any(name in pair for pair in moves)]
     cache = FlowCache()

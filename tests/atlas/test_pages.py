@@ -103,7 +103,9 @@ def test_the_front_page_says_the_answers_and_the_command(site: Path) -> None:
     text = Page(site / "index.html").text
     assert f"Half of them serve {HOSTILE[0]}." in text
     assert "50 % [40, 60]" in text
-    assert re.search(r"marey atlas \S+ --preferred \S+ --findings \S+ --explanations \S+ --network NET --clips 2 --out \S+", text)
+    assert re.search(
+        r"marey atlas \S+ --preferred \S+ --findings \S+ --explanations \S+ --network NET --clips 2 --out \S+", text
+    )
 
 
 def test_the_page_of_a_clip_says_what_it_is_taken_for_and_why(made, site: Path) -> None:  # type: ignore[no-untyped-def]

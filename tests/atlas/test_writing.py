@@ -18,6 +18,8 @@ from marey.findings.finding import Finding
 from marey.maximization.result import PreferredInput
 
 Contents = Callable[[Path], dict[str, bytes]]
+TELL_WHERE = {"atlas.json", "index.html"}
+"""Files that say where the atlas lies."""
 
 
 def _times(folder: Path) -> dict[Path, int]:
@@ -55,7 +57,7 @@ def test_stopped_and_run_again_only_what_is_missing_is_made(  # type: ignore[no-
     assert {path: after[path] for path in before} == before
     there, expected = contents(out), contents(whole)
     assert there.keys() == expected.keys()
-    assert {name for name in there if there[name] != expected[name]} == {"atlas.json", "index.html"}  # say --out
+    assert {name for name in there if there[name] != expected[name]} == TELL_WHERE
 
 
 @pytest.mark.slow
@@ -73,7 +75,7 @@ def test_killed_at_any_write_no_page_is_half_there_and_the_rest_is_made(  # type
         left = {path: content for path, content in contents(out).items() if not path.endswith(".part")}
         seen.add(len(left))
         assert "index.html" not in left
-        assert all(left[path] == whole[path] for path in left if not _told_apart(path))
+        assert {path for path in left if left[path] != whole[path]} <= TELL_WHERE
         before = {path: (out / path).stat().st_mtime_ns for path in left}
         made.atlas(out)
         assert {path: (out / path).stat().st_mtime_ns for path in left if path != "atlas.json"} == {
@@ -81,13 +83,8 @@ def test_killed_at_any_write_no_page_is_half_there_and_the_rest_is_made(  # type
         }
         there = contents(out)
         assert there.keys() == whole.keys()
-        assert all(there[path] == whole[path] for path in there if not _told_apart(path))
+        assert {path for path in there if there[path] != whole[path]} == TELL_WHERE
     assert len(seen) == 4
-
-
-def _told_apart(path: str) -> bool:
-    """Whether a file says where the atlas lies."""
-    return path in ("atlas.json", "index.html")
 
 
 def test_pages_of_layers_that_are_left_out_go(made, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

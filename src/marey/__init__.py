@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from marey._version import __version__
 
 if TYPE_CHECKING:
+    from marey.atlas.single_page import write_single_page
     from marey.atlas.writing import write_atlas
     from marey.errors import MareyError
     from marey.families.loading import load
@@ -67,6 +68,7 @@ __all__ = [
     "rgb_frames",
     "unit",
     "write_atlas",
+    "write_single_page",
 ]
 
 _HOMES = {
@@ -103,6 +105,7 @@ _HOMES = {
     "rgb_frames": "marey.network.stream",
     "unit": "marey.maximization.objectives",
     "write_atlas": "marey.atlas.writing",
+    "write_single_page": "marey.atlas.single_page",
 }
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow
@@ -12,6 +12,7 @@ import torch
 import marey
 from marey.families.two_stream import TwoStream
 from marey.findings.chart import Chart, Series
+from marey.findings.explanation import SHEET
 from marey.findings.finding import Evidence, Finding
 from marey.findings.measure import Measure
 from marey.findings.provenance import of_recording
@@ -27,20 +28,41 @@ HOSTILE = (
     "x" * 300,
     "\N{RIGHT-TO-LEFT OVERRIDE}ltr{{ 7 * 7 }}",
 )
-LAYERS = ("rgb.conv1_1", "fc6", "scores")
+HOSTILE_LAYER = "<script>'\"{{ 7 * 7 }}/\N{MAN DANCING}\N{RIGHT-TO-LEFT OVERRIDE}" + "y" * 300
+LAYERS = ("rgb.conv1_1", "fc6", "scores", HOSTILE_LAYER)
+
+
+class Named(TwoStream):
+    """A two-stream network with one more layer, of a hostile name."""
+
+    def __init__(self) -> None:
+        super().__init__(6, size=32, width=1 / 16, frames=2, stack=3, step=3, fc=4)
+        self.add_module(HOSTILE_LAYER, torch.nn.ReLU())
+
+    def forward(self, *inputs: torch.Tensor | None) -> torch.Tensor:
+        shown: torch.Tensor = self.get_submodule(HOSTILE_LAYER)(super().forward(*inputs) + 0)
+        return shown
 
 
 @dataclass(frozen=True)
 class Made:
     """What an atlas is made from."""
 
+    network: Network
     recording: Recording
     preferred: Path
     findings: Path
+    explanations: Path
     clips: Path
 
     def atlas(self, out: Path, **options: object) -> Path:
-        given = {"preferred": self.preferred, "findings": self.findings, "clips": 2, **options}
+        given = {
+            "preferred": self.preferred,
+            "findings": self.findings,
+            "explanations": self.explanations,
+            "clips": 2,
+            **options,
+        }
         return marey.write_atlas(self.recording.folder, out=out, **given)  # type: ignore[arg-type]
 
 
@@ -55,15 +77,17 @@ def made(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         shutil.copy(path, copy)
         clips.append(Clip(copy, label=label, group=f"<i>{number}"))
     torch.manual_seed(0)
-    module = TwoStream(6, size=32, width=1 / 16, frames=2, stack=3, step=3, fc=4)
-    network = Network(module.eval(), module.input_streams(), classes=HOSTILE, name="<u>net</u>")
+    module = Named()
+    network = Network(module.eval(), module.input_streams(), classes=HOSTILE, scores="scores", name="<u>net</u>")
     settings = RecordingSettings(flow="dis", windows=1, batch=4)
     recording = record(network, clips, LAYERS, out=place / "recording", settings=settings)
     for unit in ("fc6:1", "scores:0"):
         result = marey.maximize(network, unit, recipe=marey.Recipe(slowness=(0, 10), steps=1))
         result.save(place / "preferred" / unit.replace(":", "-"))
     finding(recording).save(place / "findings" / "specificity")
-    return Made(recording, place / "preferred", place / "findings", place / "clips")
+    explanation(recording).save(place / "explained" / "one" / "finding")
+    (place / "explained" / "one" / SHEET).write_bytes(b"a picture")
+    return Made(network, recording, place / "preferred", place / "findings", place / "explained", place / "clips")
 
 
 def finding(recording: Recording) -> Finding:
@@ -82,15 +106,34 @@ def finding(recording: Recording) -> Finding:
         (measure,),
         {"units": pyarrow.Table.from_pylist(rows)},
         Chart("<b>", "x", "y", (Series("s", (1,), (2,)),)),
-        (Evidence(HOSTILE[1], 1.0, "fc6:3", ("<b>clip",)), Evidence("none", 1.0, "gone:3")),
+        (
+            Evidence(HOSTILE[1], 1.0, "fc6:3", ("<b>clip",)),
+            Evidence("none", 1.0, "gone:3", (recording.recorded_clips["path"][1].as_py(),)),
+        ),
         provenance=of_recording(recording),
+    )
+
+
+def explanation(recording: Recording) -> Finding:
+    """Why the network might say a class of the first clip, in hostile words."""
+    rows = [
+        {"unit": "fc6:2", "effect": 0.5, "seconds": 0.1},
+        {"unit": f"{HOSTILE[0]}:1", "effect": 0.25, "seconds": 0.2},
+    ]
+    return replace(
+        finding(recording),
+        question="explain",
+        sentence=f"The network says {HOSTILE[4]}.",
+        tables={"seen": pyarrow.Table.from_pylist(rows)},
+        remarks=(HOSTILE[2],),
+        provenance={**of_recording(recording), "clip": recording.recorded_clips["path"][0].as_py()},
     )
 
 
 @pytest.fixture(scope="session")
 def site(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an atlas; nobody writes to it."""
-    return made.atlas(tmp_path_factory.mktemp("site") / "inner" / "atlas").parent
+    return made.atlas(tmp_path_factory.mktemp("site") / "inner" / "atlas", network=made.network).parent
 
 
 @pytest.fixture(scope="session")

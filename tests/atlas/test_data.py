@@ -3,25 +3,33 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from marey.atlas.driving import RealClips
+from marey.atlas.clips import DrivenUnits, clip_data
 from marey.atlas.films import Film
 from marey.atlas.preferred import preferred_units
+from marey.atlas.sources import Sources, opened
 from marey.atlas.told import told_of_units
 from marey.atlas.units import layer_data
 from marey.findings.finding import Finding
 from marey.maximization.result import PreferredInput
 from marey.network.unit import Unit
+from marey.recording import Recording
+
+
+def _sources(recording: Recording) -> Sources:
+    options = dict.fromkeys(("preferred", "findings", "explanations", "network", "layers"))
+    return opened(recording, clips=3, **options)  # type: ignore[arg-type]
 
 
 def test_a_unit_has_the_numbers_of_the_recording(made) -> None:  # type: ignore[no-untyped-def]
     recording = made.recording
-    clips = RealClips(recording, 3)
-    data = layer_data(recording, "fc6", preferred={}, findings=[], clips=clips)
     matrix = recording.matrix("fc6")
+    data = layer_data(_sources(recording), "fc6", matrix, ties=None)
     labels = recording.recorded_clips["label"].to_pylist()
+    clip_rows = recording.recorded_clips["clip"].to_pylist()
     for channel, unit in enumerate(data.units):
         values = matrix[:, channel].tolist()
         assert unit.largest == max(values)
@@ -34,6 +42,14 @@ def test_a_unit_has_the_numbers_of_the_recording(made) -> None:  # type: ignore[
         assert unit.best_class is None or means[unit.best_class] == pytest.approx(max(means.values()))
         top = [one.number for one in recording.top(f"fc6:{channel}", 3) if one.value > unit.ordinary]
         assert [one.response.number for one in unit.driving] == top
+        for one in unit.quantiles:
+            assert one.value == pytest.approx(matrix[clip_rows.index(one.clip.number), channel])
+            assert sum(value <= one.value for value in values) >= one.share * (len(values) - 1)
+        assert [one.value for one in unit.quantiles] == sorted((one.value for one in unit.quantiles), reverse=True)
+        for by_class in unit.by_class:
+            low, high = by_class.chance or (-np.inf, np.inf)
+            assert (by_class.chance is None) == (by_class.label is None)
+            assert low <= np.mean(values) <= high
 
 
 def test_a_preferred_input_goes_from_slow_to_fast_and_its_best_is_on_the_tile(made) -> None:  # type: ignore[no-untyped-def]
@@ -75,3 +91,31 @@ def test_a_table_without_words_of_its_own_is_shown_as_it_is(made) -> None:  # ty
     (told,) = told_of_units([found], "fc6")[2]
     assert told.rows[0]["auprc"] == "0.7" and told.sentence == ""
     assert told_of_units([found], "scores") == {}
+
+
+def test_a_clip_has_the_scores_of_the_recording_and_the_units_that_it_drives(made) -> None:  # type: ignore[no-untyped-def]
+    recording = made.recording
+    driven = DrivenUnits()
+    values, top = recording.matrix("fc6"), recording.largest("fc6")
+    ordinary = recording.maxima(["fc6"]).zeros("fc6")
+    driven.add("fc6", values, ordinary, top)
+    sources = _sources(recording)
+    for row, number in enumerate(recording.recorded_clips["clip"].to_pylist()):
+        data = clip_data(sources.clips, number, driven=driven, explained={})
+        shares = torch.tensor(recording.recorded_clips["scores"][row].as_py()).softmax(0)
+        assert data.scores[0] == (data.clip.prediction, pytest.approx(float(shares.max())))
+        assert data.clip.label in [name for name, _ in data.scores]
+        relative = ((values[row] - ordinary) / (top - ordinary)).nan_to_num(-1.0).tolist()
+        for layer, units in data.driven:
+            assert layer == "fc6" and units[0].score == pytest.approx(max(relative))
+            for one in units:
+                assert one.score == pytest.approx(relative[one.unit.channel])
+
+
+def test_the_clip_that_drives_a_unit_most_has_score_1(made) -> None:  # type: ignore[no-untyped-def]
+    recording = made.recording
+    driven = DrivenUnits()
+    values, top = recording.matrix("scores"), recording.largest("scores")
+    driven.add("scores", values, recording.maxima(["scores"]).zeros("scores"), top)
+    row = int(values[:, 0].argmax())
+    assert 1.0 in [one.score for _, units in driven.of(row) for one in units]

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from .conftest import HOSTILE  # type: ignore[import-not-found]
+from .conftest import HOSTILE, HOSTILE_LAYER  # type: ignore[import-not-found]
 
 
 class Page(HTMLParser):
@@ -39,10 +39,11 @@ def pages(site: Path) -> dict[Path, Page]:
 
 
 def test_there_is_a_page_for_everything(site: Path) -> None:
-    assert len(list(site.glob("layer/*.html"))) == 3
+    assert len(list(site.glob("layer/*.html"))) == 4
     assert len(list(site.glob("unit/fc6/*.html"))) == 4
     assert len(list(site.glob("class/*.html"))) == len(HOSTILE)
     assert [path.name for path in site.glob("finding/*.html")] == ["specificity.html"]
+    assert len(list(site.glob("clip/*.html"))) == 12
 
 
 def test_every_link_and_every_medium_is_a_file_of_the_atlas(site: Path, pages: dict[Path, Page]) -> None:
@@ -69,7 +70,7 @@ def test_names_are_text(pages: dict[Path, Page]) -> None:
         assert not page.elements & {"i", "u", "iframe", "object"}
         assert not [name for name in page.attributes if name.startswith("on")], path
     front = next(page for path, page in pages.items() if path.name == "index.html")
-    for name in HOSTILE:
+    for name in (*HOSTILE, HOSTILE_LAYER):
         assert name in front.text  # `{{ 7 * 7 }}` too: no name is a template
 
 
@@ -95,10 +96,58 @@ def test_evidence_is_linked_where_its_unit_is_in_the_atlas(pages: dict[Path, Pag
     page = next(page for path, page in pages.items() if path.name == "specificity.html")
     assert "../unit/fc6/3.html" in page.addresses
     assert "gone:3" in page.text
+    assert "../clip/1.html" in page.addresses and "<b>clip" in page.text  # recorded, and not
 
 
 def test_the_front_page_says_the_answers_and_the_command(site: Path) -> None:
     text = Page(site / "index.html").text
     assert f"Half of them serve {HOSTILE[0]}." in text
     assert "50 % [40, 60]" in text
-    assert re.search(r"marey atlas \S+ --preferred \S+ --findings \S+ --clips 2 --out \S+", text)
+    assert re.search(
+        r"marey atlas \S+ --preferred \S+ --findings \S+ --explanations \S+ --network NET --clips 2 --out \S+", text
+    )
+
+
+def test_the_page_of_a_clip_says_what_it_is_taken_for_and_why(made, site: Path) -> None:  # type: ignore[no-untyped-def]
+    page = Page(site / "clip" / "0.html")
+    rows = made.recording.recorded_clips
+    assert rows["label"][0].as_py() in page.text and rows["prediction"][0].as_py() in page.text
+    assert f"The network says {HOSTILE[4]}." in page.text and HOSTILE[2] in page.text
+    assert "../unit/fc6/2.html" in page.addresses and f"{HOSTILE[0]}:1" in page.text
+    assert (site / "clip" / "0-sheet.png").read_bytes() == b"a picture"
+    other = Page(site / "clip" / "1.html")
+    assert re.search(r"marey explain NET '.*mp4' --recording \S+ --out explained/1", other.text)
+    assert "../clip/0.html" in other.addresses and "../clip/2.html" in other.addresses
+
+
+def test_clips_are_linked_from_their_units_and_classes(pages: dict[Path, Page]) -> None:
+    clips = {f"{number}.html" for number in range(12)}
+    for kind in ("unit", "class"):
+        linked = {
+            address.rpartition("/")[2]
+            for path, page in pages.items()
+            if path.parts[-3 if kind == "unit" else -2] == kind
+            for address in page.addresses
+            if "/clip/" in address
+        }
+        assert linked == clips
+
+
+def test_heat_lies_over_whole_clips_of_a_layer_that_tells_places_apart(site: Path) -> None:
+    text = (site / "unit" / "rgb.conv1_1" / "0.html").read_text()
+    heats = re.findall(r'class="heat"[^>]* src="([^"]+)"', text)
+    assert heats and all((site / "unit" / "rgb.conv1_1" / address).is_file() for address in heats)
+    assert 'class="heat"' not in (site / "unit" / "fc6" / "0.html").read_text()  # which has one position
+
+
+def test_a_unit_is_tied_to_those_that_feed_it_and_those_that_it_feeds(site: Path, pages: dict[Path, Page]) -> None:
+    tied = [page for path, page in pages.items() if path.parts[-2] == "scores" and path.parts[-3] == "unit"]
+    assert any("../fc6/" in address or "/unit/fc6/" in address for page in tied for address in page.addresses)
+    assert all("What moves it" in page.text or "No recorded unit moves it" in page.text for page in tied)
+
+
+def test_without_the_network_pages_say_what_is_not_known(made, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    out = made.atlas(tmp_path / "atlas", explanations=None, layers=["fc6"]).parent
+    text = Page(out / "unit" / "fc6" / "1.html").text
+    assert "Not known: the network tells them. Make the atlas with --network NET" in text
+    assert not list(out.glob("ties/*"))

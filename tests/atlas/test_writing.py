@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +18,8 @@ from marey.findings.finding import Finding
 from marey.maximization.result import PreferredInput
 
 Contents = Callable[[Path], dict[str, bytes]]
+TELL_WHERE = {"atlas.json", "index.html"}
+"""Files that say where the atlas lies."""
 
 
 def _times(folder: Path) -> dict[Path, int]:
@@ -24,34 +29,62 @@ def _times(folder: Path) -> dict[Path, int]:
 def test_written_again_nothing_changes(made, site: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     out = tmp_path / "atlas"
     shutil.copytree(site, out)
-    made.atlas(out)
+    made.atlas(out, network=made.network)
     before = _times(out)
-    made.atlas(out)
+    made.atlas(out, network=made.network)
     assert _times(out) == before
 
 
-@pytest.mark.parametrize("where", ["preferred inputs", "clips", "pages"])
+@pytest.mark.parametrize("where", ["preferred inputs", "clips", "ties", "pages"])
 def test_stopped_and_run_again_only_what_is_missing_is_made(  # type: ignore[no-untyped-def]
     where: str, made, tmp_path: Path, contents: Contents
 ) -> None:
     whole, out = tmp_path / "whole" / "atlas", tmp_path / "stopped" / "atlas"
-    made.atlas(whole)
+    network = made.network if where == "ties" else None
+    made.atlas(whole, network=network)
 
     def stop(what: str, done: int, total: int) -> None:
         if what == where and done == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        made.atlas(out, report=stop)
+        made.atlas(out, report=stop, network=network)
     assert not (out / "index.html").exists()
     before = _times(out)
     assert len(before) > 1
-    made.atlas(out)
+    made.atlas(out, network=network)
     after = _times(out)
     assert {path: after[path] for path in before} == before
     there, expected = contents(out), contents(whole)
     assert there.keys() == expected.keys()
-    assert {name for name in there if there[name] != expected[name]} == {"atlas.json", "index.html"}  # say --out
+    assert {name for name in there if there[name] != expected[name]} == TELL_WHERE
+
+
+@pytest.mark.slow
+def test_killed_at_any_write_no_page_is_half_there_and_the_rest_is_made(  # type: ignore[no-untyped-def]
+    made, tmp_path: Path, contents: Contents
+) -> None:
+    whole = contents(made.atlas(tmp_path / "whole" / "atlas").parent)
+    line = [sys.executable, str(Path(__file__).with_name("killed_atlas.py")), str(made.recording.folder)]
+    given = [str(made.preferred), str(made.findings), str(made.explanations)]
+    seen = set()
+    for step in (0, 2, 20, 39):
+        out = tmp_path / str(step) / "atlas"
+        ended = subprocess.run([*line, str(out), str(step), *given], check=False, capture_output=True)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+        left = {path: content for path, content in contents(out).items() if not path.endswith(".part")}
+        seen.add(len(left))
+        assert "index.html" not in left
+        assert {path for path in left if left[path] != whole[path]} <= TELL_WHERE
+        before = {path: (out / path).stat().st_mtime_ns for path in left}
+        made.atlas(out)
+        assert {path: (out / path).stat().st_mtime_ns for path in left if path != "atlas.json"} == {
+            path: time for path, time in before.items() if path != "atlas.json"
+        }
+        there = contents(out)
+        assert there.keys() == whole.keys()
+        assert {path for path in there if there[path] != whole[path]} == TELL_WHERE
+    assert len(seen) == 4
 
 
 def test_pages_of_layers_that_are_left_out_go(made, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -96,6 +129,7 @@ def test_results_of_other_weights_are_refused(made, tmp_path: Path) -> None:  # 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"explanations": "nowhere"}, "holds no explanation"),
         ({"preferred": "nowhere"}, "holds no preferred input"),
         ({"findings": "nowhere"}, "holds no finding"),
         ({"layers": ["fc7x"]}, "no layer 'fc7x' in the recording"),

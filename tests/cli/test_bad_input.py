@@ -50,6 +50,9 @@ def _left(folder: Path) -> list[str]:
         ),
         (["train", "data", "--out", "n.safetensors", "--fusion", "conv9"], r"'conv9' is not one of 'conv2'"),
         (["maximize", "net", "a:0", "--steps", "many"], r"Invalid value for '--steps': .*valid integer"),
+        (["atlas", "recording", "fc6:3"], r"'fc6:3' is a unit; add --single-file to write pages of some units"),
+        (["atlas", "recording", "--single-file"], r"--single-file needs the units to show, as in"),
+        (["atlas", "rec", "a:0", "--single-file", "--layers", "a"], r"leave out --layers and --explanations"),
         (["maximize", "net", "a:0", "--slowness", "slow"], r"--slowness is 'slow'; expected numbers of at least 0"),
     ],
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from marey.draw.film import MOST_FRAMES, SIDE, film, film_size
+from marey.draw.film import MOST_FRAMES, SIDE, film, film_size, heat_film
 
 
 def test_frames_stand_beside_each_other_in_order() -> None:
@@ -27,3 +27,14 @@ def test_flow_is_colored_up_to_the_speed_given() -> None:
     clip[0] = 2.0  # to the right
     assert film(clip, max_px=2.0)[0, 0].tolist() == [255, 0, 0]
     assert film(clip, max_px=4.0)[0, 0].tolist() == [255, 128, 128]
+
+
+def test_heat_covers_what_responds_and_nothing_else_at_the_moments_of_the_film() -> None:
+    share = torch.zeros(60, 56, 56)
+    share[59, :28] = 1.0
+    drawn = heat_film(share)
+    assert drawn.shape == (SIDE // 2, MOST_FRAMES * SIDE // 2, 4)
+    *before, last = np.split(drawn, MOST_FRAMES, axis=1)
+    assert not np.array(before)[..., 3].any()
+    assert last[:24, :, 3].min() > 180 and not last[32:, :, 3].any()
+    assert last[0, 0, :3].tolist() == [252, 255, 164]

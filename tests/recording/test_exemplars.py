@@ -15,8 +15,9 @@ from marey.draw.heat_loop import heat_loop
 from marey.draw.picture_row import PictureRow
 from marey.errors import MareyError, VideoError
 from marey.network.network import Network
+from marey.network.unit import Unit
 from marey.recording import Recording, exemplars, record
-from marey.recording.read.heat import heat
+from marey.recording.read.heat import heat, heats
 from marey.recording.write.settings import RecordingSettings
 from marey.video.read.clips import Clip, load_clip
 from marey.video.read.decode import read_video
@@ -99,6 +100,12 @@ def test_heat_lies_where_and_when_the_unit_responds(
         loaded, responses = heat(network, "gray:0", clips[0], batch=4)
     frames = next(iter(loaded.pictures.values())).float().mean(-1) / 255
     torch.testing.assert_close(responses, frames, atol=1e-4, rtol=1e-4)
+    double = Network(
+        nn.Sequential(Gray(1), nn.Conv2d(1, 2, 1)).eval(), [marey.rgb_frames(1, size=32, layout="n c h w")]
+    )
+    units = [Unit("0.gray", 0), Unit("1", 1), Unit("1", 0)]
+    for unit, several in heats(double, units, loaded):
+        torch.testing.assert_close(several, heat(double, unit, clips[0])[1])
     coarse = Network(Gray(4), [marey.rgb_frames(1, size=32, layout="n c h w")])
     _, responses = heat(coarse, "gray:0", clips[0])
     means = torch.nn.functional.avg_pool2d(frames[:, None], 4)[:, 0]

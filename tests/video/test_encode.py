@@ -10,7 +10,7 @@ from PIL import Image
 
 from marey.errors import MareyError, OutputError
 from marey.video import encode
-from marey.video.encode import Picture, video_encoder, write_mp4, write_png
+from marey.video.encode import Picture, video_encoder, write_mp4, write_png, write_webp
 
 COLORS = np.array([[255, 0, 0], [0, 160, 0], [30, 30, 230], [255, 255, 255], [128, 128, 128]], dtype=np.uint8)
 WRITERS = {"mp4": write_mp4}
@@ -69,6 +69,14 @@ def test_a_png_holds_the_very_pixels(tmp_path: Path) -> None:
     write_png(picture, tmp_path / "new" / "folder" / "a.png")
     with Image.open(tmp_path / "new" / "folder" / "a.png") as image:
         assert np.array_equal(np.asarray(image), picture)
+
+
+def test_a_webp_keeps_its_opacity(tmp_path: Path) -> None:
+    picture = np.zeros((8, 8, 4), np.uint8)
+    picture[:4] = (200, 100, 50, 128)
+    write_webp(picture, tmp_path / "a.webp")
+    with Image.open(tmp_path / "a.webp") as image:
+        assert np.array_equal(np.asarray(image)[..., 3], picture[..., 3])
 
 
 @pytest.mark.parametrize("name", ["mp4", "png"])

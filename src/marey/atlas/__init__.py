@@ -1,1 +1,1 @@
-"""A folder of web pages: a page for every unit, class and finding, which opens from disk."""
+"""A folder of web pages: a page for every unit, class, clip and finding, which opens from disk."""

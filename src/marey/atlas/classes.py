@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pyarrow import compute
 
 from marey.findings.finding import Finding
@@ -12,6 +13,7 @@ from marey.network.unit import Unit
 from marey.recording import Recording
 
 _MOST_UNITS = 24
+_MOST_CLIPS = 12
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class ClassData:
         {class: clips}: what clips of this class are taken for (itself, too), and other classes taken for this one.
     told
         sentences of findings.
+    right_clips, wrong_clips, others_clips
+        numbers of its clips that are classified right, of those that are not, and of other classes' clips taken for
+        it: of each the first few of which the network is most sure.
     """
 
     name: str
@@ -41,6 +46,9 @@ class ClassData:
     taken_from: tuple[tuple[str, int], ...]
     serving: tuple[Serving, ...]
     told: tuple[tuple[str, str], ...]
+    right_clips: tuple[int, ...]
+    wrong_clips: tuple[int, ...]
+    others_clips: tuple[int, ...]
 
     @property
     def right(self) -> int:
@@ -55,6 +63,7 @@ def class_data(recording: Recording, layers: Sequence[str], findings: Sequence[F
     labels = Counter(label for label in rows["label"].to_pylist() if label is not None)
     scores = recording.summary["network"]["scores"]
     names = sorted({*recording.classes, *labels})
+    said = _by_class(recording)
     found = []
     for name in names:
         known = scores in layers and name in recording.classes
@@ -71,9 +80,27 @@ def class_data(recording: Recording, layers: Sequence[str], findings: Sequence[F
                 ),
                 _serving(name, layers, findings),
                 tuple(_told(name, findings)),
+                *(tuple(said.get((name, kind), ())[:_MOST_CLIPS]) for kind in ("right", "wrong", "others")),
             )
         )
     return found
+
+
+def _by_class(recording: Recording) -> dict[tuple[str, str], list[int]]:
+    """{(class, "right", "wrong" or "others"): numbers of clips}, those first of which the network is most sure."""
+    found: dict[tuple[str, str], list[tuple[float, int]]] = {}
+    columns = ["clip", "label", "prediction", "scores"]
+    for row in recording.recorded_clips.select(columns).to_pylist():
+        label, prediction = row["label"], row["prediction"]
+        if prediction is None:
+            continue
+        scores = np.array(row["scores"])
+        sure = -float(1 / np.exp(scores - scores.max()).sum())
+        if label is not None:
+            found.setdefault((label, "right" if label == prediction else "wrong"), []).append((sure, row["clip"]))
+        if label != prediction:
+            found.setdefault((prediction, "others"), []).append((sure, row["clip"]))
+    return {key: [number for _, number in sorted(rows)] for key, rows in found.items()}
 
 
 def _counted(pairs: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from marey.draw.film import SIDE, film, film_size
+from marey.draw.film import SIDE, film, film_size, heat_film
 from marey.draw.wheel_legend import wheel_disc
 from marey.video.encode import write_webp
 
@@ -19,6 +19,8 @@ WHEEL = f"{FOLDER}/wheel.webp"
 
 _QUALITY = {3: 75, 2: 60}
 """Of WebP, by the channels of the clip: fields of flow are many, and their colors noisy."""
+_HEAT_QUALITY = 40
+"""Heat is smooth."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ class Film:
     def write(self, folder: Path, clip: Tensor, *, max_px: float = 1.0) -> None:
         """Draw the film of a clip (channel, time, height, width), and write it whole or not at all."""
         write_webp(film(clip, max_px=max_px), folder / self.path, quality=_QUALITY[len(clip)])
+
+    def write_heat(self, folder: Path, share: Tensor) -> None:
+        """Draw heat (time, height, width), 0 to 1, to lie over the film of the same clip."""
+        write_webp(heat_film(share), folder / self.path, quality=_HEAT_QUALITY)
 
 
 def write_wheel(folder: Path) -> None:

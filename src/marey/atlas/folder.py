@@ -5,13 +5,13 @@ from pathlib import Path
 
 from marey._version import __version__
 from marey.errors import MareyError, OutputError
-from marey.files import replacing
+from marey.files import DRAFT_SUFFIX, replacing
 
 MARK = "atlas.json"
 """The file by which a folder is known to be an atlas; it says how it was made."""
 
-_OURS = ("layer", "unit", "class", "finding", "media", "static")
-_KINDS = {".html", ".webp", ".svg", ".png", ".css", ".js", ".part"}
+_OURS = ("layer", "unit", "class", "finding", "clip", "ties", "media", "static")
+_KINDS = {".html", ".webp", ".svg", ".png", ".css", ".js", ".json", ".part"}
 
 
 class AtlasFolder:
@@ -23,7 +23,7 @@ class AtlasFolder:
     def __init__(self, path: str | Path, *, command: str) -> None:
         self.path = Path(path)
         try:
-            strange = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+            strange = self.path.exists() and (not self.path.is_dir() or any(map(_lasts, self.path.iterdir())))
         except OSError as error:
             raise OutputError(f"cannot read '{self.path}': {error.strerror or error}; name another folder.") from None
         if strange and not (self.path / MARK).is_file():
@@ -51,12 +51,21 @@ class AtlasFolder:
             draft.write_bytes(content)
         self.written += 1
 
+    def text(self, path: str) -> str | None:
+        """What stands in a file; None where there is none that can be read."""
+        try:
+            return (self.path / path).read_text(encoding="utf-8")
+        except (OSError, UnicodeError):
+            return None
+
     def keep(self, path: str) -> None:
         """Keep a file that stands in the folder or will."""
         self._kept.add(path)
 
     def remove_stale(self) -> None:
         """Remove pages and media of earlier runs that were neither written nor kept now, and drafts of killed ones."""
+        for draft in [place for place in self.path.iterdir() if not _lasts(place)]:
+            draft.unlink()
         for name in _OURS:
             for place in sorted((self.path / name).rglob("*"), reverse=True):
                 if place.is_dir() and not place.is_symlink():
@@ -64,3 +73,8 @@ class AtlasFolder:
                         place.rmdir()
                 elif place.suffix in _KINDS and place.relative_to(self.path).as_posix() not in self._kept:
                     place.unlink()
+
+
+def _lasts(place: Path) -> bool:
+    """Whether a file is more than the draft of a process that was killed."""
+    return not (place.name.startswith(".") and place.suffix == DRAFT_SUFFIX)

@@ -1,6 +1,5 @@
 """What the front page shows: the network, the clips, the layers in the order in which they see, the answers."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -116,12 +115,3 @@ def _stages(layers: Sequence[Layer], preferred: Mapping[Unit, Preferred]) -> tup
     single = tuple(tower for streams, tower in made.items() if len(streams) == 1)
     joint = tuple(tower for streams, tower in made.items() if len(streams) != 1)
     return tuple(stage for stage in (single, joint) if stage)
-
-
-def maximize_command(recording: Recording, unit: Unit, folder: str) -> str:
-    """The command that makes the preferred input of a unit."""
-    from marey.families.bundled import BUNDLED
-
-    name = recording.summary["network"]["name"]
-    words = ["marey", "maximize", name if name in BUNDLED else "NET", str(unit)]
-    return shlex.join([*words, "--recording", str(recording.folder), "--out", folder])

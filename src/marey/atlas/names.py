@@ -33,6 +33,10 @@ class Places:
         """The page of a finding."""
         return f"finding/{self._questions[question]}.html"
 
+    def clip(self, number: int) -> str:
+        """The page of a recorded clip."""
+        return f"clip/{number}.html"
+
 
 def link(path: str, page: str) -> str:
     """The relative address of a file from a page; both are paths below the folder of the atlas.

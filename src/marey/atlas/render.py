@@ -8,16 +8,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from marey.atlas.classes import ClassData
-from marey.atlas.driving import RealClips
+from marey.atlas.clips import ClipData
 from marey.atlas.films import WHEEL
 from marey.atlas.front import FrontData
 from marey.atlas.names import Places, link
+from marey.atlas.sources import Sources
 from marey.atlas.units import LayerData, UnitData
 from marey.errors import NetworkError
 from marey.findings.finding import Finding
 from marey.findings.measure import Measure
 from marey.network.unit import Unit
-from marey.recording import Recording
 
 STATIC = Path(__file__).with_name("static")
 """The style sheet and the script of all pages."""
@@ -26,15 +26,17 @@ STATIC = Path(__file__).with_name("static")
 class Pages:
     """Renders the pages of one atlas, whose pages lie in `places`."""
 
-    def __init__(self, places: Places, recording: Recording, *, layers: Sequence[str], folder: Path) -> None:
+    def __init__(self, places: Places, sources: Sources, *, folder: Path) -> None:
         """`folder` is that of the atlas, whose media are there already."""
-        self.places, self._recording = places, recording
+        self.places, self._sources = places, sources
         self._shared = {
-            "network": recording.summary["network"]["name"],
+            "network": sources.recording.summary["network"]["name"],
             "places": places,
-            "layers": list(layers),
+            "layers": list(sources.layers),
             "folder": folder,
             "wheel": WHEEL,
+            "clips": sources.clips,
+            "unit_name": sources.unit_name,
         }
 
     @cached_property
@@ -71,36 +73,47 @@ class Pages:
             "layer", self.places.layer(data.layer.name), data=data, facets=facets, numbers=sorted(numbers)
         )
 
-    def unit(self, data: LayerData, unit: UnitData, *, clips: RealClips, command: str) -> str:
-        """The page of a unit; `command` makes its preferred input."""
+    def unit(self, data: LayerData, unit: UnitData) -> str:
+        """The page of a unit."""
         path = self.places.unit(unit.unit.layer, unit.unit.channel)
-        values = [value for one in unit.by_class for value in (one.low, one.high)]
+        values = [value for one in unit.by_class for value in (one.low, one.high, *(one.chance or ()))]
         low, high = min(values, default=0.0), max(values, default=1.0)
 
         def part(value: float) -> float:
             """Where a response lies on the axis of all classes, 0 to 1."""
             return (value - low) / (high - low) if high > low else 0.5
 
-        return self._page("unit", path, data=data, unit=unit, clips=clips, command_line=command, part=part)
+        count = self._sources.recording.layer(unit.unit.layer).units
+        command = self._sources.command(unit.unit)
+        return self._page("unit", path, data=data, unit=unit, count=count, command_line=command, part=part)
+
+    def single(self, *, bodies: Sequence[str], listed: Sequence[tuple[str, str]], style: str, script: str) -> str:
+        """A page of the `bodies` of several units, which are HTML; `listed` are their addresses and names."""
+        return self._page("single", "single.html", bodies=bodies, listed=listed, style=style, script=script)
+
+    def clip(self, data: ClipData, *, pictures: Mapping[str, str], before: int | None, after: int | None) -> str:
+        """The page of a clip; `pictures` are paths of what explains it, `before` and `after` other clips."""
+        path = self.places.clip(data.clip.number)
+        return self._page(
+            "clip", path, data=data, pictures=pictures, before=before, after=after, unit_page=self._unit_page
+        )
 
     def class_page(self, data: ClassData, unit: UnitData | None) -> str:
         """The page of a class; `unit` is that of its score."""
         return self._page("class", self.places.class_page(data.name), data=data, unit=unit)
 
-    def finding(self, finding: Finding, *, figures: dict[str, str], names: dict[str, str]) -> str:
-        """The page of a finding; `figures` are paths by theme, `names` those of clips that are shown."""
+    def finding(self, finding: Finding, *, figures: Mapping[str, str]) -> str:
+        """The page of a finding; `figures` are paths by theme."""
         path = self.places.finding(finding.question)
         groups: dict[str, list[Measure]] = {"The network": list(finding.measures)}
         if finding.nulls:
             groups["What has nothing to find"] = list(finding.nulls)
-        return self._page(
-            "finding", path, finding=finding, figures=figures, groups=groups, names=names, unit_page=self._unit_page
-        )
+        return self._page("finding", path, finding=finding, figures=figures, groups=groups, unit_page=self._unit_page)
 
     def _unit_page(self, address: str | None) -> str | None:
         """The page of a unit by its address; None where the atlas has none."""
         try:
-            unit = None if address is None else self._recording.unit(address)
+            unit = None if address is None else self._sources.recording.unit(address)
             return None if unit is None else self.places.unit(unit.layer, unit.channel)
         except (NetworkError, KeyError):
             return None

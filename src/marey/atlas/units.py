@@ -1,30 +1,51 @@
 """What the pages of a layer and of its units show, from plain files, one layer at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from marey.atlas.driving import Driving, RealClips
+from marey.atlas.driving import Driving, ShownClip
 from marey.atlas.films import Film
 from marey.atlas.preferred import Preferred
+from marey.atlas.sources import Sources
+from marey.atlas.ties import KeptTies, Tied
 from marey.atlas.told import Told, told_of_units
-from marey.findings.finding import Finding
+from marey.findings.class_means import ChanceMeans
 from marey.network.layer import Layer
 from marey.network.stream import Stream
 from marey.network.unit import Unit
 from marey.recording import Recording
 
+QUANTILES = (0.95, 0.75, 0.5, 0.25)
+"""Of all clips by the unit's largest response, beside the strongest ones."""
+
 
 @dataclass(frozen=True)
 class ByClass:
-    """A unit's largest responses to the clips of a class: their mean and the middle 90 %; `label` None: all clips."""
+    """A unit's largest responses to the clips of a class: their mean and the middle 90 %; `label` None: all clips.
+
+    chance
+        where the mean lies in 95 of 100 cases when classes are dealt to the clips; None where this is not known.
+    """
 
     label: str | None
     clips: int
     low: float
     mean: float
     high: float
+    chance: tuple[float, float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class AtQuantile:
+    """A clip in the middle of all: to the `share` of the clips the unit responds less, or as much."""
+
+    share: float
+    value: float
+    clip: ShownClip
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +58,10 @@ class UnitData:
         the response from which scores count, and the largest one to a recorded clip.
     best_class
         the class to whose clips it responds most on average.
+    quantiles
+        clips from strong to weak responses; none of a unit that nothing drives.
+    inputs, outputs
+        the units that move it most, and those that it moves most; None where this is not known.
     """
 
     unit: Unit
@@ -47,7 +72,10 @@ class UnitData:
     by_class: tuple[ByClass, ...]
     preferred: Preferred | None
     driving: tuple[Driving, ...]
+    quantiles: tuple[AtQuantile, ...]
     told: tuple[Told, ...]
+    inputs: tuple[Tied, ...] | None
+    outputs: tuple[Tied, ...] | None
 
     @property
     def dead(self) -> bool:
@@ -88,36 +116,40 @@ class LayerData:
 
 
 def layer_data(
-    recording: Recording,
-    name: str,
-    *,
-    preferred: Mapping[Unit, Preferred],
-    findings: Sequence[Finding],
-    clips: RealClips,
+    sources: Sources, name: str, values: Tensor, *, ties: KeptTies | None, channels: Sequence[int] | None = None
 ) -> LayerData:
-    """Read what is known of a layer's units."""
+    """Read what is known of a layer's units, or of some; `values` are its responses (recorded clip, unit)."""
+    recording, clips = sources.recording, sources.clips
     layer = recording.layer(name)
     largest = recording.largest(name).tolist()
     ordinary = recording.maxima([name]).zeros(name).tolist()
-    classes = _by_class(recording, name)
-    told = told_of_units(findings, name)
-    scores = recording.summary["network"]["scores"]
+    classes = _by_class(recording, name, sources.chance, values)
+    told = told_of_units(sources.findings, name)
+    quantiles = quantile_rows(values).tolist()
     units = []
-    for channel in range(layer.units):
+    for channel in range(layer.units) if channels is None else channels:
         unit = Unit(name, channel)
         known = [one for one in classes[channel] if one.label is not None]
         best = max(known, key=lambda one: one.mean, default=None)
+        alive = largest[channel] > ordinary[channel]
         units.append(
             UnitData(
                 unit,
-                recording.classes[channel] if name == scores and channel < len(recording.classes) else str(unit),
+                sources.unit_name(unit),
                 ordinary[channel],
                 largest[channel],
                 None if best is None else best.label,
                 tuple(classes[channel]),
-                preferred.get(unit),
-                tuple(clips.driving(name, channel, ordinary[channel])),
+                sources.preferred.get(unit),
+                tuple(clips.driving(name, channel, ordinary[channel], largest[channel])),
+                tuple(
+                    AtQuantile(share, float(values[rows[channel], channel]), clips.shown(clips.numbers[rows[channel]]))
+                    for share, rows in zip(QUANTILES, quantiles, strict=True)
+                    if alive
+                ),
                 tuple(told.get(channel, ())),
+                None if ties is None else ties.inputs.get(unit, ()),
+                None if ties is None else ties.outputs.get(unit, ()),
             )
         )
     sees = tuple(
@@ -126,6 +158,12 @@ def layer_data(
         if stream.name in layer.receptive_field.streams
     )
     return LayerData(layer, sees, tuple(units))
+
+
+def quantile_rows(values: Tensor) -> Tensor:
+    """The recorded clips (share, unit) at `QUANTILES` of the responses (recorded clip, unit), from below."""
+    order = values.argsort(dim=0, stable=True)
+    return torch.stack([order[int(share * (len(values) - 1))] for share in QUANTILES])
 
 
 def _seen(layer: Layer, stream: Stream) -> str:
@@ -139,13 +177,18 @@ def _seen(layer: Layer, stream: Stream) -> str:
     return f"{x.length} x {y.length} px of {frames}"
 
 
-def _by_class(recording: Recording, layer: str) -> list[list[ByClass]]:
+def _by_class(recording: Recording, layer: str, chance: ChanceMeans, values: Tensor) -> list[list[ByClass]]:
     """For every unit the responses by class, strongest first, those to all clips last."""
     columns = ["unit", "label", "clips", "q05", "mean", "q95"]
     rows = recording.statistics(layer).select(columns).to_pylist()
+    low, high = chance.bands(values.numpy()) if chance.known else (None, None)
+    place = {name: index for index, name in enumerate(chance.classes)}
     found: list[list[ByClass]] = [[] for _ in range(recording.layer(layer).units)]
     for row in rows:
         if row["clips"] and np.isfinite(row["mean"]):
-            one = ByClass(row["label"], row["clips"], row["q05"], row["mean"], row["q95"])
-            found[row["unit"]].append(one)
+            label, unit = row["label"], row["unit"]
+            band = None
+            if low is not None and high is not None and label in place and np.isfinite(low[place[label], unit]):
+                band = (float(low[place[label], unit]), float(high[place[label], unit]))
+            found[unit].append(ByClass(label, row["clips"], row["q05"], row["mean"], row["q95"], band))
     return [sorted(own, key=lambda one: (one.label is None, -one.mean)) for own in found]

@@ -1,33 +1,29 @@
 """Write an atlas: media first, then pages, the front page last, so that whoever sees it can follow every link."""
 
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 
-from marey.atlas.answers import Answer, found_answers
-from marey.atlas.classes import class_data
-from marey.atlas.driving import Driving, RealClips, by_clip
-from marey.atlas.films import WHEEL, write_wheel
+from marey.atlas.answers import Answer
+from marey.atlas.classes import ClassData, class_data
+from marey.atlas.clips import DrivenUnits, clip_data
+from marey.atlas.commands import atlas_command, network_word
+from marey.atlas.films import WHEEL
 from marey.atlas.folder import AtlasFolder
-from marey.atlas.front import front_data, maximize_command
+from marey.atlas.front import front_data
+from marey.atlas.media import Report, write_media
 from marey.atlas.names import Places
-from marey.atlas.preferred import Preferred, preferred_units
 from marey.atlas.render import STATIC, Pages
+from marey.atlas.sources import CLIPS, Sources, opened
+from marey.atlas.ties import KeptTies, kept_ties
 from marey.atlas.units import UnitData, layer_data
 from marey.draw.chart import THEMES
-from marey.errors import MareyError, NetworkError, did_you_mean
-from marey.findings.finding import Finding
+from marey.network.network import Network
 from marey.network.unit import Unit
 from marey.recording import Recording
 
-Report = Callable[[str, int, int], None]
-"""Told what is made, how much of it is done, and of how much."""
-
 FRONT = "index.html"
-CLIPS = 6
-"""Real clips on the page of a unit."""
 
 
 def write_atlas(
@@ -36,45 +32,42 @@ def write_atlas(
     out: str | Path,
     preferred: str | Path | None = None,
     findings: str | Path | None = None,
+    explanations: str | Path | None = None,
+    network: Network | None = None,
     layers: Sequence[str] | None = None,
     clips: int = CLIPS,
     report: Report | None = None,
 ) -> Path:
     """Write web pages of a recorded network to a folder, and return the front page; it opens from disk.
 
-    preferred, findings
-        folders of `marey maximize` and `marey find`, of the recorded network.
+    preferred, findings, explanations
+        folders of `marey maximize`, `marey find` and `marey explain`, of the recorded network.
+    network
+        that of the recording: tells where in clips units respond, and the strongest inputs and outputs of each unit.
+        None: the pages go without.
     layers
         names or patterns ('fusion.*'); None: all recorded layers.
     clips
-        how many real clips stand on the page of a unit.
+        how many real clips that drive it most stand on the page of a unit.
 
     Files that are there and show the same are not made again: after an interruption the same call makes what is
     missing. Pages of an earlier call that this one does not make are removed.
 
     Raises MareyError for a folder that holds something else, and for results of other weights or clips.
     """
-    recording = recording if isinstance(recording, Recording) else Recording.open(recording)
-    if clips < 1:
-        raise MareyError(f"clips is {clips}; expected how many stand on the page of a unit, at least 1.")
-    names = _chosen(recording, layers)
-    shown, others = ({}, 0) if preferred is None else preferred_units(preferred, recording)
-    answers = [] if findings is None else found_answers(findings, recording)
-    command = _command(recording, out=out, preferred=preferred, findings=findings, layers=layers, clips=clips)
-    folder = AtlasFolder(out, command=command)
-    making = _Making(
-        recording,
-        names,
-        {unit: one for unit, one in shown.items() if unit.layer in names},
-        answers,
-        RealClips(recording, clips),
-        folder,
-        "preferred" if preferred is None else str(preferred),
-        (lambda what, done, total: None) if report is None else report,
+    folders = {"preferred": preferred, "findings": findings, "explanations": explanations}
+    sources = opened(recording, **folders, network=network, layers=layers, clips=clips)
+    command = atlas_command(
+        sources.recording,
+        out=out,
+        **folders,
+        network=None if network is None else network_word(sources.recording),
+        layers=None if layers is None else ",".join(layers),
+        clips=None if clips == CLIPS else str(clips),
     )
-    making.media()
-    remarks = [] if not others else [f"{others} preferred inputs are of no single recorded unit and are not shown."]
-    making.pages(command, remarks)
+    folder = AtlasFolder(out, command=command)
+    making = _Making(sources, folder, (lambda what, done, total: None) if report is None else report)
+    making.everything(command)
     folder.remove_stale()
     return folder.path / FRONT
 
@@ -83,127 +76,121 @@ def write_atlas(
 class _Making:
     """What an atlas is made from, and where it goes."""
 
-    recording: Recording
-    layers: tuple[str, ...]
-    preferred: Mapping[Unit, Preferred]
-    answers: Sequence[Answer]
-    clips: RealClips
+    sources: Sources
     folder: AtlasFolder
-    preferred_folder: str
     report: Report
 
-    def media(self) -> None:
-        """Make the films that are missing, those of each clip together."""
-        path = self.folder.path
-        write_wheel(path)
-        self.folder.keep(WHEEL)
-        for done, one in enumerate(self.preferred.values()):
-            self.report("preferred inputs", done, len(self.preferred))
-            one.write(path)
-        missing: dict[int, list[Driving]] = {}
-        for done, name in enumerate(self.layers):
-            self.report("clips of units", done, len(self.layers))
-            ordinary = self.recording.maxima([name]).zeros(name).tolist()
-            for channel, value in enumerate(ordinary):
-                for number, own in by_clip(self.clips.driving(name, channel, value), path).items():
-                    missing.setdefault(number, []).extend(own)
-        for done, (number, driven) in enumerate(sorted(missing.items())):
-            self.report("clips", done, len(missing))
-            self.clips.write(number, driven, path)
+    @cached_property
+    def classes(self) -> list[ClassData]:
+        """Of the network and of the clips."""
+        return class_data(self.sources.recording, self.sources.layers, self.sources.findings)
 
-    def pages(self, command: str, remarks: Sequence[str]) -> None:
-        """Make all pages."""
-        findings = [one.finding for one in self.answers]
-        classes = class_data(self.recording, self.layers, findings)
-        places = Places(
-            layers=self.layers,
-            classes=[one.name for one in classes],
-            questions=[one.question for one in findings],
+    @cached_property
+    def ties(self) -> KeptTies | None:
+        """Strongest inputs and outputs, where the network is there to tell."""
+        network = self.sources.clips.network
+        if network is None:
+            return None
+        return kept_ties(
+            network, self.sources.recording, self.folder, report=lambda done, total: self.report("ties", done, total)
         )
-        pages = Pages(places, self.recording, layers=self.layers, folder=self.folder.path)
+
+    def everything(self, command: str) -> None:
+        """Make all media and all pages."""
+        sources, clips = self.sources, self.sources.clips
+        numbers = [n for one in self.classes for n in (*one.right_clips, *one.wrong_clips, *one.others_clips)]
+        paths = [path for finding in sources.findings for one in finding.evidence for path in one.clips]
+        others = {
+            *numbers,
+            *(number for path in (*paths, *sources.explained) if (number := clips.at(path)) is not None),
+        }
+        shown = sorted(write_media(sources, self.folder.path, units=None, others=others, report=self.report))
+        for path in (WHEEL, *(film.path for number in shown for film in clips.shown(number).films.values())):
+            self.folder.keep(path)
         for file in sorted(STATIC.iterdir()):
             self.folder.bytes(f"static/{file.name}", file.read_bytes())
+        places = Places(
+            layers=sources.layers,
+            classes=[one.name for one in self.classes],
+            questions=[one.question for one in sources.findings],
+        )
+        self._pages(Pages(places, sources, folder=self.folder.path), shown, command)
+
+    def _pages(self, pages: Pages, shown: Sequence[int], command: str) -> None:
+        """Make all pages; `shown` are the clips that have one."""
+        sources, places = self.sources, pages.places
+        driven = DrivenUnits()
         of_classes: dict[Unit, UnitData] = {}
-        known = {one.unit for one in classes if one.unit is not None}
-        for done, name in enumerate(self.layers):
-            self.report("pages", done, len(self.layers))
-            of_classes |= self._layer(pages, name, findings, known)
-        for one in classes:
+        for done, name in enumerate(sources.layers):
+            self.report("pages", done, len(sources.layers))
+            of_classes |= self._layer(pages, name, driven)
+        for one in self.classes:
             unit = None if one.unit is None else of_classes[one.unit]
             self.folder.page(places.class_page(one.name), pages.class_page(one, unit))
-        for answer in self.answers:
+        for place in range(len(shown)):
+            self._clip(pages, shown, place, driven)
+        for answer in sources.answers:
             self._finding(pages, answer)
         data = front_data(
-            self.recording,
-            self.layers,
-            preferred=self.preferred,
-            findings=findings,
-            remarks=[*remarks, *self._gone()],
+            sources.recording,
+            sources.layers,
+            preferred=sources.preferred,
+            findings=sources.findings,
+            remarks=[*sources.remarks, *self._gone()],
             command=command,
         )
-        self.folder.page(FRONT, pages.front(data, classes, of_classes))
+        self.folder.page(FRONT, pages.front(data, self.classes, of_classes))
 
-    def _layer(self, pages: Pages, name: str, findings: Sequence[Finding], known: set[Unit]) -> dict[Unit, UnitData]:
-        """Make the pages of a layer and its units, and return the `known` ones among these."""
-        data = layer_data(self.recording, name, preferred=self.preferred, findings=findings, clips=self.clips)
+    def _layer(self, pages: Pages, name: str, driven: DrivenUnits) -> dict[Unit, UnitData]:
+        """Make the pages of a layer and its units, and return those of the classes among these."""
+        recording = self.sources.recording
+        values = recording.matrix(name)
+        driven.add(name, values, recording.maxima([name]).zeros(name), recording.largest(name))
+        data = layer_data(self.sources, name, values, ties=self.ties)
         for unit in data.units:
-            films = [film for one in unit.driving for film in one.films.values()]
+            films = [film for one in unit.driving for film in one.all_films]
             if unit.preferred is not None:
                 films += [film for speed in unit.preferred.speeds for film in speed.films]
             for film in films:
                 self.folder.keep(film.path)
-            command = maximize_command(self.recording, unit.unit, self.preferred_folder)
-            text = pages.unit(data, unit, clips=self.clips, command=command)
-            self.folder.page(pages.places.unit(name, unit.unit.channel), text)
+            self.folder.page(pages.places.unit(name, unit.unit.channel), pages.unit(data, unit))
         self.folder.page(pages.places.layer(name), pages.layer(data))
+        known = {one.unit for one in self.classes}
         return {unit.unit: unit for unit in data.units if unit.unit in known}
+
+    def _clip(self, pages: Pages, shown: Sequence[int], place: int, driven: DrivenUnits) -> None:
+        """Make the page of the clip at a `place` of those shown, and copy what explains it."""
+        number = shown[place]
+        data = clip_data(self.sources.clips, number, driven=driven, explained=self.sources.explained)
+        page = pages.places.clip(number)
+        pictures: dict[str, str] = {}
+        if data.explained is not None:
+            pictures = self._figures(page, data.explained.folder)
+            if data.explained.sheet.is_file():
+                pictures["sheet"] = f"{page.removesuffix('.html')}-sheet.png"
+                self.folder.bytes(pictures["sheet"], data.explained.sheet.read_bytes())
+        before = shown[place - 1] if place else None
+        after = shown[place + 1] if place + 1 < len(shown) else None
+        self.folder.page(page, pages.clip(data, pictures=pictures, before=before, after=after))
 
     def _finding(self, pages: Pages, answer: Answer) -> None:
         """Make the page of a finding, and copy its figure."""
         page = pages.places.finding(answer.finding.question)
+        self.folder.page(page, pages.finding(answer.finding, figures=self._figures(page, answer.folder)))
+
+    def _figures(self, page: str, folder: Path) -> dict[str, str]:
+        """Copy the figures of a finding; {theme: path}."""
         figures: dict[str, str] = {}
         for theme in THEMES:
-            drawn = answer.folder / f"figure-{theme}.svg"
+            drawn = folder / f"figure-{theme}.svg"
             if drawn.is_file():
                 figures[theme] = f"{page.removesuffix('.html')}-{theme}.svg"
                 self.folder.bytes(figures[theme], drawn.read_bytes())
-        names = {path: self.clips.named(path) for one in answer.finding.evidence for path in one.clips}
-        self.folder.page(page, pages.finding(answer.finding, figures=figures, names=names))
+        return figures
 
     def _gone(self) -> list[str]:
-        failed = self.clips.failed
+        failed = self.sources.clips.failed
         if not failed:
             return []
         first = next(iter(failed.values()))
         return [f"{len(failed)} clips could not be read again, and are not shown; the first: {first}"]
-
-
-def _chosen(recording: Recording, patterns: Sequence[str] | None) -> tuple[str, ...]:
-    """The recorded layers that match any of the patterns, in the order of the network."""
-    if patterns is None:
-        return tuple(recording.layers)
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in recording.layers):
-            raise NetworkError(
-                f"no layer '{pattern}' in the recording '{recording.folder}'."
-                f"{did_you_mean(pattern, recording.layers)} It has {', '.join(list(recording.layers)[:12])}."
-            )
-    return tuple(name for name in recording.layers if any(fnmatchcase(name, pattern) for pattern in patterns))
-
-
-def _command(
-    recording: Recording,
-    *,
-    out: str | Path,
-    preferred: str | Path | None,
-    findings: str | Path | None,
-    layers: Sequence[str] | None,
-    clips: int,
-) -> str:
-    """The command line that makes the atlas again."""
-    words = ["marey", "atlas", str(recording.folder)]
-    words += [] if preferred is None else ["--preferred", str(preferred)]
-    words += [] if findings is None else ["--findings", str(findings)]
-    words += [] if layers is None else ["--layers", ",".join(layers)]
-    words += [] if clips == CLIPS else ["--clips", str(clips)]
-    return shlex.join([*words, "--out", str(out)])

@@ -9,8 +9,6 @@ from marey.cli.arguments import DeviceOption, FlowOption, NetArgument, OutOption
 from marey.cli.figure import draw_figure
 from marey.cli.screen import say
 
-SHEET = "explanation.png"
-
 
 def explain(
     net: NetArgument,
@@ -56,6 +54,7 @@ def explain(
     from marey.draw.explanation import explanation_sheet
     from marey.families.loading import load
     from marey.findings.explain import explain as explained
+    from marey.findings.explanation import SHEET
     from marey.findings.finding import removed
     from marey.recording.read.recording import Recording
     from marey.video.encode import write_png

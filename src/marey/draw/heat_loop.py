@@ -19,6 +19,19 @@ _HOT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 """Dark to bright in steps that every eye tells apart: dark violet, red, orange, pale yellow."""
 
 
+HEAT_WEIGHT = 0.75
+"""How much of the picture heat covers at most."""
+
+
+def heat_colors(share: Tensor) -> Tensor:
+    """Color shares of the largest response (...), 0 to 1, as red, green and blue 0..255 (..., 3)."""
+    colors = torch.tensor(_HOT, dtype=torch.float32)
+    place = share * (len(_HOT) - 1)
+    below_it = place.floor().clamp(max=len(_HOT) - 2).long()
+    part = (place - below_it)[..., None]
+    return colors[below_it] * (1 - part) + colors[below_it + 1] * part
+
+
 def heat_loop(loaded: LoadedClip, responses: Tensor, *, largest: float | None = None) -> Picture:
     """Draw a whole clip as uint8 (time height width 3) under a unit's responses (time height width).
 
@@ -35,12 +48,8 @@ def heat_loop(loaded: LoadedClip, responses: Tensor, *, largest: float | None = 
     seen = placed(frames[: len(responses)].float().mean(-1), height, width)
     brightest = float(responses.max()) if largest is None else largest
     share = (responses / max(brightest, 1e-12)).clamp(0, 1)
-    colors = torch.tensor(_HOT, dtype=torch.float32)
-    place = share * (len(_HOT) - 1)
-    below_it = place.floor().clamp(max=len(_HOT) - 2).long()
-    part = (place - below_it)[..., None]
-    hot = colors[below_it] * (1 - part) + colors[below_it + 1] * part
-    weight = 0.75 * share[..., None]
+    hot = heat_colors(share)
+    weight = HEAT_WEIGHT * share[..., None]
     drawn = (1 - weight) * 0.8 * seen[..., None] + weight * hot
     size = cell_size(height, width, least=224)
     enlarged = resized(drawn.permute(0, 3, 1, 2), size)

@@ -19,6 +19,8 @@ idiosyncrasies
     actor_places, outside_units; group_leaks.
 needs
     interventions, carried_noise, losses.
+pages of units
+    class_means, what chance gives for the mean of a class; ties, the units that move each other.
 agreement
     preferred_folder, shown_back; recognition, nearness, layer_nearness, seed_agreement.
 

@@ -17,6 +17,9 @@ from marey.video.read.clips import LoadedClip
 
 NAME = "explain"
 
+SHEET = "explanation.png"
+"""The file beside the folder of the finding in which its units are drawn."""
+
 _ENDS = (2.5, 97.5)
 _NAN = float("nan")
 

@@ -134,9 +134,12 @@ def write_png(picture: Picture, path: str | Path) -> None:
 
 
 def write_webp(picture: Picture, path: str | Path, *, quality: int = 75) -> None:
-    """Write one picture (height, width, 3) as WebP, smaller than PNG by a factor of ten; `quality` is 0 to 100."""
+    """Write one picture (height, width, 3) as WebP, smaller than PNG by a factor of ten; `quality` is 0 to 100.
+
+    A fourth channel is its opacity.
+    """
     picture = _bytes(picture)
-    if picture.ndim != 3 or picture.shape[-1] != 3 or not 0 < max(picture.shape[:2]) < _LARGEST_SIDE:
+    if picture.ndim != 3 or picture.shape[-1] not in (3, 4) or not 0 < max(picture.shape[:2]) < _LARGEST_SIDE:
         raise MareyError(f"a picture has shape {picture.shape}; expected (height, width, 3) below {_LARGEST_SIDE} px.")
     with replacing(path) as draft:
         Image.fromarray(picture).save(draft, format="WEBP", quality=quality, method=4)

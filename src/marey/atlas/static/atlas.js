@@ -27,9 +27,9 @@
   }
 
   // slowness: one large figure, and the others as its row
-  const preferred = one("[data-preferred]");
-  const slider = one("[data-slider]");
-  if (preferred && slider) {
+  for (const preferred of all("[data-preferred]")) {
+    const slider = one("[data-slider]", preferred);
+    if (!slider) continue;
     const figures = all("figure[data-speed]", preferred);
     const input = one("input", slider);
     const choose = () => {

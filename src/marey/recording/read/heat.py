@@ -1,6 +1,7 @@
 """Where in a whole clip a unit responds, as a map over the pixels of every frame."""
 
 import math
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -38,29 +39,46 @@ def heat(
     if layer.patch is None:
         raise NetworkError(no_heat(layer))
     loaded = load_clip(clip, network.streams, flow=flow, cache=FlowCache() if cache is None else cache)
+    ((_, shown),) = heats(network, [chosen], loaded, batch=batch)
+    return loaded, shown
+
+
+def heats(
+    network: Network, units: Sequence[Unit], loaded: LoadedClip, *, batch: int = 16
+) -> Iterator[tuple[Unit, Tensor]]:
+    """Of several units, of layers that have a patch, the responses as `heat` gives them, from one pass of the clip."""
     span = span_frames(network.streams, loaded.frames)
     last = max(0, loaded.frames - span)
     starts = sorted({*range(0, last + 1, max(1, span // 2)), last})
-    maps: list[Tensor] = []
+    maps: dict[Unit, list[Tensor]] = {unit: [] for unit in units}
+    layers = list(dict.fromkeys(unit.layer for unit in units))
     with torch.no_grad(), frozen(network.module):
         for first in range(0, len(starts), batch):
             windows = [loaded.window(network.streams, start) for start in starts[first : first + batch]]
             inputs = {name: torch.stack([window[name] for window in windows]).to(network.device) for name in windows[0]}
-            volume = network.activations(inputs, [layer.name])[layer.name]
-            maps.append(volume[:, chosen.channel].float().cpu())
-    responses = torch.cat(maps)  # window t y x
-    stream = next(stream for stream in network.streams if stream.name in layer.patch.streams)
-    time, *space = layer.patch.streams[stream.name]
-    times = stream.times_in(loaded.frames - (stream.kind == "flow"))
+            volumes = network.activations(inputs, layers)
+            for unit, parts in maps.items():
+                parts.append(volumes[unit.layer][:, unit.channel].float().cpu())
+    for unit, parts in maps.items():
+        yield unit, _over_clip(network, network.layer(unit.layer), torch.cat(parts), starts, loaded.frames)
+
+
+def _over_clip(network: Network, layer: Layer, responses: Tensor, starts: Sequence[int], frames: int) -> Tensor:
+    """Responses (window t y x) of windows over the frames of a clip and the pixels of the first stream."""
+    assert layer.patch is not None
+    sees = layer.patch.streams
+    stream = next(stream for stream in network.streams if stream.name in sees)
+    time, *space = sees[stream.name]
+    times = stream.times_in(frames - (stream.kind == "flow"))
     middles = []
     for t in range(responses.shape[1]):
         first, stop = time.start + time.stride * t, time.start + time.stride * t + time.length
         seen = times[max(0, first) : max(1, stop)]
         middles.append((seen[0] + seen[-1]) / 2 if seen else 0.0)
-    frames = (torch.tensor(starts)[:, None] + torch.tensor(middles)).flatten()
-    nearest = (torch.arange(loaded.frames)[:, None] - frames).abs().argmin(1)
+    moments = (torch.tensor(starts)[:, None] + torch.tensor(middles)).flatten()
+    nearest = (torch.arange(frames)[:, None] - moments).abs().argmin(1)
     shown = _over_pixels(responses.flatten(0, 1), (space[0], space[1]), (stream.height, stream.width))
-    return loaded, shown[nearest]
+    return shown[nearest]
 
 
 def no_heat(layer: Layer) -> str:

@@ -108,7 +108,10 @@
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", apply);
     sort.addEventListener("change", order);
-    if (sort.value) order(); // a browser keeps what was chosen when it goes back
     apply();
+    addEventListener("pageshow", () => { // by now a browser that goes back has filled in what was chosen
+      if (sort.value) order();
+      apply();
+    });
   }
 })();

@@ -27,7 +27,7 @@ HOSTILE = (
     "x" * 300,
     "\N{RIGHT-TO-LEFT OVERRIDE}ltr{{ 7 * 7 }}",
 )
-LAYERS = ("rgb.conv1_1", "fc6", "scores")
+LAYERS = ("rgb.conv1_1", "flow.conv1_1", "fc6", "scores")
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from marey.atlas.classes import class_data
 from marey.atlas.driving import Driving, RealClips, by_clip
 from marey.atlas.films import WHEEL, write_wheel
 from marey.atlas.folder import AtlasFolder
-from marey.atlas.front import front_data, maximize_command
+from marey.atlas.front import front_data, maximize_command, strip
 from marey.atlas.names import Places
 from marey.atlas.preferred import Preferred, preferred_units
 from marey.atlas.render import STATIC, Pages
-from marey.atlas.units import UnitData, layer_data
+from marey.atlas.units import LayerData, UnitData, layer_data
 from marey.draw.chart import THEMES
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.findings.finding import Finding
@@ -124,10 +124,13 @@ class _Making:
         for file in sorted(STATIC.iterdir()):
             self.folder.bytes(f"static/{file.name}", file.read_bytes())
         of_classes: dict[Unit, UnitData] = {}
+        strips: dict[str, Sequence[UnitData]] = {}
         known = {one.unit for one in classes if one.unit is not None}
         for done, name in enumerate(self.layers):
             self.report("pages", done, len(self.layers))
-            of_classes |= self._layer(pages, name, findings, known)
+            layer = self._layer(pages, name, findings)
+            of_classes |= {unit.unit: unit for unit in layer.units if unit.unit in known}
+            strips[name] = strip(layer)
         for one in classes:
             unit = None if one.unit is None else of_classes[one.unit]
             self.folder.page(places.class_page(one.name), pages.class_page(one, unit))
@@ -135,16 +138,16 @@ class _Making:
             self._finding(pages, answer)
         data = front_data(
             self.recording,
-            self.layers,
-            preferred=self.preferred,
+            strips,
+            preferred=len(self.preferred),
             findings=findings,
             remarks=[*remarks, *self._gone()],
             command=command,
         )
         self.folder.page(FRONT, pages.front(data, classes, of_classes))
 
-    def _layer(self, pages: Pages, name: str, findings: Sequence[Finding], known: set[Unit]) -> dict[Unit, UnitData]:
-        """Make the pages of a layer and its units, and return the `known` ones among these."""
+    def _layer(self, pages: Pages, name: str, findings: Sequence[Finding]) -> LayerData:
+        """Make the pages of a layer and its units."""
         data = layer_data(self.recording, name, preferred=self.preferred, findings=findings, clips=self.clips)
         for unit in data.units:
             films = [film for one in unit.driving for film in one.films.values()]
@@ -156,7 +159,7 @@ class _Making:
             text = pages.unit(data, unit, clips=self.clips, command=command)
             self.folder.page(pages.places.unit(name, unit.unit.channel), text)
         self.folder.page(pages.places.layer(name), pages.layer(data))
-        return {unit.unit: unit for unit in data.units if unit.unit in known}
+        return data
 
     def _finding(self, pages: Pages, answer: Answer) -> None:
         """Make the page of a finding, and copy its figure."""

@@ -57,7 +57,7 @@ def look(browser: Browser, site: Path) -> Iterator[Look]:
 
     def call(path: str = "index.html", **options: object) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})  # type: ignore[arg-type]
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)  # also on a busy machine
         context.route("**/*", ask)
         context.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         context.on("weberror", lambda error: complaints.append(str(error.error)))

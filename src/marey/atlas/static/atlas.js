@@ -14,8 +14,7 @@
     let paused = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const show = () => {
       root.classList.toggle("paused", paused);
-      play.textContent = paused ? "Play motion" : "Pause motion";
-      play.setAttribute("aria-pressed", String(!paused));
+      one("[data-word]", play).textContent = paused ? "Play" : "Pause";
     };
     play.hidden = false;
     play.addEventListener("click", () => { paused = !paused; show(); });

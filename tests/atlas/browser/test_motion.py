@@ -1,7 +1,6 @@
 """Loops play where they are seen and may be stopped, and the slider changes the motion that is shown."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -98,11 +97,9 @@ def test_only_loops_in_view_play(look: Look) -> None:
     expect(loops.first).not_to_have_class(re.compile("seen"))
 
 
-def test_a_command_is_copied(look: Look, site: Path) -> None:
+def test_a_command_is_copied(look: Look) -> None:
     page = look("unit/fc6/0.html", permissions=["clipboard-read", "clipboard-write"])
-    button = page.get_by_role("button", name="Copy")
-    if button.is_visible():  # a browser may keep the clipboard from pages on disk
-        button.click()
-        expect(page.get_by_role("button", name="Copied")).to_be_visible()
-        copied = page.evaluate("navigator.clipboard.readText()")
-        assert copied == page.locator(".command code").text_content()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == page.locator(".command code").text_content()

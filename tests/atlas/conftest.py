@@ -29,7 +29,7 @@ HOSTILE = (
     "\N{RIGHT-TO-LEFT OVERRIDE}ltr{{ 7 * 7 }}",
 )
 HOSTILE_LAYER = "<script>'\"{{ 7 * 7 }}/\N{MAN DANCING}\N{RIGHT-TO-LEFT OVERRIDE}" + "y" * 300
-LAYERS = ("rgb.conv1_1", "fc6", "scores", HOSTILE_LAYER)
+LAYERS = ("rgb.conv1_1", "flow.conv1_1", "fc6", "scores", HOSTILE_LAYER)
 
 
 class Named(TwoStream):

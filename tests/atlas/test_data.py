@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+import marey
 from marey.atlas.clips import DrivenUnits, clip_data
 from marey.atlas.films import Film
 from marey.atlas.preferred import preferred_units
 from marey.atlas.sources import Sources, opened
 from marey.atlas.told import told_of_units
 from marey.atlas.units import layer_data
+from marey.draw.color_wheel import nice_max_px
+from marey.draw.preferred_input import picture_row
 from marey.findings.finding import Finding
 from marey.maximization.result import PreferredInput
 from marey.network.unit import Unit
@@ -84,6 +87,25 @@ def test_four_slownesses_of_a_unit_take_less_than_60_kb(tmp_path: Path) -> None:
             film.write(tmp_path, clip, max_px=4.0)
             total += (tmp_path / film.path).stat().st_size
     assert 20_000 < total < 60_000
+
+
+@pytest.mark.slow
+def test_a_unit_of_the_network_that_ships_takes_less_than_60_kb_and_150_kb_twice_as_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = marey.Recipe(slowness=(0, 1, 5, 10), steps=16)  # rough yet, which takes more bytes than 256 steps
+    row = picture_row(marey.maximize(marey.load("motion-studies"), "walk", recipe=recipe))
+    assert row.appearance is not None and row.motion is not None
+    max_px = nice_max_px(row.motion.movedim(1, 2))
+    for side, most in ((112, 60_000), (224, 150_000)):
+        monkeypatch.setattr("marey.draw.film.SIDE", side)
+        folder = tmp_path / str(side)
+        for chi, clips in enumerate(zip(row.appearance, row.motion, strict=True)):
+            for clip in clips:
+                size = (clip.shape[1], clip.shape[2], clip.shape[3])
+                Film.of("", size, [chi, len(clip)]).write(folder, clip, max_px=max_px)
+        sizes = [path.stat().st_size for path in folder.rglob("*.webp")]
+        assert len(sizes) == 8 and most / 6 < sum(sizes) < most
 
 
 def test_a_table_without_words_of_its_own_is_shown_as_it_is(made) -> None:  # type: ignore[no-untyped-def]

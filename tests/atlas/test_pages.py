@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from .conftest import HOSTILE, HOSTILE_LAYER  # type: ignore[import-not-found]
+from .conftest import HOSTILE, HOSTILE_LAYER, LAYERS  # type: ignore[import-not-found]
 
 
 class Page(HTMLParser):
@@ -39,7 +39,7 @@ def pages(site: Path) -> dict[Path, Page]:
 
 
 def test_there_is_a_page_for_everything(site: Path) -> None:
-    assert len(list(site.glob("layer/*.html"))) == 4
+    assert len(list(site.glob("layer/*.html"))) == len(LAYERS)
     assert len(list(site.glob("unit/fc6/*.html"))) == 4
     assert len(list(site.glob("class/*.html"))) == len(HOSTILE)
     assert [path.name for path in site.glob("finding/*.html")] == ["specificity.html"]

@@ -3,31 +3,48 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from marey.atlas.preferred import Preferred
+from marey.atlas.units import LayerData, UnitData
 from marey.findings.finding import Finding
 from marey.network.layer import Layer
 from marey.network.stream import Stream
-from marey.network.unit import Unit
 from marey.recording import Recording
 
-_STRIP = 8
-"""Preferred inputs of a layer on the front page."""
+_STRIP = 6
+"""Units that stand for a layer on the front page."""
 
 
 @dataclass(frozen=True, eq=False)
 class LayerRow:
-    """A layer on the front page, with some of its preferred inputs."""
+    """A layer on the front page, with some of its units."""
 
     layer: Layer
-    strip: tuple[Preferred, ...]
+    strip: tuple[UnitData, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Tower:
-    """Layers that see the same streams: "rgb", "flow", or "rgb and flow", where towers have met."""
+    """Layers that see the same streams, in the order in which they see; the class scores stand alone.
 
-    streams: str
+    title, note
+        what it sees, such as "sees rgb", and how much of it.
+    """
+
+    streams: tuple[str, ...]
+    title: str
+    note: str
     rows: tuple[LayerRow, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Towers beside each other.
+
+    lines
+        from the towers of the stage before to these: where across the page each begins and ends, 0 to 1.
+    """
+
+    towers: tuple[Tower, ...]
+    lines: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +52,7 @@ class FrontData:
     """All of the front page.
 
     stages
-        towers beside each other, then the layers in which they have met.
+        towers of one stream beside each other, then the layers in which they have met, the class scores last.
     network, clips
         (what, value) of the cards of the network and of the clips.
     remarks
@@ -46,7 +63,7 @@ class FrontData:
 
     name: str
     summary: str
-    stages: tuple[tuple[Tower, ...], ...]
+    stages: tuple[Stage, ...]
     network: tuple[tuple[str, str], ...]
     clips: tuple[tuple[str, str], ...]
     findings: tuple[Finding, ...]
@@ -56,14 +73,20 @@ class FrontData:
 
 def front_data(
     recording: Recording,
-    layers: Sequence[str],
+    layers: Mapping[str, Sequence[UnitData]],
     *,
-    preferred: Mapping[Unit, Preferred],
+    preferred: int,
     findings: Sequence[Finding],
     remarks: Sequence[str],
     command: str,
 ) -> FrontData:
-    """Read what the front page shows."""
+    """Read what the front page shows.
+
+    layers
+        {layer of the atlas: units that stand for it}.
+    preferred
+        how many units have a preferred input.
+    """
     units = sum(recording.layers[name].units for name in layers)
     about = recording.summary["network"]
     counts = recording.summary["clips"]
@@ -78,7 +101,7 @@ def front_data(
         ("classes", f"{len(recording.classes):,}"),
         *((f"stream '{stream.name}'", _described(stream)) for stream in recording.streams),
         ("layers here", f"{len(layers)} of {len(recording.layers)} recorded"),
-        ("preferred inputs", f"{len(preferred):,} of {units:,} units"),
+        ("preferred inputs", f"{preferred:,} of {units:,} units"),
     ]
     groups = {group for group in recording.recorded_clips["group"].to_pylist() if group is not None}
     clips = [
@@ -90,7 +113,7 @@ def front_data(
         ("flow", str(recording.summary["settings"].get("flow", "none"))),
         ("windows of a clip", str(recording.summary["settings"].get("windows", 1))),
     ]
-    stages = _stages([recording.layers[name] for name in layers], preferred)
+    stages = _stages(recording, layers)
     shown = (tuple(network), tuple(clips), tuple(findings), tuple(remarks))
     return FrontData(about["name"], summary, stages, *shown, command)
 
@@ -105,13 +128,48 @@ def _described(stream: Stream) -> str:
     return f"{_many(stream.frames, kind)} of {stream.width} x {stream.height} px"
 
 
-def _stages(layers: Sequence[Layer], preferred: Mapping[Unit, Preferred]) -> tuple[tuple[Tower, ...], ...]:
-    """Towers of single streams beside each other, where there are several, and below them what sees several streams."""
-    towers: dict[tuple[str, ...], list[LayerRow]] = {}
-    for layer in layers:
-        shown = [preferred[unit] for channel in range(layer.units) if (unit := Unit(layer.name, channel)) in preferred]
-        towers.setdefault(tuple(layer.receptive_field.streams), []).append(LayerRow(layer, tuple(shown[:_STRIP])))
-    made = {streams: Tower(" and ".join(streams), tuple(rows)) for streams, rows in towers.items()}
-    single = tuple(tower for streams, tower in made.items() if len(streams) == 1)
-    joint = tuple(tower for streams, tower in made.items() if len(streams) != 1)
-    return tuple(stage for stage in (single, joint) if stage)
+def strip(data: LayerData) -> tuple[UnitData, ...]:
+    """Units that stand for a layer: those with a preferred input first, then those that tell a class best."""
+
+    def place(unit: UnitData) -> tuple[bool, float]:
+        precision = unit.facets.get("average precision", 0.0)
+        return unit.preferred is None, -precision if isinstance(precision, float) else 0.0
+
+    return tuple(sorted((unit for unit in data.units if unit.films), key=place)[:_STRIP])
+
+
+def _stages(recording: Recording, layers: Mapping[str, Sequence[UnitData]]) -> tuple[Stage, ...]:
+    """Towers by how many streams they see; those of RGB stand left."""
+    scores = recording.summary["network"]["scores"]
+    streams = sorted(recording.streams, key=lambda stream: stream.kind != "rgb")
+    rows: dict[tuple[str, ...], list[LayerRow]] = {}
+    for name, units in layers.items():
+        layer = recording.layers[name]
+        seen = tuple(stream.name for stream in streams if stream.name in layer.receptive_field.streams)
+        rows.setdefault(() if name == scores else seen, []).append(LayerRow(layer, tuple(units)))
+    names = [stream.name for stream in streams]
+    towers = [_tower(recording, seen, own) for seen, own in rows.items()]
+    towers.sort(key=lambda tower: [names.index(name) for name in tower.streams])
+    stages: list[Stage] = []
+    for count in sorted({len(seen) for seen in rows}, key=lambda count: count or len(names) + 1):
+        own = tuple(tower for tower in towers if len(tower.streams) == count)
+        stages.append(Stage(own, _lines(stages[-1].towers, own) if stages else ()))
+    return tuple(stages)
+
+
+def _tower(recording: Recording, streams: tuple[str, ...], rows: Sequence[LayerRow]) -> Tower:
+    """A tower that sees these streams; that of the class scores is told by having none."""
+    if not streams:
+        return Tower((), "says the class", _many(len(recording.classes), "class"), tuple(rows))
+    described = [_described(stream) for stream in recording.streams if stream.name in streams]
+    return Tower(streams, f"sees {' and '.join(streams)}", described[0] if len(streams) == 1 else "", tuple(rows))
+
+
+def _lines(above: Sequence[Tower], below: Sequence[Tower]) -> tuple[tuple[float, float], ...]:
+    """From every tower to those that see what it sees, and more."""
+    return tuple(
+        ((start + 0.5) / len(above), (end + 0.5) / len(below))
+        for start, one in enumerate(above)
+        for end, other in enumerate(below)
+        if not other.streams or set(one.streams) <= set(other.streams)
+    )

@@ -11,13 +11,13 @@ from marey.atlas.clips import DrivenUnits, clip_data
 from marey.atlas.commands import atlas_command, network_word
 from marey.atlas.films import WHEEL
 from marey.atlas.folder import AtlasFolder
-from marey.atlas.front import front_data
+from marey.atlas.front import front_data, strip
 from marey.atlas.media import Report, write_media
 from marey.atlas.names import Places
 from marey.atlas.render import STATIC, Pages
 from marey.atlas.sources import CLIPS, Sources, opened
 from marey.atlas.ties import KeptTies, kept_ties
-from marey.atlas.units import UnitData, layer_data
+from marey.atlas.units import LayerData, UnitData, layer_data
 from marey.draw.chart import THEMES
 from marey.network.network import Network
 from marey.network.unit import Unit
@@ -121,9 +121,13 @@ class _Making:
         sources, places = self.sources, pages.places
         driven = DrivenUnits()
         of_classes: dict[Unit, UnitData] = {}
+        strips: dict[str, Sequence[UnitData]] = {}
+        known = {one.unit for one in self.classes if one.unit is not None}
         for done, name in enumerate(sources.layers):
             self.report("pages", done, len(sources.layers))
-            of_classes |= self._layer(pages, name, driven)
+            layer = self._layer(pages, name, driven)
+            of_classes |= {unit.unit: unit for unit in layer.units if unit.unit in known}
+            strips[name] = strip(layer)
         for one in self.classes:
             unit = None if one.unit is None else of_classes[one.unit]
             self.folder.page(places.class_page(one.name), pages.class_page(one, unit))
@@ -133,16 +137,16 @@ class _Making:
             self._finding(pages, answer)
         data = front_data(
             sources.recording,
-            sources.layers,
-            preferred=sources.preferred,
+            strips,
+            preferred=len(sources.preferred),
             findings=sources.findings,
             remarks=[*sources.remarks, *self._gone()],
             command=command,
         )
         self.folder.page(FRONT, pages.front(data, self.classes, of_classes))
 
-    def _layer(self, pages: Pages, name: str, driven: DrivenUnits) -> dict[Unit, UnitData]:
-        """Make the pages of a layer and its units, and return those of the classes among these."""
+    def _layer(self, pages: Pages, name: str, driven: DrivenUnits) -> LayerData:
+        """Make the pages of a layer and its units."""
         recording = self.sources.recording
         values = recording.matrix(name)
         driven.add(name, values, recording.maxima([name]).zeros(name), recording.largest(name))
@@ -155,8 +159,7 @@ class _Making:
                 self.folder.keep(film.path)
             self.folder.page(pages.places.unit(name, unit.unit.channel), pages.unit(data, unit))
         self.folder.page(pages.places.layer(name), pages.layer(data))
-        known = {one.unit for one in self.classes}
-        return {unit.unit: unit for unit in data.units if unit.unit in known}
+        return data
 
     def _clip(self, pages: Pages, shown: Sequence[int], place: int, driven: DrivenUnits) -> None:
         """Make the page of the clip at a `place` of those shown, and copy what explains it."""

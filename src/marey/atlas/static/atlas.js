@@ -14,8 +14,7 @@
     let paused = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const show = () => {
       root.classList.toggle("paused", paused);
-      play.textContent = paused ? "Play motion" : "Pause motion";
-      play.setAttribute("aria-pressed", String(!paused));
+      one("[data-word]", play).textContent = paused ? "Play" : "Pause";
     };
     play.hidden = false;
     play.addEventListener("click", () => { paused = !paused; show(); });
@@ -108,7 +107,10 @@
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", apply);
     sort.addEventListener("change", order);
-    if (sort.value) order(); // a browser keeps what was chosen when it goes back
     apply();
+    addEventListener("pageshow", () => { // by now a browser that goes back has filled in what was chosen
+      if (sort.value) order();
+      apply();
+    });
   }
 })();

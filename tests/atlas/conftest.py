@@ -54,9 +54,7 @@ def made(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         copy.parent.mkdir(exist_ok=True)
         shutil.copy(path, copy)
         clips.append(Clip(copy, label=label, group=f"<i>{number}"))
-    torch.manual_seed(0)
-    module = TwoStream(6, size=32, width=1 / 16, frames=2, stack=3, step=3, fc=4)
-    network = Network(module.eval(), module.input_streams(), classes=HOSTILE, name="<u>net</u>")
+    network = hostile_network()
     settings = RecordingSettings(flow="dis", windows=1, batch=4)
     recording = record(network, clips, LAYERS, out=place / "recording", settings=settings)
     for unit in ("fc6:1", "scores:0"):
@@ -64,6 +62,13 @@ def made(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         result.save(place / "preferred" / unit.replace(":", "-"))
     finding(recording).save(place / "findings" / "specificity")
     return Made(recording, place / "preferred", place / "findings", place / "clips")
+
+
+def hostile_network(seed: int = 0) -> Network:
+    """A network that was not trained, with hostile names; with seed 0 the recorded one."""
+    torch.manual_seed(seed)
+    module = TwoStream(6, size=32, width=1 / 16, frames=2, stack=3, step=3, fc=4)
+    return Network(module.eval(), module.input_streams(), classes=HOSTILE, name="<u>net</u>")
 
 
 def finding(recording: Recording) -> Finding:
@@ -91,6 +96,24 @@ def finding(recording: Recording) -> Finding:
 def site(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an atlas; nobody writes to it."""
     return made.atlas(tmp_path_factory.mktemp("site") / "inner" / "atlas").parent
+
+
+@pytest.fixture(scope="session")
+def of_classes(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Preferred inputs of all classes."""
+    place = tmp_path_factory.mktemp("of-classes")
+    for channel in range(len(HOSTILE)):
+        recipe = marey.Recipe(slowness=(0, 10), steps=1)
+        marey.maximize(hostile_network(), f"scores:{channel}", recipe=recipe).save(place / str(channel))
+    return place
+
+
+@pytest.fixture(scope="session")
+def guess_site(made: Made, of_classes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an atlas with a guess page, which the network and another one answered; nobody writes to it."""
+    out = tmp_path_factory.mktemp("guess-site") / "atlas"
+    verifiers = (hostile_network(), hostile_network(seed=1))
+    return made.atlas(out, preferred=of_classes, layers=["scores"], clips=6, verifiers=verifiers).parent
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,10 @@ from marey.files import replacing
 MARK = "atlas.json"
 """The file by which a folder is known to be an atlas; it says how it was made."""
 
-_OURS = ("layer", "unit", "class", "finding", "media", "static")
-_KINDS = {".html", ".webp", ".svg", ".png", ".css", ".js", ".part"}
+_OURS = ("layer", "unit", "class", "finding", "media", "static", "guess")
+_OUR_PAGES = ("guess.html",)
+"""Beside the front page; a later atlas may not have them."""
+_KINDS = {".html", ".json", ".webp", ".svg", ".png", ".css", ".js", ".part"}
 
 
 class AtlasFolder:
@@ -57,6 +59,9 @@ class AtlasFolder:
 
     def remove_stale(self) -> None:
         """Remove pages and media of earlier runs that were neither written nor kept now, and drafts of killed ones."""
+        for name in _OUR_PAGES:
+            if name not in self._kept:
+                (self.path / name).unlink(missing_ok=True)
         for name in _OURS:
             for place in sorted((self.path / name).rglob("*"), reverse=True):
                 if place.is_dir() and not place.is_symlink():

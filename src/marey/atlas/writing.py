@@ -12,6 +12,8 @@ from marey.atlas.driving import Driving, RealClips, by_clip
 from marey.atlas.films import WHEEL, write_wheel
 from marey.atlas.folder import AtlasFolder
 from marey.atlas.front import front_data, maximize_command
+from marey.atlas.guess import FOLDER, PAGE, question_set, questions_script, truth_script
+from marey.atlas.guess_twin import check_verifiers, network_guesses, twin_file
 from marey.atlas.names import Places
 from marey.atlas.preferred import Preferred, preferred_units
 from marey.atlas.render import STATIC, Pages
@@ -19,6 +21,8 @@ from marey.atlas.units import UnitData, layer_data
 from marey.draw.chart import THEMES
 from marey.errors import MareyError, NetworkError, did_you_mean
 from marey.findings.finding import Finding
+from marey.findings.guesses import Guesses
+from marey.network.network import Network
 from marey.network.unit import Unit
 from marey.recording import Recording
 
@@ -38,6 +42,7 @@ def write_atlas(
     findings: str | Path | None = None,
     layers: Sequence[str] | None = None,
     clips: int = CLIPS,
+    verifiers: Sequence[Network] = (),
     report: Report | None = None,
 ) -> Path:
     """Write web pages of a recorded network to a folder, and return the front page; it opens from disk.
@@ -48,6 +53,8 @@ def write_atlas(
         names or patterns ('fusion.*'); None: all recorded layers.
     clips
         how many real clips stand on the page of a unit.
+    verifiers
+        networks that are asked what the guess page asks people; their answers stand in files in the folder `guess`.
 
     Files that are there and show the same are not made again: after an interruption the same call makes what is
     missing. Pages of an earlier call that this one does not make are removed.
@@ -59,15 +66,18 @@ def write_atlas(
         raise MareyError(f"clips is {clips}; expected how many stand on the page of a unit, at least 1.")
     names = _chosen(recording, layers)
     shown, others = ({}, 0) if preferred is None else preferred_units(preferred, recording)
+    shown = {unit: one for unit, one in shown.items() if unit.layer in names}
+    check_verifiers(verifiers, recording, shown)
     answers = [] if findings is None else found_answers(findings, recording)
     command = _command(recording, out=out, preferred=preferred, findings=findings, layers=layers, clips=clips)
     folder = AtlasFolder(out, command=command)
     making = _Making(
         recording,
         names,
-        {unit: one for unit, one in shown.items() if unit.layer in names},
+        shown,
         answers,
         RealClips(recording, clips),
+        tuple(verifiers),
         folder,
         "preferred" if preferred is None else str(preferred),
         (lambda what, done, total: None) if report is None else report,
@@ -88,6 +98,7 @@ class _Making:
     preferred: Mapping[Unit, Preferred]
     answers: Sequence[Answer]
     clips: RealClips
+    verifiers: Sequence[Network]
     folder: AtlasFolder
     preferred_folder: str
     report: Report
@@ -141,7 +152,8 @@ class _Making:
             remarks=[*remarks, *self._gone()],
             command=command,
         )
-        self.folder.page(FRONT, pages.front(data, classes, of_classes))
+        guess = self._guess(pages, of_classes)
+        self.folder.page(FRONT, pages.front(data, classes, of_classes, guess=guess))
 
     def _layer(self, pages: Pages, name: str, findings: Sequence[Finding], known: set[Unit]) -> dict[Unit, UnitData]:
         """Make the pages of a layer and its units, and return the `known` ones among these."""
@@ -157,6 +169,22 @@ class _Making:
             self.folder.page(pages.places.unit(name, unit.unit.channel), text)
         self.folder.page(pages.places.layer(name), pages.layer(data))
         return {unit.unit: unit for unit in data.units if unit.unit in known}
+
+    def _guess(self, pages: Pages, of_classes: Mapping[Unit, UnitData]) -> str | None:
+        """Make the guess page and return its path; None where too few classes have a preferred input."""
+        found = question_set(self.recording, of_classes.values(), self.folder.path)
+        if found is None:
+            return None
+        others: list[Guesses] = []
+        for done, one in enumerate(self.verifiers):
+            self.report("answers of verifiers", done, len(self.verifiers))
+            path = f"{FOLDER}/{twin_file(one)}"
+            others.append(network_guesses(one, found, self.recording, self.folder.path / path))
+            self.folder.keep(path)
+        self.folder.page(f"{FOLDER}/questions.js", questions_script(found))
+        self.folder.page(f"{FOLDER}/truth.js", truth_script(found, others, pages.places))
+        self.folder.page(PAGE, pages.guess(found, others))
+        return PAGE
 
     def _finding(self, pages: Pages, answer: Answer) -> None:
         """Make the page of a finding, and copy its figure."""

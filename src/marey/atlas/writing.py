@@ -69,7 +69,15 @@ def write_atlas(
     shown = {unit: one for unit, one in shown.items() if unit.layer in names}
     check_verifiers(verifiers, recording, shown)
     answers = [] if findings is None else found_answers(findings, recording)
-    command = _command(recording, out=out, preferred=preferred, findings=findings, layers=layers, clips=clips)
+    command = _command(
+        recording,
+        out=out,
+        preferred=preferred,
+        findings=findings,
+        layers=layers,
+        clips=clips,
+        verifiers=len(verifiers),
+    )
     folder = AtlasFolder(out, command=command)
     making = _Making(
         recording,
@@ -227,11 +235,13 @@ def _command(
     findings: str | Path | None,
     layers: Sequence[str] | None,
     clips: int,
+    verifiers: int,
 ) -> str:
-    """The command line that makes the atlas again."""
+    """The command line that makes the atlas again; where a network lies is not known."""
     words = ["marey", "atlas", str(recording.folder)]
     words += [] if preferred is None else ["--preferred", str(preferred)]
     words += [] if findings is None else ["--findings", str(findings)]
     words += [] if layers is None else ["--layers", ",".join(layers)]
     words += [] if clips == CLIPS else ["--clips", str(clips)]
+    words += ["--verifier", "NET"] * verifiers
     return shlex.join([*words, "--out", str(out)])

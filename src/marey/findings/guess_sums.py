@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
-from statistics import fmean
+from statistics import mean
 from typing import Any, Literal
 
 import numpy as np
@@ -198,7 +199,7 @@ def _share(said: Sequence[tuple[str, Guess]], is_right: Callable[[Guess], bool])
     if not said:
         return None
     right = np.array([is_right(guess) for _, guess in said])
-    chance = fmean(1 / len(guess.choices) for _, guess in said)
+    chance = float(mean(Fraction(1, len(guess.choices)) for _, guess in said))
     who = [name for name, _ in said]
     if len(set(who)) < 2:
         exact = binomtest(int(right.sum()), len(right)).proportion_ci(0.95)

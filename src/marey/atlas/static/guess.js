@@ -119,6 +119,7 @@
     right === asked ? 1 : solved((share) => 1 - tail(right + 1, asked, share) > 0.025),
   ];
   const percent = (share) => `${Math.round(100 * share)} %`;
+  const rare = (share) => (share < 0.001 ? "less than 0.1 %" : share < 0.1 ? `${(100 * share).toFixed(1)} %` : percent(share));
 
   // the end: what is right is decoded only here
   const truth = () => JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(window.mareyTruth), (letter) => letter.charCodeAt(0))));
@@ -132,7 +133,7 @@
       const asked = given.length, chance = 1 / given[0].question.choices.length;
       const count = given.filter((answer) => answer.answer === right[answer.question.id].right).length;
       const [low, high] = interval(count, asked), luck = tail(count, asked, chance);
-      sentences.push(make("p", `You named ${count} of ${asked} ${single}s: ${percent(count / asked)}, 95 % interval ${Math.round(100 * low)} to ${Math.round(100 * high)}. By chance 1 in ${Math.round(1 / chance)} is right; as many or more are guessed in ${luck < 0.001 ? "less than 0.1 %" : `${(100 * luck).toPrecision(2)} %`} of games.`));
+      sentences.push(make("p", `You named ${count} of ${asked} ${single}s: ${percent(count / asked)}, 95 % interval ${Math.round(100 * low)} to ${Math.round(100 * high)}. By chance 1 in ${Math.round(1 / chance)} is right; as many or more are guessed in ${rare(luck)} of games.`));
       const head = make("tr", "", "group");
       head.append(make("th", title));
       rows.push(head, row("You", count, asked, chance, "own"));
@@ -143,7 +144,7 @@
       }
     }
     const strange = answers.filter((answer) => right[answer.question.id].right !== right[answer.question.id].unit_class).length;
-    if (strange) sentences.push(make("p", `${strange === 1 ? "One clip shows" : `${strange} clips show`} another class than that of the unit it drives most; what the clip shows counts as right.`, "hint"));
+    if (strange) sentences.push(make("p", `${strange === 1 ? "One clip shows another class than that of the unit it drives" : `${strange} clips show another class than that of the unit they drive`} most; what a clip shows counts as right.`, "hint"));
     one("[data-sentences]").replaceChildren(...sentences);
     const table = one("[data-scores]");
     table.replaceChildren(table.caption, ...rows);

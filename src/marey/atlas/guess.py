@@ -13,6 +13,7 @@ import numpy as np
 from marey.atlas.driving import Driving
 from marey.atlas.films import Film
 from marey.atlas.names import Places, link
+from marey.atlas.preferred import Preferred
 from marey.atlas.units import UnitData
 from marey.findings.guesses import Guesses, Kind
 from marey.recording import Recording
@@ -20,6 +21,7 @@ from marey.recording import Recording
 PAGE = "guess.html"
 FOLDER = "guess"
 """Of the scripts with the questions and the truth, and of the answers of networks."""
+_APPEARANCE, _MOTION = "appearance", "motion as color"
 CHOICES = 5
 """Classes that a question offers; all, where there are no more."""
 MOST_ASKED = 20
@@ -35,7 +37,7 @@ class Question:
     choices
         by name, so that their order says nothing.
     films
-        what is shown: appearance, motion, or both.
+        {what is shown, for those who do not see it: its film}, appearance before motion.
     driving
         the clip; None for a preferred input.
     """
@@ -44,27 +46,22 @@ class Question:
     unit: UnitData
     right: str
     choices: tuple[str, ...]
-    films: tuple[Film, ...]
+    films: Mapping[str, Film]
     driving: Driving | None = None
 
     @property
     def id(self) -> str:
         """The hash of what it shows and offers."""
-        return _digest([self.kind, str(self.unit.unit), self.right, self.choices, [film.digest for film in self.films]])
+        shown = [film.digest for film in self.films.values()]
+        return _digest([self.kind, str(self.unit.unit), self.right, self.choices, shown])
 
 
 @dataclass(frozen=True, eq=False)
 class QuestionSet:
-    """All questions of an atlas.
-
-    classes
-        of the network; `asked` is of how many of them there is a preferred input.
-    """
+    """All questions of an atlas."""
 
     network: str
     weights: str
-    classes: int
-    asked: int
     questions: tuple[Question, ...]
 
     @property
@@ -76,6 +73,11 @@ class QuestionSet:
     def choices(self) -> int:
         """How many classes a question offers."""
         return len(self.questions[0].choices)
+
+    @property
+    def moving(self) -> bool:
+        """Whether motion is shown."""
+        return any(_MOTION in question.films for question in self.questions)
 
     @property
     def in_a_game(self) -> dict[Kind, int]:
@@ -91,43 +93,50 @@ def _digest(values: Any) -> str:
 def question_set(recording: Recording, units: Iterable[UnitData], folder: Path) -> QuestionSet | None:
     """The questions about class units whose films are in an atlas; None with fewer than two preferred inputs.
 
-    Distractors are drawn at random from all classes of the network, with a seed that the weights give.
+    Distractors are drawn at random from the classes that are asked about, with a seed that the weights give.
     """
-    classes = sorted(set(recording.classes))
     weights = recording.summary["network"]["weights"]
-    shown = [one for one in units if one.preferred is not None and _there(one.preferred.best.films, folder)]
-    if len({one.name for one in shown}) < 2:
+    shown = [one for one in units if one.preferred is not None and _there(_wanted(one.preferred), folder)]
+    classes = sorted({one.name for one in shown})
+    if len(classes) < 2:
         return None
     offered = offers(classes, f"{weights} preferred")
     questions = [
-        Question("preferred", one, one.name, offered[one.name], one.preferred.best.films)
+        Question("preferred", one, one.name, offered[one.name], _wanted(one.preferred))
         for one in shown
         if one.preferred is not None
     ]
     offered = offers(classes, f"{weights} clip")
     used: set[int] = set()
     for one in shown:
-        clip = next((clip for clip in one.driving if _fits(clip, classes, used, folder)), None)
+        clip = next((clip for clip in one.driving if _fits(clip, recording.classes, used, folder)), None)
         if clip is not None:
             used.add(clip.response.number)
             label = str(clip.response.clip.label)
-            choices = _with_class(offered[label], label, one.name)
-            questions.append(Question("clip", one, label, choices, _films(clip), clip))
-    return QuestionSet(recording.summary["network"]["name"], weights, len(classes), len(shown), tuple(questions))
+            choices = _with_label(offered[one.name], label, one.name)
+            questions.append(Question("clip", one, label, choices, _seen(clip), clip))
+    return QuestionSet(recording.summary["network"]["name"], weights, tuple(questions))
 
 
 def _fits(clip: Driving, classes: Sequence[str], used: set[int], folder: Path) -> bool:
     """Whether a clip can be asked about: its class can be offered, it is in no question yet, its films are there."""
     known = clip.response.clip.label in classes and clip.response.number not in used
-    return known and _there(_films(clip), folder)
+    return known and _there(_seen(clip), folder)
 
 
-def _films(clip: Driving) -> tuple[Film, ...]:
-    return tuple(clip.films[kind] for kind in ("rgb", "flow") if kind in clip.films)
+def _wanted(preferred: Preferred) -> dict[str, Film]:
+    """The films of a preferred input, at the slowness of its highest score."""
+    films = {_APPEARANCE: preferred.best.appearance, _MOTION: preferred.best.motion}
+    return {shows: film for shows, film in films.items() if film is not None}
 
 
-def _there(films: Sequence[Film], folder: Path) -> bool:
-    return bool(films) and all(film.there(folder) for film in films)
+def _seen(clip: Driving) -> dict[str, Film]:
+    """The films of what a unit saw of a clip."""
+    return {shows: clip.films[kind] for shows, kind in ((_APPEARANCE, "rgb"), (_MOTION, "flow")) if kind in clip.films}
+
+
+def _there(films: Mapping[str, Film], folder: Path) -> bool:
+    return bool(films) and all(film.there(folder) for film in films.values())
 
 
 def offers(classes: Sequence[str], seed: str) -> dict[str, tuple[str, ...]]:
@@ -146,12 +155,12 @@ def offers(classes: Sequence[str], seed: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _with_class(choices: tuple[str, ...], label: str, name: str) -> tuple[str, ...]:
-    """The choices for a clip, with the class of the unit that it drives in place of a distractor where it lacks."""
-    if name in choices:
+def _with_label(choices: tuple[str, ...], label: str, name: str) -> tuple[str, ...]:
+    """The choices for a clip that drives the unit of class `name`, with its label in place of a distractor."""
+    if label in choices:
         return choices
-    distractor = next(one for one in choices if one != label)
-    return tuple(sorted((set(choices) - {distractor}) | {name}))
+    distractor = next(one for one in choices if one != name)
+    return tuple(sorted({label, *choices} - {distractor}))
 
 
 def questions_script(found: QuestionSet) -> str:
@@ -168,8 +177,13 @@ def questions_script(found: QuestionSet) -> str:
                     "kind": question.kind,
                     "choices": question.choices,
                     "films": [
-                        {"src": link(film.path, PAGE), "frames": film.frames, "ratio": f"{film.width}/{film.height}"}
-                        for film in question.films
+                        {
+                            "src": link(film.path, PAGE),
+                            "shows": shows,
+                            "frames": film.frames,
+                            "ratio": f"{film.width}/{film.height}",
+                        }
+                        for shows, film in question.films.items()
                     ],
                 }
                 for question in sorted(found.questions, key=lambda question: question.id)

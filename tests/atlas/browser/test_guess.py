@@ -73,6 +73,10 @@ def offered(page: Any) -> list[str]:
     return [str(words) for words in page.locator(".choice bdi").all_text_contents()]
 
 
+def verdict(page: Any) -> str:
+    return str(page.locator("[data-sentences] p").first.text_content()).replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_a_game_by_mouse_is_scored_saved_and_summed(guess_page: Open, guess_site: Path, tmp_path: Path) -> None:
     right, page, asked = told(guess_site), guess_page(), []
     page.get_by_label("Your initials").fill("Ada")
@@ -87,7 +91,7 @@ def test_a_game_by_mouse_is_scored_saved_and_summed(guess_page: Open, guess_site
         page.get_by_role("button", name="Next").click()
     assert [one["right"] == one["unit_class"] for one in asked[:6]] == [True] * 6  # preferred inputs come first
     exact = binomtest(4, 6).proportion_ci()
-    sentence = page.locator("[data-sentences] p").first.text_content()
+    sentence = verdict(page)
     assert sentence.startswith(
         f"You named 4 of 6 preferred inputs: 67 %, 95 % interval {100 * exact.low:.0f} to {100 * exact.high:.0f}. "
         "By chance 1 in 5 is right"
@@ -125,9 +129,7 @@ def test_a_game_by_keyboard_and_a_second_one_which_is_not_pooled(
         page.keyboard.press("9")
         page.keyboard.press(str(1 + offered(page).index(right[shown(page)]["right"])))
         page.keyboard.press("Enter")
-    assert (
-        page.locator("[data-sentences] p").first.text_content().startswith("You named 6 of 6 preferred inputs: 100 %")
-    )
+    assert verdict(page).startswith("You named 6 of 6 preferred inputs: 100 %")
     assert page.locator("[data-review] li").count() == 12
     page.get_by_role("button", name="Play again").click()
     assert page.locator("[data-again]").is_visible()

@@ -67,8 +67,8 @@
     const question = order[answers.length], after = order[answers.length + 1];
     const kind = KINDS[question.kind][1];
     one("[data-title]").textContent = `Question ${answers.length + 1} of ${order.length}: which action is this?`;
-    one("[data-what]").textContent = `A ${kind}${question.films.length > 1 ? ": appearance, and motion as color" : ""}.`;
-    frames.forEach((box, place) => fill(box, question.films[place], `The ${kind} to name, picture ${place + 1}`));
+    one("[data-what]").textContent = `A ${kind}: ${question.films.map((film) => film.shows).join(", and ")}`;
+    frames.forEach((box, place) => fill(box, question.films[place], `The ${kind} to name, a loop: ${question.films[place]?.shows}`));
     choices.replaceChildren(...question.choices.map((choice, place) => {
       const label = make("label", "", "choice"), input = make("input");
       Object.assign(input, { type: "radio", name: "choice", value: String(place) });
@@ -118,8 +118,8 @@
     right === 0 ? 0 : solved((share) => tail(right, asked, share) < 0.025),
     right === asked ? 1 : solved((share) => 1 - tail(right + 1, asked, share) > 0.025),
   ];
-  const percent = (share) => `${Math.round(100 * share)} %`;
-  const rare = (share) => (share < 0.001 ? "less than 0.1 %" : share < 0.1 ? `${(100 * share).toFixed(1)} %` : percent(share));
+  const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
+  const rare = (share) => (share < 0.001 ? "less than 0.1\u00a0%" : share < 0.1 ? `${(100 * share).toFixed(1)}\u00a0%` : percent(share));
 
   // the end: what is right is decoded only here
   const truth = () => JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(window.mareyTruth), (letter) => letter.charCodeAt(0))));
@@ -133,7 +133,7 @@
       const asked = given.length, chance = 1 / given[0].question.choices.length;
       const count = given.filter((answer) => answer.answer === right[answer.question.id].right).length;
       const [low, high] = interval(count, asked), luck = tail(count, asked, chance);
-      sentences.push(make("p", `You named ${count} of ${asked} ${single}s: ${percent(count / asked)}, 95 % interval ${Math.round(100 * low)} to ${Math.round(100 * high)}. By chance 1 in ${Math.round(1 / chance)} is right; as many or more are guessed in ${rare(luck)} of games.`));
+      sentences.push(make("p", `You named ${count} of ${asked} ${single}s: ${percent(count / asked)}, 95\u00a0% interval ${Math.round(100 * low)} to ${Math.round(100 * high)}. By chance 1 in ${Math.round(1 / chance)} is right; as many or more are guessed in ${rare(luck)} of games.`));
       const head = make("tr", "", "group");
       head.append(make("th", title));
       rows.push(head, row("You", count, asked, chance, "own"));

@@ -147,7 +147,7 @@ def test_answers_of_a_network_are_not_asked_for_again(
     made: Made, of_classes: Path, guess_site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(guess_site, tmp_path / "atlas")
-    options = {"preferred": of_classes, "layers": ["scores"], "verifiers": [hostile_network(seed=1)]}
+    options = {"preferred": of_classes, "layers": ["scores"], "clips": 6, "verifiers": [hostile_network(seed=1)]}
     with monkeypatch.context() as patch:
         patch.setattr("marey.atlas.guess_twin.responses_to", None)
         made.atlas(tmp_path / "atlas", **options)

@@ -54,7 +54,8 @@ def network_guesses(verifier: Network, found: QuestionSet, recording: Recording,
     if path.is_file():
         try:
             known = Guesses.open(path)
-            if (known.questions, known.game) == (found.id, verifier.weights_hash):
+            asked = (found.id, verifier.weights_hash, len(found.questions))
+            if (known.questions, known.game, len(known.answers)) == asked:
                 return known
         except MareyError:  # damaged: it is written again
             pass

@@ -23,6 +23,11 @@
     node.append(make("bdi", value));
     return node;
   };
+  const wrapping = (value) => { // between the words of squat_low_bar
+    const node = make("bdi");
+    node.append(...value.split(/(?<=_)/).flatMap((part) => [part, make("wbr")]));
+    return node;
+  };
   const show = (part) => {
     for (const [key, node] of Object.entries(parts)) node.hidden = key !== part;
     scrollTo(0, 0);
@@ -72,7 +77,7 @@
     choices.replaceChildren(...question.choices.map((choice, place) => {
       const label = make("label", "", "choice"), input = make("input");
       Object.assign(input, { type: "radio", name: "choice", value: String(place) });
-      label.append(input, make("kbd", String(place + 1)), make("bdi", choice));
+      label.append(input, make("kbd", String(place + 1)), wrapping(choice));
       return label;
     }));
     next.disabled = true;

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from marey.atlas.writing import write_atlas
     from marey.errors import MareyError
     from marey.families.loading import load
+    from marey.findings.guess_sums import sum_guesses
     from marey.maximization.maximization import Progress
     from marey.maximization.mosaic import maximize_mosaic
     from marey.maximization.moved import Moved
@@ -66,6 +67,7 @@ __all__ = [
     "measure_maxima",
     "record",
     "rgb_frames",
+    "sum_guesses",
     "unit",
     "write_atlas",
     "write_single_page",
@@ -103,6 +105,7 @@ _HOMES = {
     "measure_maxima": "marey.recording",
     "record": "marey.recording",
     "rgb_frames": "marey.network.stream",
+    "sum_guesses": "marey.findings.guess_sums",
     "unit": "marey.maximization.objectives",
     "write_atlas": "marey.atlas.writing",
     "write_single_page": "marey.atlas.single_page",

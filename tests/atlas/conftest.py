@@ -76,9 +76,7 @@ def made(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         copy.parent.mkdir(exist_ok=True)
         shutil.copy(path, copy)
         clips.append(Clip(copy, label=label, group=f"<i>{number}"))
-    torch.manual_seed(0)
-    module = Named()
-    network = Network(module.eval(), module.input_streams(), classes=HOSTILE, scores="scores", name="<u>net</u>")
+    network = hostile_network()
     settings = RecordingSettings(flow="dis", windows=1, batch=4)
     recording = record(network, clips, LAYERS, out=place / "recording", settings=settings)
     for unit in ("fc6:1", "scores:0"):
@@ -88,6 +86,13 @@ def made(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     explanation(recording).save(place / "explained" / "one" / "finding")
     (place / "explained" / "one" / SHEET).write_bytes(b"a picture")
     return Made(network, recording, place / "preferred", place / "findings", place / "explained", place / "clips")
+
+
+def hostile_network(seed: int = 0) -> Network:
+    """A network that was not trained, with hostile names; with seed 0 the recorded one."""
+    torch.manual_seed(seed)
+    module = Named()
+    return Network(module.eval(), module.input_streams(), classes=HOSTILE, scores="scores", name="<u>net</u>")
 
 
 def finding(recording: Recording) -> Finding:
@@ -134,6 +139,24 @@ def explanation(recording: Recording) -> Finding:
 def site(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an atlas; nobody writes to it."""
     return made.atlas(tmp_path_factory.mktemp("site") / "inner" / "atlas", network=made.network).parent
+
+
+@pytest.fixture(scope="session")
+def of_classes(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Preferred inputs of all classes."""
+    place = tmp_path_factory.mktemp("of-classes")
+    for channel in range(len(HOSTILE)):
+        recipe = marey.Recipe(slowness=(0, 10), steps=1)
+        marey.maximize(hostile_network(), f"scores:{channel}", recipe=recipe).save(place / str(channel))
+    return place
+
+
+@pytest.fixture(scope="session")
+def guess_site(made: Made, of_classes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an atlas with a guess page, which the network and another one answered; nobody writes to it."""
+    out = tmp_path_factory.mktemp("guess-site") / "atlas"
+    verifiers = (hostile_network(), hostile_network(seed=1))
+    return made.atlas(out, preferred=of_classes, layers=["scores"], clips=6, verifiers=verifiers).parent
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,10 @@ def explain_command(recording: Recording, number: int) -> str:
     return shlex.join([*words, "--recording", str(recording.folder), "--out", f"explained/{number}"])
 
 
-def atlas_command(recording: Recording, *, out: str | Path, **options: str | Path | None) -> str:
-    """The command that makes an atlas again, with the options that are not None."""
+def atlas_command(recording: Recording, *, out: str | Path, verifiers: int = 0, **options: str | Path | None) -> str:
+    """The command that makes an atlas again, with the options that are not None; where verifiers lie is not known."""
     words = ["marey", "atlas", str(recording.folder)]
     for name, value in options.items():
         words += [] if value is None else [f"--{name}", str(value)]
+    words += ["--verifier", "NET"] * verifiers
     return shlex.join([*words, "--out", str(out)])

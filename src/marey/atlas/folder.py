@@ -10,7 +10,9 @@ from marey.files import DRAFT_SUFFIX, replacing
 MARK = "atlas.json"
 """The file by which a folder is known to be an atlas; it says how it was made."""
 
-_OURS = ("layer", "unit", "class", "finding", "clip", "ties", "media", "static")
+_OURS = ("layer", "unit", "class", "finding", "clip", "ties", "media", "static", "guess")
+_OUR_PAGES = ("guess.html",)
+"""Beside the front page; a later atlas may not have them."""
 _KINDS = {".html", ".webp", ".svg", ".png", ".css", ".js", ".json", ".part"}
 
 
@@ -66,6 +68,9 @@ class AtlasFolder:
         """Remove pages and media of earlier runs that were neither written nor kept now, and drafts of killed ones."""
         for draft in [place for place in self.path.iterdir() if not _lasts(place)]:
             draft.unlink()
+        for name in _OUR_PAGES:
+            if name not in self._kept:
+                (self.path / name).unlink(missing_ok=True)
         for name in _OURS:
             for place in sorted((self.path / name).rglob("*"), reverse=True):
                 if place.is_dir() and not place.is_symlink():

@@ -11,11 +11,13 @@ from marey.atlas.classes import ClassData
 from marey.atlas.clips import ClipData
 from marey.atlas.films import WHEEL
 from marey.atlas.front import FrontData
+from marey.atlas.guess import PAGE, QuestionSet
 from marey.atlas.names import Places, link
 from marey.atlas.sources import Sources
 from marey.atlas.units import LayerData, UnitData
 from marey.errors import NetworkError
 from marey.findings.finding import Finding
+from marey.findings.guesses import Guesses
 from marey.findings.measure import Measure
 from marey.network.unit import Unit
 
@@ -54,9 +56,15 @@ class Pages:
         template: Template = self._templates.get_template(f"{name}.html")
         return template.render(**self._shared, page=path, to=partial(link, page=path), **values)
 
-    def front(self, data: FrontData, classes: Sequence[ClassData], units: Mapping[Unit, UnitData]) -> str:
-        """The front page, `index.html`; `units` are those of the class scores."""
-        return self._page("front", "index.html", data=data, classes=classes, units=units)
+    def front(
+        self, data: FrontData, classes: Sequence[ClassData], units: Mapping[Unit, UnitData], *, guess: str | None
+    ) -> str:
+        """The front page, `index.html`; `units` are those of the class scores, `guess` the page of their questions."""
+        return self._page("front", "index.html", data=data, classes=classes, units=units, guess=guess)
+
+    def guess(self, data: QuestionSet, others: Sequence[Guesses]) -> str:
+        """The page that asks which action is shown; `others` are networks that were asked, too."""
+        return self._page("guess", PAGE, data=data, others=others)
 
     def layer(self, data: LayerData) -> str:
         """The page of a layer: all its units."""

@@ -1,6 +1,6 @@
 """Write an atlas: media first, then pages, the front page last, so that whoever sees it can follow every link."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,8 @@ from marey.atlas.commands import atlas_command, network_word
 from marey.atlas.films import WHEEL
 from marey.atlas.folder import AtlasFolder
 from marey.atlas.front import front_data, strip
+from marey.atlas.guess import FOLDER, PAGE, question_set, questions_script, truth_script
+from marey.atlas.guess_twin import check_verifiers, network_guesses, twin_file
 from marey.atlas.media import Report, write_media
 from marey.atlas.names import Places
 from marey.atlas.render import STATIC, Pages
@@ -19,6 +21,7 @@ from marey.atlas.sources import CLIPS, Sources, opened
 from marey.atlas.ties import KeptTies, kept_ties
 from marey.atlas.units import LayerData, UnitData, layer_data
 from marey.draw.chart import THEMES
+from marey.findings.guesses import Guesses
 from marey.network.network import Network
 from marey.network.unit import Unit
 from marey.recording import Recording
@@ -36,6 +39,7 @@ def write_atlas(
     network: Network | None = None,
     layers: Sequence[str] | None = None,
     clips: int = CLIPS,
+    verifiers: Sequence[Network] = (),
     report: Report | None = None,
 ) -> Path:
     """Write web pages of a recorded network to a folder, and return the front page; it opens from disk.
@@ -49,6 +53,8 @@ def write_atlas(
         names or patterns ('fusion.*'); None: all recorded layers.
     clips
         how many real clips that drive it most stand on the page of a unit.
+    verifiers
+        networks that are asked what the guess page asks people; their answers stand in files in the folder `guess`.
 
     Files that are there and show the same are not made again: after an interruption the same call makes what is
     missing. Pages of an earlier call that this one does not make are removed.
@@ -57,16 +63,18 @@ def write_atlas(
     """
     folders = {"preferred": preferred, "findings": findings, "explanations": explanations}
     sources = opened(recording, **folders, network=network, layers=layers, clips=clips)
+    check_verifiers(verifiers, sources.recording, sources.preferred)
     command = atlas_command(
         sources.recording,
         out=out,
+        verifiers=len(verifiers),
         **folders,
         network=None if network is None else network_word(sources.recording),
         layers=None if layers is None else ",".join(layers),
         clips=None if clips == CLIPS else str(clips),
     )
     folder = AtlasFolder(out, command=command)
-    making = _Making(sources, folder, (lambda what, done, total: None) if report is None else report)
+    making = _Making(sources, tuple(verifiers), folder, (lambda what, done, total: None) if report is None else report)
     making.everything(command)
     folder.remove_stale()
     return folder.path / FRONT
@@ -77,6 +85,7 @@ class _Making:
     """What an atlas is made from, and where it goes."""
 
     sources: Sources
+    verifiers: Sequence[Network]
     folder: AtlasFolder
     report: Report
 
@@ -143,7 +152,8 @@ class _Making:
             remarks=[*sources.remarks, *self._gone()],
             command=command,
         )
-        self.folder.page(FRONT, pages.front(data, self.classes, of_classes))
+        guess = self._guess(pages, of_classes)
+        self.folder.page(FRONT, pages.front(data, self.classes, of_classes, guess=guess))
 
     def _layer(self, pages: Pages, name: str, driven: DrivenUnits) -> LayerData:
         """Make the pages of a layer and its units."""
@@ -175,6 +185,22 @@ class _Making:
         before = shown[place - 1] if place else None
         after = shown[place + 1] if place + 1 < len(shown) else None
         self.folder.page(page, pages.clip(data, pictures=pictures, before=before, after=after))
+
+    def _guess(self, pages: Pages, of_classes: Mapping[Unit, UnitData]) -> str | None:
+        """Make the guess page and return its path; None where too few classes have a preferred input."""
+        found = question_set(self.sources.recording, of_classes.values(), self.folder.path)
+        if found is None:
+            return None
+        others: list[Guesses] = []
+        for done, one in enumerate(self.verifiers):
+            self.report("answers of verifiers", done, len(self.verifiers))
+            path = f"{FOLDER}/{twin_file(one)}"
+            others.append(network_guesses(one, found, self.sources.recording, self.folder.path / path))
+            self.folder.keep(path)
+        self.folder.page(f"{FOLDER}/questions.js", questions_script(found))
+        self.folder.page(f"{FOLDER}/truth.js", truth_script(found, others, pages.places))
+        self.folder.page(PAGE, pages.guess(found, others))
+        return PAGE
 
     def _finding(self, pages: Pages, answer: Answer) -> None:
         """Make the page of a finding, and copy its figure."""

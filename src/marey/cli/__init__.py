@@ -24,6 +24,7 @@ from marey.cli.evaluate import evaluate  # noqa: E402
 from marey.cli.explain import explain  # noqa: E402
 from marey.cli.find import find  # noqa: E402
 from marey.cli.flow import flow  # noqa: E402
+from marey.cli.guesses import guesses  # noqa: E402
 from marey.cli.layers import layers  # noqa: E402
 from marey.cli.maximize import maximize  # noqa: E402
 from marey.cli.record import record  # noqa: E402
@@ -86,6 +87,7 @@ for command in (
     top,
     find,
     atlas,
+    guesses,
     train,
     evaluate,
     flow,

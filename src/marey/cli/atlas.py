@@ -48,6 +48,15 @@ def atlas(
         ),
     ] = None,
     clips: Annotated[int, typer.Option("--clips", min=1, help="How many real clips stand on the page of a unit.")] = 6,
+    verifier: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--verifier",
+            metavar="NET",
+            help="A network that is asked what the guess page asks people; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
     single_file: Annotated[
         bool, typer.Option("--single-file", help="Write the pages of the UNITs as one file, such as --out units.html.")
     ] = False,
@@ -66,6 +75,7 @@ def atlas(
     from marey.families.loading import load
 
     _check(units, single_file=single_file, layers=layers, explanations=explanations)
+    verifiers = [placed(load(one), device) for one in verifier or ()]
     opened = None if network is None else placed(load(network), device)
     with progress() as shown:
         if single_file:
@@ -89,6 +99,7 @@ def atlas(
                 network=opened,
                 layers=None if layers is None else names(layers),
                 clips=clips,
+                verifiers=verifiers,
                 report=shown.at,
             )
     say(front)

@@ -56,7 +56,7 @@ def test_a_show_that_was_stopped_again_and_again_is_whole(made: Path) -> None:
     pages = {path.relative_to(made / "motion-studies" / "atlas").as_posix() for path in made.rglob("*.html")}
     assert {"index.html", "finding/specificity.html", "unit/rgb.conv1_1/0.html", "class/arm_circles.html"} <= pages
     names = sorted(path.parent.name for path in made.rglob("preferred_input.safetensors"))
-    assert names == ["arm_circles", "balance", "rgb.conv1_1-0"]
+    assert names == ["arm_circles", "bounce_dumbbell", "rgb.conv1_1-0"]
     assert not list(made.rglob("*.part")) and not (made / "truth").exists()
     assert len(list((made / "clips").rglob("*.mp4"))) == 52
 
@@ -73,14 +73,14 @@ def test_a_second_run_plans_nothing_and_makes_nothing(made: Path) -> None:
 @pytest.mark.slow
 def test_only_what_is_missing_is_made_and_better_inputs_of_ones_own_stay(made: Path) -> None:
     preferred = made / "motion-studies" / "preferred"
-    own = maximize(load("motion-studies"), "balance", recipe=replace(QUICK, steps=2))
-    own.save(preferred / "balance")
+    own = maximize(load("motion-studies"), "bounce_dumbbell", recipe=replace(QUICK, steps=2))
+    own.save(preferred / "bounce_dumbbell")
     (preferred / "arm_circles" / "preferred_input.safetensors").unlink()
     before = files(preferred)
     make_show(TINY, out=made)
     after = files(preferred)
     assert {name for name in after if after[name] != before.get(name)} == {"arm_circles/preferred_input.safetensors"}
-    assert PreferredInput.open(preferred / "balance").provenance["recipe"]["steps"] == 2
+    assert PreferredInput.open(preferred / "bounce_dumbbell").provenance["recipe"]["steps"] == 2
 
 
 @pytest.mark.parametrize("show", [DEMO, GALLERY])

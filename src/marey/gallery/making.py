@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
+from marey.atlas.beside import Atlas, write_beside
 from marey.atlas.writing import FRONT, write_atlas
 from marey.datasets.clips_in import clip_set_in
 from marey.draw.chart import save_chart
@@ -24,23 +25,28 @@ from marey.maximization.result_folder import ResultFolder
 from marey.network.network import Network
 from marey.network.unit import Unit
 from marey.recording import Recording, record
+from marey.recording.chosen_layers import chosen_layers
 from marey.recording.layout import SUMMARY as RECORDED
 from marey.studies.classes import study_classes
 from marey.studies.written import write_study_clips
 
-_CLIP, _RECORDED = 0.07, 0.12
-_STEP = 0.015
-_QUESTION = {"specificity": 0.02, "fusion": 0.3, "failures": 0.3}
-_PAGE = 0.1
-"""Seconds on two cores, as measured with the demo: to make a clip, to record one, for a step of an input of the whole
-network, to ask a question of a clip, and for what an atlas shows of a unit."""
+_CLIP = 0.04
+_RECORDED = {"dis": 0.07}
+_RECORDED_USUALLY = 1.0
+_STEP = 0.014
+_QUESTION = {"specificity": 0.07, "fusion": 0.1, "failures": 0.06}
+_QUESTION_USUALLY = 1.0
+_PAGE = 0.017
+"""Seconds on two cores, as measured with the demo: to make a clip; to record one, by the method of flow; for a step of an
+input of the whole network; to ask a question of a clip; to show a clip of a unit."""
 
 _ATLAS = {"preferred inputs": (0.0, 0.2), "clips of units": (0.2, 0.05), "clips": (0.25, 0.6), "pages": (0.85, 0.15)}
 """Where in the making of an atlas each of its parts begins, and how much of it it is."""
 
 
 def make_show(show: Show, *, out: str | Path, report: Report | None = None) -> Path:
-    """Make what a show lacks in the folder `out`, and return the page to open.
+    """Make what a show lacks in the folder `out`, and return the page to open: the front page of the atlas, or one that
+    shows several networks side by side.
 
     The clips are in out/clips; recording, preferred inputs, findings and atlas of a network in out/NETWORK. After an
     interruption the same call makes what is missing; a second call makes nothing. Preferred inputs that `marey
@@ -54,7 +60,9 @@ def make_show(show: Show, *, out: str | Path, report: Report | None = None) -> P
     rooms = [_Room(show, exhibit, out) for exhibit in show.exhibits]
     stages = [_clips(show, out), *(stage for room in rooms for stage in room.stages())]
     in_turn(stages, (lambda done, total, what: None) if report is None else report)
-    return rooms[0].front
+    if len(rooms) == 1:
+        return rooms[0].front
+    return write_beside([room.atlas for room in rooms], out / FRONT)
 
 
 def _clips(show: Show, out: Path) -> Stage:
@@ -104,12 +112,17 @@ class _Room:
         """The recorded network, once it is."""
         return Recording.open(self.folder / "recording")
 
+    @property
+    def atlas(self) -> Atlas:
+        """Its atlas, once it is made."""
+        return Atlas(self.front.parent, self.recording, self.folder / "preferred")
+
     def stages(self) -> Iterator[Stage]:
         """All that is to be made."""
         clips = self.show.clips * len(study_classes())
-        windows = self.show.recording.windows
-        recorded = (self.folder / "recording" / RECORDED).is_file()
-        yield Stage(f"recording {self.name}", 0.0 if recorded else _RECORDED * windows * clips, self._record)
+        seconds = _RECORDED.get(self.show.recording.flow, _RECORDED_USUALLY) * clips
+        there = (self.folder / "recording" / RECORDED).is_file()
+        yield Stage(f"recording {self.name}", 0.0 if there else seconds, self._record)
         for sweep in self.exhibit.sweeps:
             units = self.network.units(sweep.units)
             results = ResultFolder(self.folder / "preferred", [self.network.label(unit) for unit in units])
@@ -122,12 +135,11 @@ class _Room:
             yield Stage(f"preferred inputs of {self.name}", seconds, partial(self._maximize, sweep, units, results))
         for name in self.exhibit.questions:
             there = (self.folder / "findings" / name / SUMMARY).is_file()
-            seconds = 0.0 if there else _QUESTION.get(name, 1.0) * clips
+            seconds = 0.0 if there else _QUESTION.get(name, _QUESTION_USUALLY) * clips
             yield Stage(f"asking {self.name} about {name}", seconds, partial(self._ask, name))
-        yield Stage(f"pages of {self.name}", 0.0 if self.front.is_file() else _PAGE * self._units(), self._atlas)
-
-    def _units(self) -> int:
-        return sum(len(sweep.units) for sweep in self.exhibit.sweeps)
+        units = sum(layer.units for layer in chosen_layers(self.network, self.exhibit.layers))
+        seconds = 0.0 if self.front.is_file() else _PAGE * units * self.exhibit.clips
+        yield Stage(f"pages of {self.name}", seconds, self._atlas)
 
     def _record(self, told: Told) -> None:
         record(

@@ -37,18 +37,17 @@ _STEP = 0.014
 _QUESTION = {"specificity": 0.07, "fusion": 0.1, "failures": 0.06}
 _QUESTION_USUALLY = 1.0
 _PAGE = 0.017
-"""Seconds on two cores, as measured with the demo: to make a clip; to record one, by the method of flow; for a step of an
-input of the whole network; to ask a question of a clip; to show a clip of a unit."""
+"""Seconds on two cores, as measured with the demo: to make a clip; to record one, by the method of flow; for a step of
+an input of the whole network; to ask a question of a clip; to show a clip of a unit."""
 
 _ATLAS = {"preferred inputs": (0.0, 0.2), "clips of units": (0.2, 0.05), "clips": (0.25, 0.6), "pages": (0.85, 0.15)}
 """Where in the making of an atlas each of its parts begins, and how much of it it is."""
 
 
 def make_show(show: Show, *, out: str | Path, report: Report | None = None) -> Path:
-    """Make what a show lacks in the folder `out`, and return the page to open: the front page of the atlas, or one that
-    shows several networks side by side.
+    """Make what a show lacks in the folder `out`, and return the page to open.
 
-    The clips are in out/clips; recording, preferred inputs, findings and atlas of a network in out/NETWORK. After an
+    That is the front page of the atlas, or out/index.html, which shows several networks side by side. The clips are in out/clips; recording, preferred inputs, findings and atlas of a network in out/NETWORK. After an
     interruption the same call makes what is missing; a second call makes nothing. Preferred inputs that `marey
     maximize` put there with other settings stay, and are shown.
 

@@ -47,9 +47,10 @@ _ATLAS = {"preferred inputs": (0.0, 0.2), "clips of units": (0.2, 0.05), "clips"
 def make_show(show: Show, *, out: str | Path, report: Report | None = None) -> Path:
     """Make what a show lacks in the folder `out`, and return the page to open.
 
-    That is the front page of the atlas, or out/index.html, which shows several networks side by side. The clips are in out/clips; recording, preferred inputs, findings and atlas of a network in out/NETWORK. After an
-    interruption the same call makes what is missing; a second call makes nothing. Preferred inputs that `marey
-    maximize` put there with other settings stay, and are shown.
+    That is the front page of the atlas, or out/index.html, which shows several networks side by side. The clips are in
+    out/clips; recording, preferred inputs, findings and atlas of a network in out/NETWORK. After an interruption the
+    same call makes what is missing; a second call makes nothing. Preferred inputs that `marey maximize` put there with
+    other settings stay, and are shown.
 
     `report` is told planned seconds: at first those of all that is missing.
 

@@ -20,7 +20,7 @@ from marey.findings.questions import question
 from marey.gallery.show import Exhibit, Show, Sweep
 from marey.gallery.work import Report, Stage, Told, in_turn
 from marey.maximization.maximization import Maximization, Progress
-from marey.maximization.result import FILE
+from marey.maximization.result import FILE, PreferredInput
 from marey.maximization.result_folder import ResultFolder
 from marey.network.network import Network
 from marey.network.unit import Unit
@@ -50,7 +50,7 @@ def make_show(show: Show, *, out: str | Path, report: Report | None = None) -> P
     That is the front page of the atlas, or out/index.html, which shows several networks side by side. The clips are in
     out/clips; recording, preferred inputs, findings and atlas of a network in out/NETWORK. After an interruption the
     same call makes what is missing; a second call makes nothing. Preferred inputs that `marey maximize` put there with
-    other settings stay, and are shown.
+    as many steps or more stay, and are shown.
 
     `report` is told planned seconds: at first those of all that is missing.
 
@@ -161,10 +161,7 @@ class _Room:
         maxima = self.recording.maxima(sorted({unit.layer for unit in units}))
         run = Maximization(self.network, units, recipe=sweep.recipe, maxima=maxima, callback=follow)
         same, other = results.found(run)
-        weights = self.network.weights_hash
-        kept = same | {
-            place for place in other if results.open(results.names[place]).provenance.get("weights_sha256") == weights
-        }
+        kept = same | {place for place in other if self._stays(results.open(results.names[place]), sweep)}
         done = len(kept)
         for place, result in run.results(besides=kept):
             if not run.interrupted:
@@ -172,6 +169,12 @@ class _Room:
                 done += 1
         if run.interrupted:
             raise KeyboardInterrupt
+
+    def _stays(self, result: PreferredInput, sweep: Sweep) -> bool:
+        """Whether a result with other settings is as good as the one to be made: one that somebody made to see more."""
+        made = result.provenance
+        steps = made.get("recipe", {}).get("steps", 0)
+        return bool(made.get("weights_sha256") == self.network.weights_hash and steps >= sweep.recipe.steps)
 
     def _ask(self, name: str, told: Told) -> None:
         late, verifier = (

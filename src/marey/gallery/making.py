@@ -137,8 +137,8 @@ class _Room:
             there = (self.folder / "findings" / name / SUMMARY).is_file()
             seconds = 0.0 if there else _QUESTION.get(name, _QUESTION_USUALLY) * clips
             yield Stage(f"asking {self.name} about {name}", seconds, partial(self._ask, name))
-        units = sum(layer.units for layer in chosen_layers(self.network, self.exhibit.layers))
-        seconds = 0.0 if self.front.is_file() else _PAGE * units * self.exhibit.clips
+        recorded = sum(layer.units for layer in chosen_layers(self.network, self.exhibit.layers))
+        seconds = 0.0 if self.front.is_file() else _PAGE * recorded * self.exhibit.clips
         yield Stage(f"pages of {self.name}", seconds, self._atlas)
 
     def _record(self, told: Told) -> None:
@@ -185,7 +185,7 @@ class _Room:
             self.network,
             late,
             verifier,
-            self.folder / "preferred",
+            self.folder / "preferred" if self.exhibit.sweeps else None,
             flow=self.show.recording.flow,
             report=lambda done, total: told(done / total, ""),
         )
@@ -204,8 +204,8 @@ class _Room:
         write_atlas(
             self.recording,
             out=self.folder / "atlas",
-            preferred=self.folder / "preferred",
-            findings=self.folder / "findings",
+            preferred=self.folder / "preferred" if self.exhibit.sweeps else None,
+            findings=self.folder / "findings" if self.exhibit.questions else None,
             clips=self.exhibit.clips,
             report=follow,
         )

@@ -42,7 +42,7 @@ def classes(gallery: Path, out: Path) -> None:
 
 def motion_studies(gallery: Path, out: Path) -> None:
     """Draw a clip of every class of motion studies."""
-    write_study_sheet(out, seed=0, size=112, frames=16)
+    write_study_sheet(out)
 
 
 def page(gallery: Path, out: Path, *, address: str, height: int) -> None:

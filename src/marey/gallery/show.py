@@ -64,7 +64,7 @@ _TOWERS = ("rgb", "flow")
 
 DEMO = Show(
     clips=3,
-    frames=14,
+    frames=16,
     recording=RecordingSettings(windows=1, flow="dis"),
     exhibits=(
         Exhibit(

@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick format lint types docs benchmark check clean
+.PHONY: help install demo gallery test test-quick format lint types docs benchmark check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +25,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PIP_INSTALL) --no-build-isolation -e '.[dev,docs]'
 	@touch $@
 
-demo: $(INSTALLED) ## draw what units of the network that ships with marey want to see, into demo/
+demo: $(INSTALLED) ## show the network that ships with marey as web pages, in demo/; less than four minutes
 	@$(BIN)/marey demo --out demo
+
+gallery: $(INSTALLED) ## the same of all classes, fused units, layers and questions, in gallery/; hours, and it can be stopped
+	@$(BIN)/marey demo --full --out gallery
 
 # Each of WORKERS processes computes with one thread. A thread that waits for another sleeps soon, as on marey's command
 # line: else tests take many times as long beside another busy process.

@@ -23,6 +23,7 @@ ROWS = (
     {"findings"},
     {"draw"},
     {"atlas"},
+    {"gallery"},
     {"__init__"},
     {"cli"},
     {"__main__"},

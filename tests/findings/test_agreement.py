@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import MareyError
+from marey.families.loading import load
 from marey.findings.agreement import agreement
 from marey.findings.finding import Finding
 from marey.findings.nearness import likeness, nearness
 from marey.findings.permutations import dealt_labels
-from marey.findings.shown_back import scrambled
+from marey.findings.shown_back import for_verifier, scrambled
 from marey.maximization.result import PreferredInput
 from marey.network.network import Network
 from marey.network.stream import rgb_frames
@@ -174,3 +175,12 @@ def test_scrambling_keeps_the_values_of_every_frame() -> None:
     mixed = scrambled({"rgb": video}, torch.Generator().manual_seed(0))["rgb"]
     assert torch.equal(mixed.flatten(3).sort(3).values, video.flatten(3).sort(3).values)
     assert not torch.equal(mixed, video)
+
+
+def test_a_verifier_is_shown_what_a_unit_of_one_tower_sees() -> None:
+    verifier = load("motion-studies-verifier")
+    streams = verifier.streams
+    flow = {"flow": torch.zeros(1, *verifier.stream("flow").shape)}
+    assert set(for_verifier(verifier, streams, flow)) == {"flow"}
+    with pytest.raises(MareyError, match="the verifier quarters sees no flow"):
+        for_verifier(network(), streams, flow)

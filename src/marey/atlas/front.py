@@ -99,7 +99,7 @@ def front_data(
         ("name", about["name"]),
         ("weights, SHA-256", about["weights"][:16]),
         ("classes", f"{len(recording.classes):,}"),
-        *((f"stream '{stream.name}'", _described(stream)) for stream in recording.streams),
+        *((f"stream '{stream.name}'", described(stream)) for stream in recording.streams),
         ("layers here", f"{len(layers)} of {len(recording.layers)} recorded"),
         ("preferred inputs", f"{preferred:,} of {units:,} units"),
     ]
@@ -123,7 +123,8 @@ def _many(count: int, what: str) -> str:
     return f"{count:,} {what if count == 1 else plural}"
 
 
-def _described(stream: Stream) -> str:
+def described(stream: Stream) -> str:
+    """How much of a clip a stream sees, in words."""
     kind = {"rgb": "RGB frame", "flow": "flow field"}[stream.kind]
     return f"{_many(stream.frames, kind)} of {stream.width} x {stream.height} px"
 

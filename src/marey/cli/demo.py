@@ -1,33 +1,53 @@
-"""`marey demo`: what the network that ships with the package has learned, with nothing but this package."""
+"""`marey demo`: web pages of the networks that ship with the package, with nothing but this package."""
 
 from pathlib import Path
+from typing import Annotated
 
-from marey.cli.arguments import OutOption, SeedOption
+import typer
+
+from marey.cli.arguments import OutOption
 from marey.cli.output import writable
-from marey.cli.screen import screen
-
-SHOWN = (
-    *("bounce_red_ball", "bounce_striped_ball", "jumping_jack", "kick_low", "punch", "skip"),
-    *("fusion.conv5:93", "fusion.conv5:95"),
-)
-"""Classes whose inputs read well, which not all do (docs/classes.jpg); fused units of two classes and of one."""
+from marey.cli.progress import progress
+from marey.cli.screen import say
 
 
-def demo(out: OutOption = Path("demo"), seed: SeedOption = 0) -> int:
-    """Draw what six classes and two fused units of the bundled network want to see, from slow to fast.
+def demo(
+    *,
+    out: OutOption = Path("demo"),
+    full: Annotated[
+        bool, typer.Option("--full", help="All classes, all fused units, all questions, all layers: takes hours.")
+    ] = False,
+) -> int:
+    """Make web pages of the network that ships: clips, what units respond, preferred inputs, answers to questions.
 
-    Takes about a minute and a half on two cores.
+    Takes less than four minutes on two cores. Stopped, the same line makes what is missing.
     """
-    from marey.cli.maximize import maximize
+    from marey.gallery.making import make_show
+    from marey.gallery.show import DEMO, GALLERY
 
     writable(out)
-    console = screen(error=True)
-    console.print(f"what {len(SHOWN)} units of motion-studies, which ships with marey, want to see", style="bold")
-    status = maximize(net="motion-studies", units=list(SHOWN), out=out, seed=seed, device="cpu")
-    if status == 0:
-        console.print(
-            f"look at {out}/overview.png, and for each unit at the contact sheet and preferred.mp4 in its folder",
-            style="bold",
-            soft_wrap=True,
-        )
-    return status
+    announced = False
+    try:
+        with progress() as shown:
+
+            def follow(done: float, total: float, what: str) -> None:
+                nonlocal announced
+                if not announced:
+                    announced = True
+                    shown.say(f"about {_long(total)} on two cores" if total else f"all is in '{out}' already")
+                shown.at(f"making {out}", round(100 * done / total) if total else 100, 100, note=what)
+
+            front = make_show(GALLERY if full else DEMO, out=out, report=follow)
+    except KeyboardInterrupt:
+        say(f"marey: interrupted; what is made stays in '{out}', the same line makes the rest.", error=True)
+        return 130
+    say(front)
+    say(f"open {front.resolve().as_uri()}")
+    say("look first at the classes; then open a unit and move its slider from slow to fast.")
+    return 0
+
+
+def _long(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"

@@ -137,8 +137,7 @@ def _options(names: "Sequence[str]") -> str:
 
 def _answered(question: "Question", sources: "Sources", out: Path, remarks: "Sequence[str]") -> "Finding":
     """The finding in the folder of the question, where it was asked of the same before; else a new one, saved there."""
-    from marey.findings.finding import Finding, removed
-    from marey.findings.provenance import asked_before, asked_of
+    from marey.findings.provenance import answered, asked_before, asked_of
 
     folder, asked = out / question.name, asked_of(question, sources)
     kept = asked_before(folder, asked)
@@ -153,12 +152,9 @@ def _answered(question: "Question", sources: "Sources", out: Path, remarks: "Seq
             else:
                 shown.at(f"{question.name}: numbers and intervals")
 
-        found = question.answer(replace(sources, report=told))
-    removed(folder)
-    remarks = (*found.remarks, *remarks)
-    replace(found, remarks=remarks, provenance={**found.provenance, "asked": asked}).save(folder)
+        found = answered(question, replace(sources, report=told), folder, asked=asked, remarks=remarks)
     draw_figure(found.chart, folder)
-    return Finding.open(folder)
+    return found
 
 
 def _list(questions: "Sequence[Question]") -> None:

@@ -1,13 +1,14 @@
 """How a finding was made: enough to make it again, and to know that it was made before."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from marey._version import __version__
 from marey.errors import MareyError
-from marey.findings.finding import Finding
+from marey.findings.finding import Finding, removed
 from marey.findings.question import Question, Sources
 from marey.maximization.result import FILE
 from marey.network.network import Network
@@ -75,3 +76,18 @@ def asked_before(folder: Path, asked: Mapping[str, Any]) -> Finding | None:
             "folder with --out, or remove that one."
         )
     return found if before == asked else None
+
+
+def answered(
+    question: Question, sources: Sources, folder: Path, *, asked: Mapping[str, Any], remarks: Sequence[str] = ()
+) -> Finding:
+    """Ask, and keep the answer in a folder, in place of the one that is there.
+
+    `asked` is what `asked_of` gives for these; `remarks` are added to those of the answer.
+    """
+    found = question.answer(sources)
+    removed(folder)
+    replace(found, remarks=(*found.remarks, *remarks), provenance={**found.provenance, "asked": dict(asked)}).save(
+        folder
+    )
+    return Finding.open(folder)

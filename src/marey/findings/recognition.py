@@ -43,10 +43,9 @@ def verified(verifier: Network, opened: OpenedInputs, mixed: Sequence[Mapping[st
         raise MareyError(
             f"the verifier {verifier.name} has no class '{missing[0]}'; name a network with the classes of the inputs."
         )
+    streams = tuple({stream.name: stream for one in opened.inputs for stream in one.result.streams}.values())
     made = {}
     for of, every in ((SHOWN, [one.result.frames for one in opened.inputs]), (SCRAMBLED, mixed)):
-        inputs = [
-            for_verifier(verifier, one.result.streams, frames) for one, frames in zip(opened.inputs, every, strict=True)
-        ]
+        inputs = [for_verifier(verifier, streams, frames) for frames in every]
         made[of] = responses_to(verifier, inputs, [])
     return made

@@ -138,7 +138,8 @@ def scrambled(inputs: Mapping[str, Tensor], random: torch.Generator) -> dict[str
 def for_verifier(verifier: Network, streams: Sequence[Stream], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inputs as another network takes them, resized where it sees larger or smaller frames.
 
-    Raises MareyError where it sees a stream that they lack, or as many frames as they do not have.
+    `streams` are those of the network that the inputs were made for. One that a unit does not see, and its input lacks,
+    is left out. Raises MareyError where the verifier sees another stream, or other frames of it.
     """
     made = {}
     for one in verifier.streams:
@@ -148,6 +149,8 @@ def for_verifier(verifier: Network, streams: Sequence[Stream], inputs: Mapping[s
                 f"the verifier {verifier.name} sees {one.frames} frames of {one.kind}, which the preferred inputs do "
                 "not have; name one that sees the same streams."
             )
+        if own.name not in inputs:
+            continue
         video = inputs[own.name]
         if video.shape[-2:] != (one.height, one.width):
             flat = video.transpose(1, 2).flatten(0, 1)
@@ -156,4 +159,9 @@ def for_verifier(verifier: Network, streams: Sequence[Stream], inputs: Mapping[s
                 small = small * small.new_tensor([one.width / own.width, one.height / own.height]).view(1, 2, 1, 1)
             video = small.unflatten(0, (len(video), -1)).transpose(1, _ALONG)  # type: ignore[no-untyped-call]
         made[one.name] = video.clamp(one.low, one.high)
+    if not made:
+        raise MareyError(
+            f"the verifier {verifier.name} sees no {' or '.join(inputs)}, all that a unit with a preferred input sees; "
+            "name one that sees the same streams."
+        )
     return made

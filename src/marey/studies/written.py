@@ -27,13 +27,15 @@ def write_study_clips(
     setting: Setting = "fair",
     difficulty: Difficulty | DifficultyName = "plain",
     form: Form = "mp4",
+    truth: bool = True,
     on_clip: Callable[[], object] | None = None,
 ) -> Path:
     """Write `count` clips of every class (None: of all classes) under `folder`, and return the folder.
 
     - clips/CLASS/actorN_CLASS.mp4, or a folder of PNG frames, which loses nothing. N is the clip's index, and class
       folders take `actorN` as the group: no actor and no scene is on both sides of a split.
-    - truth/CLASS/actorN_CLASS.npz: flow (2 time-1 height width) in px/frame, mask, occluded, parts and part_names.
+    - truth/CLASS/actorN_CLASS.npz: flow (2 time-1 height width) in px/frame, mask, occluded, parts and part_names;
+      not without `truth`.
     - factors.jsonl: a line for each clip, with its path, class and factors; `study_clip` makes it again from these.
 
     `on_clip` is called after each clip. Raises DatasetError as `study_clip` does, and
@@ -49,21 +51,26 @@ def write_study_clips(
         else:
             for k, frame in enumerate(clip.frames):
                 write_png(frame, folder / path / f"{k:05d}.png")
-        with replacing(folder / "truth" / clip.label / f"{name}.npz") as draft, draft.open("wb") as file:
-            np.savez_compressed(
-                file,
-                flow=clip.flow,
-                mask=clip.mask,
-                occluded=clip.occluded,
-                parts=clip.parts,
-                part_names=np.array(clip.part_names),
-            )
+        if truth:
+            _write_truth(clip, folder / "truth" / clip.label / f"{name}.npz")
         lines.append(json.dumps({"path": path.as_posix(), "class": clip.label, **clip.factors.to_json()}))
         if on_clip is not None:
             on_clip()
     with replacing(folder / "factors.jsonl") as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
+
+
+def _write_truth(clip: StudyClip, path: Path) -> None:
+    with replacing(path) as draft, draft.open("wb") as file:
+        np.savez_compressed(
+            file,
+            flow=clip.flow,
+            mask=clip.mask,
+            occluded=clip.occluded,
+            parts=clip.parts,
+            part_names=np.array(clip.part_names),
+        )
 
 
 def _named(clips: Iterator[StudyClip]) -> Iterator[tuple[StudyClip, str]]:

@@ -162,8 +162,8 @@ def _tower(recording: Recording, streams: tuple[str, ...], rows: Sequence[LayerR
     """A tower that sees these streams; that of the class scores is told by having none."""
     if not streams:
         return Tower((), "says the class", _many(len(recording.classes), "class"), tuple(rows))
-    described = [_described(stream) for stream in recording.streams if stream.name in streams]
-    return Tower(streams, f"sees {' and '.join(streams)}", described[0] if len(streams) == 1 else "", tuple(rows))
+    seen = [described(stream) for stream in recording.streams if stream.name in streams]
+    return Tower(streams, f"sees {' and '.join(streams)}", seen[0] if len(streams) == 1 else "", tuple(rows))
 
 
 def _lines(above: Sequence[Tower], below: Sequence[Tower]) -> tuple[tuple[float, float], ...]:

@@ -57,7 +57,7 @@ def write_atlas(
     recording = recording if isinstance(recording, Recording) else Recording.open(recording)
     if clips < 1:
         raise MareyError(f"clips is {clips}; expected how many stand on the page of a unit, at least 1.")
-    names = _chosen(recording, layers)
+    names = chosen_layers(recording, layers)
     shown, others = ({}, 0) if preferred is None else preferred_units(preferred, recording)
     answers = [] if findings is None else found_answers(findings, recording)
     command = _command(recording, out=out, preferred=preferred, findings=findings, layers=layers, clips=clips)
@@ -178,7 +178,7 @@ class _Making:
         return [f"{len(failed)} clips could not be read again, and are not shown; the first: {first}"]
 
 
-def _chosen(recording: Recording, patterns: Sequence[str] | None) -> tuple[str, ...]:
+def chosen_layers(recording: Recording, patterns: Sequence[str] | None) -> tuple[str, ...]:
     """The recorded layers that match any of the patterns, in the order of the network."""
     if patterns is None:
         return tuple(recording.layers)

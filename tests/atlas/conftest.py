@@ -38,6 +38,7 @@ class Made:
     preferred: Path
     findings: Path
     clips: Path
+    network: Network
 
     def atlas(self, out: Path, **options: object) -> Path:
         given = {"preferred": self.preferred, "findings": self.findings, "clips": 2, **options}
@@ -63,7 +64,7 @@ def made(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         result = marey.maximize(network, unit, recipe=marey.Recipe(slowness=(0, 10), steps=1))
         result.save(place / "preferred" / unit.replace(":", "-"))
     finding(recording).save(place / "findings" / "specificity")
-    return Made(recording, place / "preferred", place / "findings", place / "clips")
+    return Made(recording, place / "preferred", place / "findings", place / "clips", network)
 
 
 def finding(recording: Recording) -> Finding:

@@ -21,7 +21,7 @@ WAITING = 8
 KEPT = 24
 """Tasks that are remembered after their end."""
 
-EXPLAIN_SECONDS, MAXIMIZE_SECONDS = 300.0, 3600.0
+EXPLAIN_SECONDS, MAXIMIZE_SECONDS = 900.0, 3600.0
 """After which a task is ended: clips come from anybody, and a unit must not hold up all others for ever."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -51,7 +51,7 @@ class Job:
     task: Task
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
-    step: Step = field(default_factory=lambda: Step("waiting", 0, None))
+    step: Step = field(default_factory=lambda: Step("starting", 0, None))
     pictures: tuple[LivePicture, ...] = ()
     line: str = ""
     result: Explained | None = None

@@ -101,8 +101,9 @@ class Live:
         """The unit of the atlas at an address; NetworkError where it has none."""
         if self.recording is None:
             raise NetworkError(f"the recording '{self.made.recording}' of this atlas is not here.")
-        unit = self.recording.unit(Unit.parse(address))
-        if unit.layer not in self._layers or unit.position is not None:
+        parsed = Unit.parse(address)
+        unit = self.recording.unit(parsed)
+        if unit.layer not in self._layers or parsed.position is not None:
             raise NetworkError(f"the atlas has no unit '{address}'.")
         return unit
 

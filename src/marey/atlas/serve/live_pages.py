@@ -38,6 +38,7 @@ class LivePages:
         """A page of the atlas as the server gives it: with the script that finds out what can be done there."""
         head = (
             f'<meta name="marey-live" content="{escape(self._live.token)}">\n'
+            '<link rel="icon" href="data:,">\n'  # or a browser asks for one, which there is not
             '<link rel="stylesheet" href="/live/live.css">\n<script defer src="/live/live.js"></script>\n</head>'
         )
         return page.replace("</head>", head, 1)

@@ -95,7 +95,8 @@ class Routes:
         except MareyError as error:
             return _json({"why": self._live.offer.no_units or str(error), "job": None})
         job = None if jobs is None else jobs.of_unit(unit)
-        return _json({"why": self._live.offer.no_units, "job": None if job is None else job.id})
+        kept = str(self._live.made.results)
+        return _json({"why": self._live.offer.no_units, "job": None if job is None else job.id, "kept": kept})
 
     async def maximize(self, request: "Request") -> "Response":
         """Put a unit into the queue."""
@@ -105,7 +106,7 @@ class Routes:
         try:
             task = self._unit_task(json.loads(await _short(request)))
             return _json({"job": jobs.add(task).id}, status=202)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return _line(400, "expected JSON with unit, slowness, steps and seed.")
         except TimeoutError:
             return _line(408, "the request came too slowly.")
@@ -156,7 +157,7 @@ class Routes:
             return _line(400, str(error))
 
     def _chosen(self, number: str, instead: str | None) -> ExplainClip:
-        if not number.isdecimal() or int(number) >= len(self._live.clips):
+        if not _small(number) or int(number) >= len(self._live.clips):
             raise MareyError(f"there is no clip of this number; expected one from 0 to {len(self._live.clips) - 1}.")
         name, clip = self._live.clips[int(number)]
         return ExplainClip(clip, name, None, instead)
@@ -171,7 +172,7 @@ class Routes:
         self._uploading += 1
         chunks = request.stream()
         try:
-            promised = int(length) if length.isdecimal() else None
+            promised = int(length) if _small(length) else None
             path = await received(chunks, self._live.uploads, limits=self._live.limits, promised=promised)
         except UploadError as error:
             if error.status != 408:
@@ -263,6 +264,11 @@ def _state(job: Job, before: int) -> dict[str, Any]:
             for place, one in enumerate(job.pictures)
         ],
     }
+
+
+def _small(number: str) -> bool:
+    """Whether a text is a whole number that is not larger than any that is meant."""
+    return number.isdecimal() and len(number) < 18
 
 
 async def _short(request: "Request") -> bytes:

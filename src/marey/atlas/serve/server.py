@@ -2,6 +2,8 @@
 
 import contextlib
 import ipaddress
+import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 _CONNECTIONS = 200
+_UPLOADS = "marey-serve-"
+"""How folders of uploads are called, before the number of the server's process."""
 
 
 def serve_atlas(
@@ -87,7 +91,8 @@ def opened(
     recording = Recording.open(made.recorded) if made.recorded.exists() else None
     offer = offered(made, recording, network)
     chosen = [] if clips is None else _named(clips_in(clips))
-    with tempfile.TemporaryDirectory(prefix="marey-", ignore_cleanup_errors=True) as uploads:
+    _remove_stale()
+    with tempfile.TemporaryDirectory(prefix=f"{_UPLOADS}{os.getpid()}-", ignore_cleanup_errors=True) as uploads:
         worker = None if offer.net is None else Worker(Bench(made, offer.net, device, Path(uploads)))
         jobs = None if worker is None else Jobs(worker.run)
         try:
@@ -96,6 +101,18 @@ def opened(
             if jobs is not None and worker is not None:
                 jobs.close()
                 worker.close()
+
+
+def _remove_stale() -> None:
+    """Remove uploads to servers that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_UPLOADS}*-*"):
+        process = folder.name.removeprefix(_UPLOADS).partition("-")[0]
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (OSError, ValueError, OverflowError):  # of somebody else, or of another program
+            continue
 
 
 def application(live: Live, *, hosts: tuple[str, ...] = LOOPBACK) -> "Starlette":

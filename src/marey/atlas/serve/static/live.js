@@ -21,8 +21,8 @@
 
   // the way to the page where clips are sent
   const bar = one("header.bar");
-  if (bar && location.pathname !== "/explain") {
-    bar.insertBefore(make("a", { className: "to-explain", href: "/explain", textContent: "Explain a clip" }), one("[data-play]", bar));
+  if (bar && !location.pathname.startsWith("/explain")) {
+    bar.insertBefore(make("a", { className: "to-explain", href: "/explain" }, "Explain", make("span", { textContent: " a clip" })), one("[data-play]", bar));
   }
 
   // a job: its state, its pictures, and the button that ends it
@@ -121,10 +121,10 @@
       const speeds = make("select", {}, new Option("four, slow to fast (10, 5, 1, 0)", "0,1,5,10"), new Option("two, slow and fast (10, 0)", "0,10"), new Option("one, free (0)", "0"));
       const steps = make("input", { type: "number", min: 1, max: 1024, value: 128, required: true });
       const seed = make("input", { type: "number", min: 0, max: 2147483647, value: there ? 1 : 0, required: true });
-      const button = make("button", { type: "submit", className: "main", textContent: there ? "Make it again" : "Make it now" });
+      const button = make("button", { type: "submit", className: there ? "" : "main", textContent: there ? "Make it again" : "Make it now" });
       const line = make("p", { className: "remark" });
       line.setAttribute("role", "status");
-      const note = there ? "It takes the place of the one above as soon as it is complete. Another seed begins from other noise." : "It is kept, and stands on this page from then on.";
+      const note = there ? "It takes the place of the one above as soon as it is complete. Another seed begins from other noise." : `It is kept in '${state.kept}', and stands on this page from then on.`;
       const settings = make("details", {}, make("summary", { textContent: "Settings" }), make("div", { className: "settings" }, field("slownesses", speeds), field("steps at most", steps), field("seed", seed)));
       const asked = make("form", { className: "make" }, make("div", { className: "ask" }, button, settings), make("p", { className: "hint", textContent: note }), line);
       asked.addEventListener("submit", async (event) => {

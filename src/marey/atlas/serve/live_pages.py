@@ -1,11 +1,11 @@
 """Pages that only a server has, and what it adds to those of the atlas, whose files stay as they are."""
 
 from functools import cached_property, partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import escape
 
 from marey.atlas.names import link
 from marey.atlas.serve.jobs import EXPLAIN_SECONDS, Job

@@ -17,7 +17,7 @@ FOLDER = "media"
 WHEEL = f"{FOLDER}/wheel.webp"
 """The color wheel, which all legends show."""
 
-QUALITY = {3: 75, 2: 60}
+_QUALITY = {3: 75, 2: 60}
 """Of WebP, by the channels of the clip: fields of flow are many, and their colors noisy."""
 
 
@@ -40,7 +40,7 @@ class Film:
     @classmethod
     def of(cls, shows: str, size: tuple[int, int, int], made_from: Any) -> "Film":
         """The film of a clip of this size (time, height, width); `made_from` are the plain values it depends on."""
-        text = json.dumps([QUALITY, SIDE, size, made_from], sort_keys=True)
+        text = json.dumps([_QUALITY, SIDE, size, made_from], sort_keys=True)
         return cls(hashlib.sha256(text.encode()).hexdigest()[:24], shows, *film_size(*size))
 
     @property
@@ -54,7 +54,7 @@ class Film:
 
     def write(self, folder: Path, clip: Tensor, *, max_px: float = 1.0) -> None:
         """Draw the film of a clip (channel, time, height, width), and write it whole or not at all."""
-        write_webp(film(clip, max_px=max_px), folder / self.path, quality=QUALITY[len(clip)])
+        write_webp(film(clip, max_px=max_px), folder / self.path, quality=_QUALITY[len(clip)])
 
 
 def write_wheel(folder: Path) -> None:

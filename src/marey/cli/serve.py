@@ -1,5 +1,6 @@
 """`marey serve`: the pages of an atlas from a small live server."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,4 +41,9 @@ def serve(
     from marey.atlas.serve.server import serve_atlas
     from marey.cli.device import device_of
 
-    serve_atlas(folder, network=network, clips=clips, host=host, port=port, device=str(device_of(device)), say=say)
+    def tell(line: str) -> None:
+        say(line)
+        sys.stdout.flush()  # also where it goes to a file, which nobody would see before the end
+
+    chosen = str(device_of(device))
+    serve_atlas(folder, network=network, clips=clips, host=host, port=port, device=chosen, say=tell)

@@ -13,7 +13,7 @@ from marey.atlas.serve.jobs import Jobs
 from marey.atlas.serve.live import Live, Offer
 from marey.atlas.serve.made import MadeAtlas
 from marey.atlas.serve.server import application
-from marey.atlas.serve.told import ExplainClip, Explained, LivePicture, SeenUnit, Step, Task
+from marey.atlas.serve.told import ExplainClip, Explained, Finished, LivePicture, SeenUnit, Step, Task
 from marey.atlas.serve.uploads import UploadLimits
 from marey.atlas.serve.worker import Stopped
 from marey.errors import MareyError
@@ -43,14 +43,18 @@ def place(made, site: Path, tmp_path: Path) -> Place:  # type: ignore[no-untyped
 
 
 class Played:
-    """Does tasks as tests want them: `fails` ends them with this line, `holds` keeps them until they are stopped."""
+    """Does tasks as tests want them.
+
+    `fails` ends them with this line, `holds` keeps them until they are stopped, `left` is what is left to do of a unit.
+    """
 
     def __init__(self) -> None:
         self.fails = ""
+        self.left = ""
         self.holds = False
         self.done: list[Task] = []
 
-    def run(self, task: Task, tell: Callable[[Step], None], stop: Callable[[], str | None]) -> Explained | None:
+    def run(self, task: Task, tell: Callable[[Step], None], stop: Callable[[], str | None]) -> Finished:
         picture = LivePicture("slowness 0", "motion", 2, 4, 4, b"webp")
         tell(Step("maximizing", 3, 8, "score 0.50", (picture,)))
         while self.holds:
@@ -61,9 +65,12 @@ class Played:
             raise MareyError(self.fails)
         self.done.append(task)
         if not isinstance(task, ExplainClip):
-            return None
+            return Finished(line=self.left)
         unit = SeenUnit("fc6:1", 0.5, 0.25, ("<b>class",), picture)
-        return Explained(task.name, "<i>It</i> says.", (("<script>", 0.75),), (("lead", "1.5"),), ("<b>",), (unit,))
+        explained = Explained(
+            task.name, "<i>It</i> says.", (("<script>", 0.75),), (("lead", "1.5"),), ("<b>",), (unit,)
+        )
+        return Finished(explained)
 
 
 @dataclass

@@ -37,14 +37,14 @@ def _ask(port: int, method: str, path: str, body: bytes | None = None, **headers
 
 
 @contextmanager
-def _listening(server: Server) -> Iterator[int]:
+def listening(server: Server) -> Iterator[int]:
     """While inside, a server whose tasks are played listens at the port that is given."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as place:
         running = uvicorn.Server(uvicorn.Config(application(server.live), log_level="critical", ws="none"))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [place]}, daemon=True)
         thread.start()
         _until(lambda: running.started)
-        yield listening.getsockname()[1]
+        yield place.getsockname()[1]
         running.should_exit = True
         thread.join()
 
@@ -58,7 +58,7 @@ def _until(true: Callable[[], object], seconds: float = 240) -> None:
 
 @pytest.mark.slow
 def test_a_slow_sender_is_refused_while_another_user_is_served(server: Server) -> None:
-    with _listening(server) as port, socket.create_connection(("127.0.0.1", port)) as slow:
+    with listening(server) as port, socket.create_connection(("127.0.0.1", port)) as slow:
         head = f"POST /live/explain HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Marey-Token: {server.live.token}\r\n"
         slow.sendall(f"{head}Content-Length: 900\r\n\r\n".encode() + MP4)
         status, answer = _ask(port, "POST", "/live/explain", MP4, x_marey_token=server.live.token)
@@ -73,7 +73,7 @@ def test_a_slow_sender_is_refused_while_another_user_is_served(server: Server) -
 
 @pytest.mark.slow
 def test_who_goes_away_in_the_middle_leaves_nothing(server: Server) -> None:
-    with _listening(server) as port:
+    with listening(server) as port:
         with socket.create_connection(("127.0.0.1", port)) as gone:
             head = f"POST /live/explain HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Marey-Token: {server.live.token}\r\n"
             gone.sendall(f"{head}Content-Length: 900\r\n\r\n".encode() + MP4)
@@ -94,7 +94,7 @@ def test_addresses_are_taken_as_they_come(server: Server, site: Path) -> None:
     ]
     tricks += [f"/{site.parent}/secret.html", f"http://127.0.0.1{site.parent}/secret.html", "/%252e%252e/secret.html"]
     try:
-        with _listening(server) as port:
+        with listening(server) as port:
             for path in tricks:
                 status, text = _ask(port, "GET", path)
                 assert status in (400, 404) and "outside" not in text, path

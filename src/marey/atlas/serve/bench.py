@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from marey.atlas.serve.explaining import explained
 from marey.atlas.serve.made import MadeAtlas
 from marey.atlas.serve.maximizing import maximized
-from marey.atlas.serve.told import Explained, Failed, Finished, MaximizeUnit, Step, Task
+from marey.atlas.serve.told import Failed, Finished, MaximizeUnit, Step, Task
 from marey.errors import MareyError
 from marey.families.loading import load
 from marey.network.network import Network
@@ -48,15 +48,15 @@ class Bench:
         """What the atlas was made from; None where it is gone."""
         return Recording.open(self.made.recorded) if self.made.recorded.exists() else None
 
-    def do(self, task: Task, tell: Callable[[Step], None]) -> Explained | None:
+    def do(self, task: Task, tell: Callable[[Step], None]) -> Finished:
         """Do a task; MareyError where it cannot be done."""
         tell(Step("loading the network", 0, None))
         network = self.network
         os.chdir(self.made.base)  # after the network, whose name may be relative to where the server was started
         if isinstance(task, MaximizeUnit):
-            maximized(task, network=network, recording=self.recording, made=self.made, tell=tell)
-            return None
-        return explained(task, network=network, recording=self.recording, tell=tell)
+            left = maximized(task, network=network, recording=self.recording, made=self.made, tell=tell)
+            return Finished(line=left)
+        return Finished(explained(task, network=network, recording=self.recording, tell=tell))
 
 
 def work(connection: Connection, bench: Bench) -> None:
@@ -76,8 +76,8 @@ def work(connection: Connection, bench: Bench) -> None:
     while True:
         task = tasks.get()
         try:
-            result = bench.do(task, connection.send)
+            finished = bench.do(task, connection.send)
         except MareyError as error:
             connection.send(Failed(str(error)))
         else:
-            connection.send(Finished(result))
+            connection.send(finished)

@@ -82,4 +82,5 @@ def _unit(seen: UnitSeen) -> SeenUnit:
         height, width = frames.shape[1:3]
         drawn = webp(np.concatenate(list(frames), axis=1), quality=70)
         picture = LivePicture("", f"the clip under the heat of {seen.unit}", count, height, width, drawn)
-    return SeenUnit(seen.unit, seen.effect, seen.seconds, tuple(label or "no class" for _, label in seen.top), picture)
+    top = tuple(dict.fromkeys(label or "no class" for _, label in seen.top))
+    return SeenUnit(seen.unit, seen.effect, seen.seconds, top, picture)

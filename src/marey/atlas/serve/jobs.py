@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from marey.atlas.serve.told import ExplainClip, Explained, LivePicture, MaximizeUnit, Step, Task
+from marey.atlas.serve.told import ExplainClip, Explained, Finished, LivePicture, MaximizeUnit, Step, Task
 from marey.atlas.serve.worker import Stopped
 from marey.errors import MareyError
 
@@ -26,7 +26,7 @@ EXPLAIN_SECONDS, MAXIMIZE_SECONDS = 900.0, 3600.0
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
-Run = Callable[[Task, Callable[[Step], None], Callable[[], str | None]], Explained | None]
+Run = Callable[[Task, Callable[[Step], None], Callable[[], str | None]], Finished]
 """Does a task: told steps, and asked whether to stop; see `Worker.run`."""
 
 
@@ -41,7 +41,7 @@ class Job:
     id
         nobody guesses it: who knows it may see and cancel the job.
     line
-        why it failed.
+        why it failed, or what is left to do.
     drawn
         how often there were new pictures.
     stage
@@ -167,7 +167,7 @@ class Jobs:
     def _work(self) -> None:
         while (job := self._next()) is not None:
             try:
-                result = self._run(job.task, partial(self._tell, job), partial(self._stop, job))
+                finished = self._run(job.task, partial(self._tell, job), partial(self._stop, job))
             except Stopped as reason:
                 self._end(job, "failed" if str(reason) else "cancelled", str(reason))
             except MareyError as error:
@@ -175,8 +175,8 @@ class Jobs:
             except OSError as error:  # no process could be started
                 self._end(job, "failed", f"it cannot be computed here: {error.strerror or error}.")
             else:
-                job.result = result
-                self._end(job, "done", "")
+                job.result = finished.result
+                self._end(job, "done", finished.line)
 
     def _next(self) -> Job | None:
         """The next job, as soon as there is one; None where the queue is closed."""

@@ -24,6 +24,8 @@ class MadeAtlas:
         the folder in which the command was run; paths of the command are relative to it.
     recording, out, preferred, findings
         paths as in the command.
+    others
+        further options of the command, without which its pages would be others.
     """
 
     folder: Path
@@ -34,6 +36,7 @@ class MadeAtlas:
     findings: str | None
     layers: tuple[str, ...] | None
     clips: int
+    others: tuple[str, ...]
 
     @classmethod
     def of(cls, folder: str | Path) -> "MadeAtlas":
@@ -45,9 +48,9 @@ class MadeAtlas:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise MareyError(f"'{folder}' holds no atlas ({MARK}); make one with `marey atlas`.") from None
         options = dict(zip(words[3::2], words[4::2], strict=False))
-        strange = sorted(set(options) - {"--preferred", "--findings", "--layers", "--clips", "--out"})
+        others = sorted(set(options) - {"--preferred", "--findings", "--layers", "--clips", "--out"})
         clips = options.get("--clips", str(CLIPS))
-        if words[:2] != ["marey", "atlas"] or len(words) < 3 or len(words) % 2 == 0 or strange or not clips.isdigit():
+        if words[:2] != ["marey", "atlas"] or len(words) < 3 or len(words) % 2 == 0 or not clips.isdigit():
             raise MareyError(f"'{folder}' was made by another version of marey ({command}); make it again.")
         out = options.get("--out", "atlas")
         base = _run_in(place, out)
@@ -60,6 +63,7 @@ class MadeAtlas:
             findings=options.get("--findings"),
             layers=tuple(options["--layers"].split(",")) if "--layers" in options else None,
             clips=int(clips),
+            others=tuple(others),
         )
 
     @property

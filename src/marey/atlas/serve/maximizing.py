@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from marey.atlas.films import QUALITY
 from marey.atlas.preferred import preferred_units
 from marey.atlas.serve.made import MadeAtlas
 from marey.atlas.serve.told import LivePicture, MaximizeUnit, Step
@@ -23,6 +22,9 @@ from marey.network.unit import Unit
 from marey.recording import Recording, check_same_weights
 from marey.video.encode import webp
 
+_QUALITY = 70
+"""Of WebP."""
+
 _SECONDS = 1.5
 """From one drawing of what forms to the next: to draw takes time from the optimization."""
 
@@ -34,10 +36,10 @@ def maximized(
     recording: Recording | None,
     made: MadeAtlas,
     tell: Callable[[Step], None],
-) -> None:
+) -> str:
     """Make the preferred input of a unit, unless it is there with these settings, and then the pages that show it.
 
-    Raises MareyError where it cannot be made.
+    Returns what the user has to do to see it, or nothing. Raises MareyError where it cannot be made.
     """
     if recording is None:
         raise MareyError(f"the recording '{made.recorded}' of this atlas is gone; record the network again.")
@@ -61,7 +63,13 @@ def maximized(
     for number, result in run.results(besides=finished):
         tell(Step("drawing", 0, None))
         folder.write(folder.names[number], result, draw)
+    if made.others:
+        return (
+            f"it is kept in '{place}'. This atlas was made with {', '.join(made.others)}, so make its pages again "
+            "yourself, with the command of the front page"
+        )
     made.make_again(lambda what, done, total: tell(Step(f"making the pages: {what}", done, total)))
+    return ""
 
 
 class _Forming:
@@ -107,5 +115,5 @@ class _Forming:
 def _picture(words: str, kind: str, clip: Tensor, max_px: float) -> LivePicture:
     frames, height, width = film_size(*clip.shape[1:])
     shows = {"rgb": "appearance", "flow": "motion"}[kind]
-    drawn = webp(film(clip, max_px=max_px), quality=QUALITY[len(clip)])
+    drawn = webp(film(clip, max_px=max_px), quality=_QUALITY)
     return LivePicture(words, shows, frames, height, width, drawn)

@@ -92,9 +92,10 @@ class Explained:
 
 @dataclass(frozen=True)
 class Finished:
-    """A task is done."""
+    """A task is done; `line` says what is left to do, or nothing."""
 
-    result: Explained | None
+    result: Explained | None = None
+    line: str = ""
 
 
 @dataclass(frozen=True)

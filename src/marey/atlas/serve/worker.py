@@ -6,7 +6,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from marey.atlas.serve.bench import Bench, work
-from marey.atlas.serve.told import Explained, Failed, Finished, Step, Task
+from marey.atlas.serve.told import Failed, Finished, Step, Task
 from marey.errors import MareyError
 
 
@@ -22,8 +22,8 @@ class Worker:
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
 
-    def run(self, task: Task, tell: Callable[[Step], None], stop: Callable[[], str | None]) -> Explained | None:
-        """Do a task, and return its result; Stopped as soon as `stop` gives a reason, MareyError where it fails."""
+    def run(self, task: Task, tell: Callable[[Step], None], stop: Callable[[], str | None]) -> Finished:
+        """Do a task, and return what came out; Stopped as soon as `stop` gives a reason, MareyError where it fails."""
         connection = self._started()
         connection.send(task)
         while True:
@@ -39,7 +39,7 @@ class Worker:
                     "the process that computed this ended: memory may have run out; the server's terminal may say more."
                 ) from None
             if isinstance(message, Finished):
-                return message.result
+                return message
             if isinstance(message, Failed):
                 raise MareyError(message.line)
             if isinstance(message, Step):

@@ -57,7 +57,7 @@
         state.left === null ? "" : state.left < 90 ? `about ${state.left} s left` : `about ${Math.round(state.left / 60)} min left`,
       ].filter(Boolean).join(", ");
       draw(pictures, state.pictures);
-      if (state.state === "done") { stop("Done."); ended("done"); }
+      if (state.state === "done") { stop(state.line ? sentence(state.line) : "Done."); ended("done", state.line); }
       if (state.state === "failed") { stop(sentence(state.line)); said.className = "said remark"; ended("failed"); }
       if (state.state === "cancelled") { stop("Cancelled. Nothing of it is kept."); pictures.replaceChildren(); ended("cancelled"); }
     });
@@ -112,8 +112,8 @@
       panel.append(make("p", { className: "hint", textContent: state.why }));
       return;
     }
-    const follow = (job) => watch(panel, job, (ended) => {
-      if (ended === "done") { location.hash = "preferred"; location.reload(); }
+    const follow = (job) => watch(panel, job, (ended, left) => {
+      if (ended === "done" && !left) { location.hash = "preferred"; location.reload(); }
       else panel.append(form());
     });
     const field = (words, input) => make("label", {}, `${words} `, input);

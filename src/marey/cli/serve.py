@@ -1,5 +1,6 @@
 """`marey serve`: the pages of an atlas from a small live server."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -45,5 +46,9 @@ def serve(
         say(line)
         sys.stdout.flush()  # also where it goes to a file, which nobody would see before the end
 
+    def end(*_: object) -> None:
+        raise SystemExit(143)
+
+    signal.signal(signal.SIGTERM, end)  # else the process goes at once, and temporary folders stay
     chosen = str(device_of(device))
     serve_atlas(folder, network=network, clips=clips, host=host, port=port, device=chosen, say=tell)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -179,6 +180,7 @@ def test_killed_and_started_again_nothing_that_was_finished_is_lost(place: Place
         _until(lambda: served.state(running)["what"] == "maximizing")
         children = Path(f"/proc/{served.running.pid}/task/{served.running.pid}/children")
         process = [int(one) for one in children.read_text().split()] if children.exists() else []
+        killed = served.running.pid
         served.running.kill()
         served.running.wait()
         _until(lambda: not any(_lives(one) for one in process), 60)
@@ -195,6 +197,10 @@ def test_killed_and_started_again_nothing_that_was_finished_is_lost(place: Place
         assert served.until(served.maximize("fc6:2", 2), "done", "failed")["state"] == "done"  # and is not made anew
         assert (place.preferred / "fc6-2" / FILE).stat().st_mtime_ns == before
         assert not (place.preferred / "fc6-3").exists()
+        served.running.terminate()
+        assert served.running.wait(60) == 143
+        temporary = Path(tempfile.gettempdir())
+        assert not [*temporary.glob(f"marey-serve-{killed}-*"), *temporary.glob(f"marey-serve-{served.running.pid}-*")]
 
 
 def _lives(process: int) -> bool:

@@ -74,6 +74,8 @@ def foreign_imports(module: str, *, inside_functions: bool) -> set[str]:
 
     def nodes(node: ast.AST) -> Iterator[ast.AST]:
         for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":  # which nothing loads
+                continue
             yield child
             if inside_functions or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 yield from nodes(child)

@@ -82,7 +82,7 @@ def opened(
     recording = recording if isinstance(recording, Recording) else Recording.open(recording)
     if clips < 1:
         raise MareyError(f"clips is {clips}; expected how many stand on the page of a unit, at least 1.")
-    names = _chosen(recording, layers)
+    names = chosen_layers(recording, layers)
     shown, others = ({}, 0) if preferred is None else preferred_units(preferred, recording)
     remarks = [f"{others} preferred inputs are of no single recorded unit and are not shown."] if others else []
     return Sources(
@@ -97,7 +97,7 @@ def opened(
     )
 
 
-def _chosen(recording: Recording, patterns: Sequence[str] | None) -> tuple[str, ...]:
+def chosen_layers(recording: Recording, patterns: Sequence[str] | None) -> tuple[str, ...]:
     """The recorded layers that match any of the patterns, in the order of the network."""
     if patterns is None:
         return tuple(recording.layers)

@@ -29,6 +29,7 @@ from marey.cli.layers import layers  # noqa: E402
 from marey.cli.maximize import maximize  # noqa: E402
 from marey.cli.record import record  # noqa: E402
 from marey.cli.screen import say  # noqa: E402
+from marey.cli.serve import serve  # noqa: E402
 from marey.cli.studies import studies  # noqa: E402
 from marey.cli.top import top  # noqa: E402
 from marey.cli.train import train  # noqa: E402
@@ -88,6 +89,7 @@ for command in (
     find,
     atlas,
     guesses,
+    serve,
     train,
     evaluate,
     flow,

@@ -1,5 +1,6 @@
 """Pictures and videos written to disk, whole or not at all, in forms that browsers play."""
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -138,11 +139,19 @@ def write_webp(picture: Picture, path: str | Path, *, quality: int = 75) -> None
 
     A fourth channel is its opacity.
     """
+    encoded = webp(picture, quality=quality)
+    with replacing(path) as draft:
+        draft.write_bytes(encoded)
+
+
+def webp(picture: Picture, *, quality: int = 75) -> bytes:
+    """Encode one picture (height, width, 3) as WebP; a fourth channel is its opacity."""
     picture = _bytes(picture)
     if picture.ndim != 3 or picture.shape[-1] not in (3, 4) or not 0 < max(picture.shape[:2]) < _LARGEST_SIDE:
         raise MareyError(f"a picture has shape {picture.shape}; expected (height, width, 3) below {_LARGEST_SIDE} px.")
-    with replacing(path) as draft:
-        Image.fromarray(picture).save(draft, format="WEBP", quality=quality, method=4)
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, format="WEBP", quality=quality, method=4)
+    return encoded.getvalue()
 
 
 def _bytes(frames: Picture) -> NDArray[np.uint8]:

@@ -1,0 +1,1 @@
+"""The pages of an atlas from a small live server: `marey serve`."""

@@ -1,0 +1,63 @@
+"""A unit that is maximized on demand: what is told meanwhile, where it is kept, and when pages are made anew."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from marey.atlas.serve.made import MadeAtlas
+from marey.atlas.serve.maximizing import maximized
+from marey.atlas.serve.told import MaximizeUnit, Step
+from marey.errors import MareyError
+from marey.maximization.recipe import Recipe
+from marey.maximization.result import FILE, PreferredInput
+
+from .conftest import Place  # type: ignore[import-not-found]
+
+pytestmark = pytest.mark.slow
+
+RECIPE = Recipe(slowness=(0, 10), steps=2, seed=3)
+
+
+def _made(place: Place, made, unit: str, atlas: MadeAtlas) -> tuple[list[Step], str]:  # type: ignore[no-untyped-def]
+    steps: list[Step] = []
+    task = MaximizeUnit(unit, RECIPE)
+    left = maximized(task, network=made.network, recording=made.recording, made=atlas, tell=steps.append)
+    return steps, left
+
+
+def test_steps_pictures_and_the_page_follow(place: Place, made) -> None:  # type: ignore[no-untyped-def]
+    steps, left = _made(place, made, "fc6:0", MadeAtlas.of(place.atlas))
+    assert left == ""
+    pictures = next(step.pictures for step in steps if step.pictures)
+    assert [one.group.split(",")[0] for one in pictures] == ["slowness 10", "slowness 10", "slowness 0", "slowness 0"]
+    assert [one.shows for one in pictures] == ["appearance", "motion"] * 2
+    assert all(one.webp[8:12] == b"WEBP" for one in pictures)
+    assert any(step.what == "maximizing" and step.note.startswith("score ") for step in steps)
+    assert "data-preferred>" in (place.atlas / "unit" / "fc6" / "0.html").read_text()
+    assert PreferredInput.open(place.preferred / "fc6-0").provenance["recipe"]["seed"] == 3
+
+
+def test_made_again_it_takes_the_place_of_the_one_before(place: Place, made) -> None:  # type: ignore[no-untyped-def]
+    (place.preferred / "mine").mkdir()
+    shutil.move(place.preferred / "fc6-1", place.preferred / "mine" / "fc6-1")
+    _made(place, made, "fc6:1", MadeAtlas.of(place.atlas))
+    found = [path.parent for path in place.preferred.rglob(FILE) if path.parent.name.startswith("fc6-1")]
+    assert found == [place.preferred / "mine" / "fc6-1"]
+    assert PreferredInput.open(found[0]).provenance["recipe"]["seed"] == 3
+
+
+def test_pages_that_the_server_cannot_repeat_are_left_to_the_user(place: Place, made) -> None:  # type: ignore[no-untyped-def]
+    before = (place.atlas / "unit" / "fc6" / "0.html").read_text()
+    _, left = _made(place, made, "fc6:0", replace(MadeAtlas.of(place.atlas), others=("--later",)))
+    assert left.startswith("it is kept in '") and "with --later" in left
+    assert (place.preferred / "fc6-0" / FILE).is_file()
+    assert (place.atlas / "unit" / "fc6" / "0.html").read_text() == before
+
+
+def test_results_of_other_weights_are_told_before_anything_is_computed(place: Place, made) -> None:  # type: ignore[no-untyped-def]
+    other = PreferredInput.open(place.preferred / "fc6-1")
+    replace(other, provenance={**other.provenance, "weights_sha256": "0"}).save(place.preferred / "other")
+    with pytest.raises(MareyError, match="is of other weights than the recording"):
+        _made(place, made, "fc6:0", MadeAtlas.of(place.atlas))
+    assert not (place.preferred / "fc6-0").exists()

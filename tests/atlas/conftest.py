@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow
 import pytest
 import torch
@@ -18,6 +19,7 @@ from marey.findings.measure import Measure
 from marey.findings.provenance import of_recording
 from marey.network.network import Network
 from marey.recording import Recording, RecordingSettings, record
+from marey.video.encode import write_png
 from marey.video.read.clips import Clip
 
 HOSTILE = (
@@ -84,7 +86,7 @@ def made(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         result.save(place / "preferred" / unit.replace(":", "-"))
     finding(recording).save(place / "findings" / "specificity")
     explanation(recording).save(place / "explained" / "one" / "finding")
-    (place / "explained" / "one" / SHEET).write_bytes(b"a picture")
+    write_png(np.full((8, 12, 3), 128, np.uint8), place / "explained" / "one" / SHEET)
     return Made(network, recording, place / "preferred", place / "findings", place / "explained", place / "clips")
 
 

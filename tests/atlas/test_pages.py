@@ -114,7 +114,8 @@ def test_the_page_of_a_clip_says_what_it_is_taken_for_and_why(made, site: Path) 
     assert rows["label"][0].as_py() in page.text and rows["prediction"][0].as_py() in page.text
     assert f"The network says {HOSTILE[4]}." in page.text and HOSTILE[2] in page.text
     assert "../unit/fc6/2.html" in page.addresses and f"{HOSTILE[0]}:1" in page.text
-    assert (site / "clip" / "0-sheet.png").read_bytes() == b"a picture"
+    (sheet,) = made.explanations.glob("*/*.png")
+    assert (site / "clip" / "0-sheet.png").read_bytes() == sheet.read_bytes()
     other = Page(site / "clip" / "1.html")
     assert re.search(r"marey explain NET '.*mp4' --recording \S+ --out explained/1", other.text)
     assert "../clip/0.html" in other.addresses and "../clip/2.html" in other.addresses

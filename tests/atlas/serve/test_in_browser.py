@@ -1,5 +1,6 @@
 """Live pages as a browser shows them, whose tasks are played; skipped where there is no Chromium."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,9 +80,11 @@ def test_a_clip_is_sent_and_explained(server: Server, address: str, page: Any, t
     page.click("text=Explain it")
     page.wait_for_selector("h2#units")
     assert page.inner_text("h1") == "Why <script>?" and "<i>.mp4" in page.inner_text("main")
+    from playwright.sync_api import expect
+
     page.click("text=Explain another clip")
     page.fill("[data-find]", "<b>1")
-    page.wait_for_function("document.querySelector('[data-chosen]').options[0].textContent.startsWith('<b>1')")
+    expect(page.locator("[data-chosen] option").first).to_have_text(re.compile("^<b>1"))
     page.select_option("[data-chosen]", index=0)
     page.click("text=Explain it")
     page.wait_for_selector("h2#units")

@@ -159,6 +159,23 @@ def _trial(
 
 
 _SHIFT = marey.Shift(8)
+
+
+def _smooth(
+    kappa: float = 3.0,
+    reach: float | None = 1 / 3,
+    transforms: Sequence[marey.Transform] = (marey.Shift(16), Zoom(0.3), Light(0.2), Grain(0.1)),
+    of_class: str | None = None,
+) -> Way:
+    """Several changes at once."""
+    return _trial(
+        Alone(picture=marey.Fourier(reach=reach)),
+        priors=[marey.Energy(), marey.Variation(kappa=kappa)],
+        transforms=list(transforms),
+        of_class=of_class,
+    )
+
+
 WAYS = {
     "moved": Way({"parametrization": Alone()}),
     "fourier": Way({"parametrization": "fourier"}),
@@ -187,9 +204,20 @@ WAYS = {
     "trial, grain": _trial(transforms=[_SHIFT, Grain(0.1)]),
     "trial, all transforms": _trial(transforms=[_SHIFT, Zoom(0.3), Light(0.2), Grain(0.1)]),
     "trial, score to 1.5": _trial(objective=_held),
-    "trial, smooth": _trial(
-        Alone(picture=marey.Fourier(reach=1 / 3)),
-        priors=[marey.Energy(), marey.Variation(kappa=3.0)],
-        transforms=[marey.Shift(16), Zoom(0.3), Light(0.2), Grain(0.1)],
+    "trial, smooth": _smooth(),
+    "trial, smooth, score": _smooth(of_class="score"),
+    "trial, smooth, kappa 1": _smooth(kappa=1.0),
+    "trial, smooth, kappa 10": _smooth(kappa=10.0),
+    "trial, smooth, waves of 3 px": _smooth(reach=None),
+    "trial, smooth, shift alone": _smooth(transforms=[marey.Shift(16)]),
+    "trial, kappa 3, shift 16": _smooth(reach=None, transforms=[marey.Shift(16)]),
+    "trial, smooth, shift 8": _smooth(transforms=[_SHIFT, Zoom(0.3), Light(0.2), Grain(0.1)]),
+    "trial, smooth, no light": _smooth(transforms=[marey.Shift(16), Zoom(0.3), Grain(0.1)]),
+    "smooth, fourier": Way(
+        {
+            "parametrization": marey.Fourier(reach=1 / 3),
+            "priors": [marey.Energy(), marey.Variation(kappa=3.0)],
+            "transforms": [marey.Shift(16), Zoom(0.3), Light(0.2), Grain(0.1)],
+        }
     ),
 }

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from marey.accelerate.forward import forward
 from marey.maximization.batches import Batch, Job, batch_of
+from marey.maximization.choice import PRIORS
 from marey.maximization.loop import Watch, optimize
 from marey.maximization.optimized import Optimized
 from marey.maximization.parametrizations import Fourier
-from marey.maximization.parts import PRIORS
 from marey.maximization.recipe import Recipe
 from marey.maximization.targets import targets_of
 from marey.maximization.transforms import Shift

@@ -8,14 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from marey.errors import MareyError
-from marey.maximization.choice import usual
+from marey.maximization.choice import PRIORS, usual_parametrization, usual_priors
 from marey.maximization.maximization import Progress
 from marey.maximization.moved import VELOCITY, Moved, moved
 from marey.maximization.parametrizations import Fourier
+from marey.maximization.priors import Energy, Variation
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput
 from marey.maximization.run import maximize
 from marey.maximization.starts import best_start
+from marey.network.crop import Crop, whole
 from marey.network.network import Network
 from marey.network.stream import Stream, rgb_frames
 
@@ -87,13 +89,41 @@ def test_velocities_are_within_the_bound_and_between_those_of_a_coarse_grid() ->
     assert float(parts[VELOCITY].square().sum(1).sqrt().max()) == pytest.approx(3.0)
 
 
+class _Summed(nn.Module):
+    """Scores of two classes, and the features before them, of any streams."""
+
+    def __init__(self, streams: tuple[Stream, ...]) -> None:
+        super().__init__()
+        values = sum(torch.Size(stream.shape).numel() for stream in streams)
+        self.features, self.scores = nn.Linear(values, 4), nn.Linear(4, 2)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        seen: Tensor = self.scores(self.features(torch.cat([one.flatten(1) for one in inputs], 1)))
+        return seen
+
+
+def _crop(*streams: Stream, layer: str = "features") -> Crop:
+    return whole(Network(_Summed(streams), streams, classes=("a", "b"), scores="scores"), [layer])
+
+
 def test_units_of_several_rgb_frames_and_no_flow_are_moved_and_others_are_free() -> None:
-    assert usual((RGB,)) == Moved()
-    assert usual((RGB, replace(RGB, name="slow"))) == Moved()
-    assert usual((RGB, FLOW)) == usual((STILL,)) == usual((FLOW,)) == Fourier()
+    assert usual_parametrization(_crop(RGB)) == Moved()
+    assert usual_parametrization(_crop(RGB, replace(RGB, name="slow"))) == Moved()
+    for streams in ((RGB, FLOW), (STILL,), (FLOW,)):
+        assert usual_parametrization(_crop(*streams)) == Fourier()
     with pytest.raises(MareyError, match=r"'moved' is for .* RGB alone, .* stream 'flow'; use 'fourier'"):
         Moved().held((RGB, FLOW))
     assert Moved().held((STILL,)) == (STILL,)
+
+
+def test_classes_of_several_rgb_frames_that_hold_figures_are_smoother() -> None:
+    large = rgb_frames(5, size=40)
+    classes = _crop(large, layer="scores")
+    assert usual_parametrization(classes) == Moved(picture=Fourier(reach=1 / 3))
+    assert usual_priors(classes) == (Energy(), Variation(kappa=3.0))
+    for other in (_crop(large), _crop(RGB, layer="scores"), _crop(rgb_frames(1, size=40), layer="scores")):
+        assert usual_priors(other) == PRIORS
+        assert usual_parametrization(other) in (Moved(), Fourier())
 
 
 def _network() -> Network:

@@ -83,7 +83,7 @@ def maximize(
         OfClass | None,
         typer.Option(
             "--of-class",
-            help="What is maximized of a class. Default: margin for networks that see RGB alone, else score.",
+            help="What is maximized of a class. Default: margin for networks of several RGB frames alone, else score.",
             show_default=False,
         ),
     ] = _SHIPPED.of_class,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from marey.maximization.bound import default_bound
+from marey.maximization.choice import class_of_moving
 from marey.maximization.parametrizations import Parametrization
 from marey.maximization.priors import Scene
 from marey.maximization.recipe import Recipe
@@ -156,7 +157,8 @@ def batch_of(
 ) -> Batch:
     """The jobs, which must see the same part of the input, as the loop takes them.
 
-    `bounds` are those of real clips; `transforms` None: a shift of up to the layer's stride.
+    `bounds` are those of real clips; `transforms` None: a shift of up to the layer's stride, or of a quarter of the
+    frame for classes of networks that see RGB alone.
     """
     crop = jobs[0].target.crop
     held = parametrization.held(crop.streams)
@@ -176,7 +178,7 @@ def batch_of(
         scene=scene,
         weights=torch.tensor([_weight(job.target, recipe) for job in jobs], device=network.device),
         seeds=tuple(_seed(str(job.target.objective), recipe.seed) for job in jobs),
-        transforms=(Shift(_stride(network, crop)),) if transforms is None else tuple(transforms),
+        transforms=(Shift(_shift(network, crop)),) if transforms is None else tuple(transforms),
         parametrization=parametrization,
     )
 
@@ -202,6 +204,13 @@ def _seed(text: str, seed: int) -> int:
     for letter in text.encode():
         value = (value * 31 + letter) % 1_000_003
     return value
+
+
+def _shift(network: Network, crop: Crop) -> int:
+    """How many pixels inputs are shifted by where no transform is named."""
+    if class_of_moving(crop):
+        return min(min(stream.height, stream.width) for stream in crop.streams) // 4
+    return _stride(network, crop)
 
 
 def _stride(network: Network, crop: Crop) -> int:

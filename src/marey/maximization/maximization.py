@@ -196,7 +196,7 @@ class Maximization:
         batch = self._batch_of(jobs, self.parts.held(jobs[0].target.crop))
         way = self._forward(batch)
         watch = self._watch(batch, done, planned)
-        optimized = optimize(batch, way, self.recipe, priors=self.parts.priors, watch=watch)
+        optimized = optimize(batch, way, self.recipe, priors=self.parts.weighed(batch.crop), watch=watch)
         optimized = optimized.rounded(batch.crop.streams, batch.scene)
         if optimized.most is not None:
             self._ways[batch.crop.form] = way = way.with_most(optimized.most)
@@ -257,7 +257,7 @@ class Maximization:
         free = self._batch_of([replace(batch.jobs[place], slowness=0.0) for place in places], other)
         watch = self._watch(free, done, planned, free=True)
         try:
-            optimized = optimize(free, way, self.recipe, priors=self.parts.priors, watch=watch)
+            optimized = optimize(free, way, self.recipe, priors=self.parts.weighed(batch.crop), watch=watch)
         except KeyboardInterrupt:  # before the first step
             return {}, True
         found = diagnosed(self.network, free, optimized)

@@ -9,7 +9,7 @@ from marey.errors import NetworkError
 from marey.maximization.maximization import Callback, Maximization
 from marey.maximization.objectives import Activation, Objective
 from marey.maximization.parametrizations import Parametrization
-from marey.maximization.parts import PRIORS, Parts
+from marey.maximization.parts import Parts
 from marey.maximization.priors import Prior
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput
@@ -29,7 +29,7 @@ def maximize_mosaic(
     *,
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
-    priors: Sequence[Prior] = PRIORS,
+    priors: Sequence[Prior] | None = None,
     parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,

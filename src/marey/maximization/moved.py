@@ -19,6 +19,9 @@ VELOCITY = "velocity"
 """The held stream of motion, px per video frame."""
 
 
+_SMALL = 48
+"""Pixels down or across up to which velocities lie close: small frames are shown for a short way."""
+
 _STARTS = (0.2, 0.4)
 """Speeds of the starts, relative to the bound."""
 
@@ -33,8 +36,8 @@ class Moved(Parametrization):
     picture, motion
         how both are held.
     pitch
-        pixels from one velocity to the next, down and across; between them they are interpolated. None: a quarter of
-        the frame's shorter side, at least 4 px. Finer ones fold the picture over many frames.
+        pixels from one velocity to the next, down and across; between them they are interpolated. None: 4 up to
+        48 px, else a quarter of the shorter side, with the room for shifts: finer ones fold the picture.
     """
 
     picture: Fourier = field(default_factory=Fourier)
@@ -98,7 +101,8 @@ class Moved(Parametrization):
         if kind == "rgb":
             return shape
         channels, frames, *sides = shape
-        pitch = max(4, min(sides) // 4) if self.pitch is None else self.pitch
+        usual = 4 if min(sides) <= _SMALL else min(sides) // 4
+        pitch = usual if self.pitch is None else self.pitch
         height, width = (min(side, math.ceil(side / pitch) + 1) for side in sides)
         return (channels, frames, height, width)
 

@@ -27,8 +27,8 @@ class Recipe:
         a unit without position stands for the neuron in the middle of its layer ("center") or for all ("everywhere").
     of_class
         what is maximized of a class: its "score", or its "margin" over all classes, which also lowers the scores of
-        the others, see `Margin`. Results tell the score in any case. None: "margin" for networks that see RGB alone,
-        else "score" (our choice, by verifiers).
+        the others, see `Margin`. Results tell the score in any case. None: "margin" for networks that see several
+        RGB frames and no flow, else "score" (our choice, by verifiers).
     bounds
         {stream: B} in physical units (distance from gray in 0..1, px/frame); "velocity" is the motion of moved clips.
         Of streams that are not named, B is that of the maxima, or else `default_bound`.

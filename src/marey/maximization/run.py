@@ -7,7 +7,7 @@ from typing import overload
 from marey.maximization.maximization import Callback, Maximization
 from marey.maximization.objectives import Objective
 from marey.maximization.parametrizations import Parametrization
-from marey.maximization.parts import PRIORS, Parts
+from marey.maximization.parts import Parts
 from marey.maximization.priors import Prior
 from marey.maximization.recipe import Recipe
 from marey.maximization.result import PreferredInput
@@ -29,7 +29,7 @@ def maximize(
     *,
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
-    priors: Sequence[Prior] = PRIORS,
+    priors: Sequence[Prior] | None = None,
     parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,
@@ -42,7 +42,7 @@ def maximize(
     *,
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
-    priors: Sequence[Prior] = PRIORS,
+    priors: Sequence[Prior] | None = None,
     parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,
@@ -54,7 +54,7 @@ def maximize(
     *,
     recipe: Recipe | None = None,
     maxima: Maxima | None = None,
-    priors: Sequence[Prior] = PRIORS,
+    priors: Sequence[Prior] | None = None,
     parametrization: Parametrization | str | None = None,
     transforms: Sequence[Transform] | None = None,
     callback: Callback | None = None,
@@ -69,12 +69,14 @@ def maximize(
         what scores are relative to. Layers that are not in it follow the network's file, or else are measured on
         generated clips; every result says which.
     priors
-        what is subtracted from the weighted score, see `Prior`.
+        what is subtracted from the weighted score, see `Prior`. None: `Energy` and `Variation`, with a kappa of 3 for
+        classes of networks that see RGB alone.
     parametrization
         how the frames are held: "fourier", "moved", "pixels", or a `Parametrization`. None: "moved" for units that see
         several RGB frames and no flow, else "fourier".
     transforms
-        random changes of what the network is shown at each step; None: a `Shift` of up to the layer's stride.
+        random changes of what the network is shown at each step; None: a `Shift` of up to the layer's stride, or of a
+        quarter of the frame for classes of networks that see RGB alone.
     callback
         told after every step, see `Progress`.
     folder

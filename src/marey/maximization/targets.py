@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from marey.errors import NetworkError
+from marey.maximization.choice import moves_alone
 from marey.maximization.objectives import Activation, Margin, Objective, Position, Scale, Term, unit
 from marey.maximization.recipe import OfClass, Where
 from marey.network.crop import Crop, crop_of, whole
@@ -82,15 +83,13 @@ def targets_of(
         scales = tuple(term.scale(ranges) for term, _ in objective.terms)
         placed = objective if crop.position is None else objective.at(crop.position)
         class_scores = any(network.gives_scores(layer) for layer in objective.layers)
-        raised = _margin(network, objective, ranges) if _wants_margin(network, of_class) else None
+        raised = _margin(network, objective, ranges) if _wants_margin(crop, of_class) else None
         targets.append(Target(objective, label, crop, placed, scales, ranges.source, class_scores, raised))
     return targets
 
 
-def _wants_margin(network: Network, of_class: OfClass | None) -> bool:
-    if of_class is not None:
-        return of_class == "margin"
-    return all(stream.kind == "rgb" for stream in network.streams)
+def _wants_margin(crop: Crop, of_class: OfClass | None) -> bool:
+    return moves_alone(crop) if of_class is None else of_class == "margin"
 
 
 def _margin(network: Network, objective: Objective, ranges: Maxima) -> Margin | None:

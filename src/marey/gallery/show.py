@@ -62,9 +62,11 @@ class Show:
 _CLASSES = "scores:0-25"
 _TOWERS = ("rgb", "flow")
 
+_READ_WELL = ("walk", "run", "wave", "punch", "throw", "arm_circles")
+
 DEMO = Show(
     clips=3,
-    frames=16,
+    frames=24,
     recording=RecordingSettings(windows=1, flow="dis"),
     exhibits=(
         Exhibit(
@@ -79,6 +81,13 @@ DEMO = Show(
                 ),
             ),
             ("specificity", "fusion", "failures"),
+            clips=3,
+        ),
+        Exhibit(
+            "motion-studies-rgb",
+            ("layer*.relu2", "scores"),
+            (Sweep(_READ_WELL, Recipe(slowness=(0.0, 10.0), steps=64)),),
+            ("specificity",),
             clips=3,
         ),
     ),
@@ -108,6 +117,15 @@ GALLERY = Show(
             tuple(one.name for one in QUESTIONS),
             late="motion-studies-late",
             verifier="motion-studies-verifier",
+        ),
+        Exhibit(
+            "motion-studies-rgb",
+            ("layer*.conv2", "layer*.relu2", "scores"),
+            (
+                Sweep((_CLASSES,), Recipe()),
+                Sweep(("layer3.relu2:0-95", "layer2.relu2:0-31", "layer1.relu2:0-15"), Recipe()),
+            ),
+            tuple(one.name for one in QUESTIONS if one.name not in ("fusion", "agreement")),
         ),
     ),
 )

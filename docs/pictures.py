@@ -20,7 +20,7 @@ from marey.families.loading import load
 from marey.maximization.result import PreferredInput
 
 DOCS = Path(__file__).parent
-NETWORK = "motion-studies"
+NETWORK, RGB = "motion-studies", "motion-studies-rgb"
 READ_WELL = (
     *("bounce_red_ball", "bounce_striped_ball", "jumping_jack", "kick_low", "punch", "skip"),
     *("fusion.conv5-93", "fusion.conv5-95"),
@@ -38,6 +38,11 @@ def preferred(gallery: Path, out: Path) -> None:
 def classes(gallery: Path, out: Path) -> None:
     """Draw all classes."""
     _overview(gallery, load(NETWORK).classes, out)
+
+
+def rgb_classes(gallery: Path, out: Path) -> None:
+    """Draw all classes of the network that sees RGB alone."""
+    _overview(gallery, load(RGB).classes, out, network=RGB)
 
 
 def motion_studies(gallery: Path, out: Path) -> None:
@@ -61,17 +66,18 @@ def page(gallery: Path, out: Path, *, address: str, height: int) -> None:
 PICTURES: dict[str, Callable[[Path, Path], None]] = {
     "preferred.png": preferred,
     "classes.jpg": classes,
+    "rgb_classes.jpg": rgb_classes,
     "motion_studies.png": motion_studies,
     "atlas-front.jpg": partial(page, address="index.html", height=900),
     "atlas-unit.jpg": partial(page, address="unit/fusion.conv5/93.html", height=1000),
 }
 
 
-def _overview(gallery: Path, names: tuple[str, ...], out: Path) -> None:
+def _overview(gallery: Path, names: tuple[str, ...], out: Path, *, network: str = NETWORK) -> None:
     """Draw results on one page."""
     drawn = out.with_suffix(".overview.png")
-    folder = gallery / NETWORK / "preferred"
-    pages = draw_overview((PreferredInput.open(folder / name) for name in names), drawn, title=NETWORK)
+    folder = gallery / network / "preferred"
+    pages = draw_overview((PreferredInput.open(folder / name) for name in names), drawn, title=network)
     shown = [Image.open(one).convert("RGB") for one in pages]
     whole = Image.new("RGB", (max(one.width for one in shown), sum(one.height for one in shown)), "white")
     top = 0

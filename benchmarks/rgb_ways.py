@@ -1,4 +1,8 @@
-"""Ways to make preferred inputs of a network that sees RGB alone, one change from the default each."""
+"""Ways to make preferred inputs of a network that sees RGB alone.
+
+"moved" is the default, "score, fourier" what was the default before there were moved clips. Each "trial" is one change
+from moved clips of larger detail and smaller shifts; each "smooth" is several.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -144,6 +148,13 @@ class Way:
     objective: Callable[[marey.Network, str], Any] = _class_unit
 
 
+_BEFORE: Mapping[str, Any] = {
+    "priors": [marey.Energy(), marey.Variation()],
+    "transforms": [marey.Shift(4)],
+}
+"""What was shipped before the trials."""
+
+
 def _trial(
     held: marey.Parametrization | None = None,
     *,
@@ -154,7 +165,8 @@ def _trial(
     of_class: str | None = None,
 ) -> Way:
     """One slowness, to save time."""
-    parts = {"parametrization": held or Alone(), "priors": list(priors), "transforms": transforms}
+    given = _BEFORE["transforms"] if transforms is None else transforms
+    parts = {"parametrization": held or Alone(), "priors": list(priors), "transforms": given}
     return Way(parts, {"slowness": [5.0], "weight": weight, "of_class": of_class}, objective)
 
 
@@ -177,9 +189,9 @@ def _smooth(
 
 
 WAYS = {
-    "moved": Way({"parametrization": Alone()}),
-    "fourier": Way({"parametrization": "fourier"}),
-    "score, fourier": Way({"parametrization": "fourier"}, {"of_class": "score"}),
+    "moved": Way({"parametrization": Alone(picture=marey.Fourier(reach=1 / 3))}),
+    "fourier": Way({"parametrization": "fourier", **_BEFORE}),
+    "score, fourier": Way({"parametrization": "fourier", **_BEFORE}, {"of_class": "score"}),
     "trial": _trial(),
     "trial, score": _trial(of_class="score"),
     "trial, log probability": _trial(objective=_log_probability, weight=8 / 3),

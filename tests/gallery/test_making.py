@@ -85,8 +85,9 @@ def test_only_what_is_missing_is_made_and_better_inputs_of_ones_own_stay(made: P
 
 @pytest.mark.parametrize("show", [DEMO, GALLERY])
 def test_what_is_to_be_shown_is_there(show: Show) -> None:
-    for exhibit in show.exhibits:
+    for number, exhibit in enumerate(show.exhibits):
         network = load(exhibit.network)
         units = [unit for sweep in exhibit.sweeps for unit in network.units(sweep.units)]
         assert len(units) == len(set(units))
-        assert {network.label(unit) for unit in units} >= set(network.classes)
+        classes = {network.label(unit) for unit in units} & set(network.classes)
+        assert classes == set(network.classes) if number == 0 or show is GALLERY else len(classes) >= 6

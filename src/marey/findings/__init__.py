@@ -21,6 +21,8 @@ needs
     interventions, carried_noise, losses.
 pages of units
     class_means, what chance gives for the mean of a class; ties, the units that move each other.
+the guess page
+    guesses, files of answers; guess_sums, what they come to.
 agreement
     preferred_folder, shown_back; recognition, nearness, layer_nearness, seed_agreement.
 

@@ -1,4 +1,4 @@
-"""The way from the front page to a unit, and on to its class and a finding, by mouse and by keyboard."""
+"""The way from the front page to a unit, and on to a clip, its class and a finding, by mouse and by keyboard."""
 
 from pathlib import Path
 
@@ -34,12 +34,15 @@ def enter(page: Page, selector: str) -> None:
         page.keyboard.press("Enter")
 
 
-def test_by_mouse_from_the_front_to_a_unit_its_class_and_a_finding(look: Look) -> None:
+def test_by_mouse_from_the_front_to_a_unit_a_clip_its_class_and_a_finding(look: Look) -> None:
     page = look()
     page.click("a[href='layer/fc6.html']")
     assert at(page) == "layer/fc6.html"
     page.click("[data-unit='1'] a")
     assert at(page) == "fc6/1.html"
+    page.click(".clip figcaption a")
+    assert at(page).startswith("clip/")
+    page.go_back()
     page.click(f".ranges a:has-text('{HOSTILE[0]}')")
     expect(page.locator("h1")).to_have_text(HOSTILE[0])
     page.click("[aria-label='Atlas'] .home")
@@ -49,11 +52,14 @@ def test_by_mouse_from_the_front_to_a_unit_its_class_and_a_finding(look: Look) -
     assert at(page) == "fc6/3.html"
 
 
-def test_by_keyboard_from_the_front_to_a_unit_its_class_and_a_finding(look: Look) -> None:
+def test_by_keyboard_from_the_front_to_a_unit_a_clip_its_class_and_a_finding(look: Look) -> None:
     page = look()
     enter(page, "a[href='layer/fc6.html']")
     enter(page, "[data-unit='1'] a")
     assert at(page) == "fc6/1.html"
+    enter(page, ".clip figcaption a")
+    assert at(page).startswith("clip/")
+    page.go_back()
     enter(page, ".ranges a")
     assert at(page).startswith("class/")
     enter(page, ".home")

@@ -83,7 +83,7 @@ def build(given: argparse.Namespace) -> None:
         units = len(list(out.glob("unit/*/*.html")))
         processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         size = sum(path.stat().st_size for path in files)
-        # children's peak is that of the largest so far: the small one comes first
+        # the peak of children is the largest child's so far: the small one comes first
         print(
             f"{units} units: {seconds:.0f} s, {processor:.0f} s of a processor, at most {after.ru_maxrss / 1e3:.0f} MB "
             f"of memory, {size / 1e6:.0f} MB in {len(files)} files"

@@ -4,16 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from marey.atlas.classes import class_names
+from marey.atlas.folder import write_changed
 from marey.atlas.front import described
 from marey.atlas.names import Places
 from marey.atlas.preferred import Preferred, preferred_units
+from marey.atlas.render import templates
 from marey.errors import MareyError
-from marey.files import replacing
 from marey.network.unit import Unit
 from marey.recording import Recording
 
@@ -33,14 +32,13 @@ class Shown:
 
     page
         its address, relative to the page.
-
-    Note:
-        how many of its clips are right, where there are some.
+    right
+        how many of its clips are right, in words; empty where there are none.
     """
 
     page: str
     preferred: Preferred | None
-    note: str
+    right: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +55,7 @@ class Column:
 def write_beside(atlases: Sequence[Atlas], path: str | Path) -> Path:
     """Write a page that shows several networks, the main one first, and return its path.
 
-    The page uses the media of the atlases, which lie in folders below that of the page. It shows the classes of which
+    The page uses the media of the atlases, which lie in folders below its own. It shows the classes of which
     every network has a preferred input; where there is none, all classes that several networks know.
 
     Raises MareyError for an atlas elsewhere, and for networks without a class in common.
@@ -68,11 +66,17 @@ def write_beside(atlases: Sequence[Atlas], path: str | Path) -> Path:
     made = [name for name in common if all(column.classes[name].preferred for column in columns)]
     if not common:
         raise MareyError(f"{' and '.join(column.name for column in columns)} have no class in common to show.")
-    text = _page(columns=columns, classes=made or common, left_out=len(common) - len(made or common))
-    content = text.encode("utf-8", "backslashreplace")
-    if not path.is_file() or path.read_bytes() != content:
-        with replacing(path) as draft:
-            draft.write_bytes(content)
+    text = (
+        templates()
+        .get_template("beside.html")
+        .render(
+            to=lambda address: f"{columns[0].atlas}/{address}",
+            columns=columns,
+            classes=made or common,
+            left_out=len(common) - len(made or common),
+        )
+    )
+    write_changed(path, text.encode("utf-8", "backslashreplace"))
     return path
 
 
@@ -85,8 +89,7 @@ def _column(one: Atlas, place: Path) -> Column:
     rows = recording.recorded_clips
     pairs = list(zip(rows["label"].to_pylist(), rows["prediction"].to_pylist(), strict=True))
     clips, right = Counter(label for label, _ in pairs), Counter(label for label, said in pairs if label == said)
-    names = sorted({*recording.classes, *(label for label in clips if label is not None)})
-    places = Places(layers=[], classes=names, questions=[])
+    places = Places(layers=[], classes=class_names(recording), questions=[])
     preferred, _ = preferred_units(one.preferred, recording)
     scores, address = recording.summary["network"]["scores"], quote(atlas.as_posix())
     classes = {
@@ -105,11 +108,3 @@ def _column(one: Atlas, place: Path) -> Column:
         address,
         classes,
     )
-
-
-def _page(**values: Any) -> str:
-    loader = FileSystemLoader(Path(__file__).with_name("templates"))
-    templates = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return templates.get_template("beside.html").render(**values)

@@ -56,16 +56,21 @@ class ClassData:
         return dict(self.taken_for).get(self.name, 0)
 
 
-def class_data(recording: Recording, layers: Sequence[str], findings: Sequence[Finding]) -> list[ClassData]:
+def class_names(recording: Recording) -> list[str]:
     """The classes of the network, and those that only clips have, by name."""
+    labels = recording.recorded_clips["label"].to_pylist()
+    return sorted({*recording.classes, *(label for label in labels if label is not None)})
+
+
+def class_data(recording: Recording, layers: Sequence[str], findings: Sequence[Finding]) -> list[ClassData]:
+    """What is known of all of `class_names`."""
     rows = recording.recorded_clips
     pairs = Counter(zip(rows["label"].to_pylist(), rows["prediction"].to_pylist(), strict=True))
     labels = Counter(label for label in rows["label"].to_pylist() if label is not None)
     scores = recording.summary["network"]["scores"]
-    names = sorted({*recording.classes, *labels})
     said = _by_class(recording)
     found = []
-    for name in names:
+    for name in class_names(recording):
         known = scores in layers and name in recording.classes
         found.append(
             ClassData(

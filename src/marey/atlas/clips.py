@@ -63,7 +63,7 @@ class DrivenUnits:
         self._layers[layer] = (best.indices.int().numpy(), best.values.numpy())
 
     def of(self, row: int) -> tuple[tuple[str, tuple[Driven, ...]], ...]:
-        """Those of one recorded clip, strongest first; layers that it leaves at ordinary responses are left out."""
+        """The units that one recorded clip drives, strongest first; layers at ordinary responses are left out."""
         found = []
         for layer, (channels, scores) in self._layers.items():
             units = tuple(

@@ -75,7 +75,7 @@ class RealClips:
     """The clips of a recording, and what units saw of them."""
 
     def __init__(self, recording: Recording, count: int, *, network: Network | None = None) -> None:
-        """`network`, that of the recording, tells where in a whole clip units respond."""
+        """`network`, the recorded one, tells where in a whole clip units respond."""
         if network is not None:
             check_same_weights(recording, network)
         self.recording, self.count, self.network = recording, count, network

@@ -43,15 +43,7 @@ class AtlasFolder:
     def bytes(self, path: str, content: bytes) -> None:
         """Write a file, unless it is there already."""
         self._kept.add(path)
-        place = self.path / path
-        try:
-            if place.read_bytes() == content:
-                return
-        except OSError:  # not there yet
-            pass
-        with replacing(place) as draft:
-            draft.write_bytes(content)
-        self.written += 1
+        self.written += write_changed(self.path / path, content)
 
     def text(self, path: str) -> str | None:
         """What stands in a file; None where there is none that can be read."""
@@ -78,6 +70,18 @@ class AtlasFolder:
                         place.rmdir()
                 elif place.suffix in _KINDS and place.relative_to(self.path).as_posix() not in self._kept:
                     place.unlink()
+
+
+def write_changed(place: Path, content: bytes) -> bool:
+    """Write a file whole or not at all, unless it holds this already; tells whether it was written."""
+    try:
+        if place.read_bytes() == content:
+            return False
+    except OSError:  # not there yet
+        pass
+    with replacing(place) as draft:
+        draft.write_bytes(content)
+    return True
 
 
 def _lasts(place: Path) -> bool:

@@ -130,7 +130,7 @@ def described(stream: Stream) -> str:
 
 
 def strip(data: LayerData) -> tuple[UnitData, ...]:
-    """Units that stand for a layer: those with a preferred input first, then those that tell a class best."""
+    """Units that stand for a layer: first with a preferred input, then by how well they tell a class."""
 
     def place(unit: UnitData) -> tuple[bool, float]:
         precision = unit.facets.get("average precision", 0.0)
@@ -140,7 +140,7 @@ def strip(data: LayerData) -> tuple[UnitData, ...]:
 
 
 def _stages(recording: Recording, layers: Mapping[str, Sequence[UnitData]]) -> tuple[Stage, ...]:
-    """Towers by how many streams they see; those of RGB stand left."""
+    """Towers by how many streams they see; RGB stands left."""
     scores = recording.summary["network"]["scores"]
     streams = sorted(recording.streams, key=lambda stream: stream.kind != "rgb")
     rows: dict[tuple[str, ...], list[LayerRow]] = {}
@@ -159,7 +159,7 @@ def _stages(recording: Recording, layers: Mapping[str, Sequence[UnitData]]) -> t
 
 
 def _tower(recording: Recording, streams: tuple[str, ...], rows: Sequence[LayerRow]) -> Tower:
-    """A tower that sees these streams; that of the class scores is told by having none."""
+    """A tower that sees these streams; the class scores stand in a tower without any."""
     if not streams:
         return Tower((), "says the class", _many(len(recording.classes), "class"), tuple(rows))
     seen = [described(stream) for stream in recording.streams if stream.name in streams]
@@ -167,7 +167,7 @@ def _tower(recording: Recording, streams: tuple[str, ...], rows: Sequence[LayerR
 
 
 def _lines(above: Sequence[Tower], below: Sequence[Tower]) -> tuple[tuple[float, float], ...]:
-    """From every tower to those that see what it sees, and more."""
+    """From every tower to each one that sees all that it sees."""
     return tuple(
         ((start + 0.5) / len(above), (end + 0.5) / len(below))
         for start, one in enumerate(above)

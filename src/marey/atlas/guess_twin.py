@@ -1,4 +1,4 @@
-"""The automatic twin of the guess page: what networks answer to its questions, in files like those of people."""
+"""The automatic twin of the guess page: what networks answer to its questions, in the files that people save."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path

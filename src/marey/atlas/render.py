@@ -1,11 +1,11 @@
 """Pages as text: every name is escaped, every address is relative."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from marey.atlas.classes import ClassData
 from marey.atlas.clips import ClipData
@@ -25,11 +25,22 @@ STATIC = Path(__file__).with_name("static")
 """The style sheet and the script of all pages."""
 
 
+@lru_cache
+def templates(*folders: Path) -> Environment:
+    """The templates of pages, and of further `folders`, which come first."""
+    loader = FileSystemLoader([*folders, Path(__file__).with_name("templates")])
+    # autoescape: names of classes, files and layers are text, whatever they are
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters["percent"] = lambda value: f"{100 * value:.2f}%"
+    found.filters["short"] = lambda value: f"{value:.3g}"
+    return found
+
+
 class Pages:
     """Renders the pages of one atlas, whose pages lie in `places`."""
 
     def __init__(self, places: Places, sources: Sources, *, folder: Path) -> None:
-        """`folder` is that of the atlas, whose media are there already."""
+        """`folder` holds the atlas, whose media are there already."""
         self.places, self._sources = places, sources
         self._shared = {
             "network": sources.recording.summary["network"]["name"],
@@ -41,25 +52,17 @@ class Pages:
             "unit_name": sources.unit_name,
         }
 
-    @cached_property
-    def _templates(self) -> Environment:
-        loader = FileSystemLoader(Path(__file__).with_name("templates"))
-        # autoescape: names of classes, files and layers are text, whatever they are
-        templates = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        templates.filters["percent"] = lambda value: f"{100 * value:.2f}%"
-        templates.filters["short"] = lambda value: f"{value:.3g}"
-        return templates
-
     def _page(self, name: str, path: str, **values: Any) -> str:
-        template: Template = self._templates.get_template(f"{name}.html")
-        return template.render(**self._shared, page=path, to=partial(link, page=path), **values)
+        return (
+            templates()
+            .get_template(f"{name}.html")
+            .render(**self._shared, page=path, to=partial(link, page=path), **values)
+        )
 
     def front(
         self, data: FrontData, classes: Sequence[ClassData], units: Mapping[Unit, UnitData], *, guess: str | None
     ) -> str:
-        """The front page, `index.html`; `units` are those of the class scores, `guess` the page of their questions."""
+        """The front page, `index.html`; `units` are the class scores, `guess` is the page of their questions."""
         return self._page("front", "index.html", data=data, classes=classes, units=units, guess=guess)
 
     def guess(self, data: QuestionSet, others: Sequence[Guesses]) -> str:
@@ -107,7 +110,7 @@ class Pages:
         )
 
     def class_page(self, data: ClassData, unit: UnitData | None) -> str:
-        """The page of a class; `unit` is that of its score."""
+        """The page of a class; `unit` is its score."""
         return self._page("class", self.places.class_page(data.name), data=data, unit=unit)
 
     def finding(self, finding: Finding, *, figures: Mapping[str, str]) -> str:

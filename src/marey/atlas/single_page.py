@@ -9,6 +9,7 @@ from posixpath import join, normpath
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
+from marey.atlas.classes import class_names
 from marey.atlas.folder import AtlasFolder
 from marey.atlas.media import Report, write_media
 from marey.atlas.names import Places
@@ -43,7 +44,7 @@ def write_single_page(
     out
         the file, which ends in .html; it is written whole or not at all.
 
-    The other options are those of `write_atlas`. Every picture is in the file once. Links lead to other units of the
+    The other options are as for `write_atlas`. Every picture is in the file once. Links lead to other units of the
     file alone.
 
     Raises MareyError for no unit or another file name, NetworkError for a unit that was not recorded.
@@ -85,9 +86,8 @@ def _chosen(recording: Recording, units: Sequence[str | Unit]) -> list[Unit]:
 def _text(sources: Sources, units: Sequence[Unit], folder: AtlasFolder, report: Report) -> str:
     """The page, with media that are made in `folder`."""
     write_media(sources, folder.path, units=units, others=(), report=report)
-    places = Places(
-        layers=sources.layers, classes=_classes(sources), questions=[one.question for one in sources.findings]
-    )
+    names, questions = class_names(sources.recording), [one.question for one in sources.findings]
+    places = Places(layers=sources.layers, classes=names, questions=questions)
     pages = Pages(places, sources, folder=folder.path)
     anchors = {places.unit(unit.layer, unit.channel): f"unit-{place}" for place, unit in enumerate(units)}
     network = sources.clips.network
@@ -106,11 +106,6 @@ def _text(sources: Sources, units: Sequence[Unit], folder: AtlasFolder, report: 
     style = "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.css")))
     script = "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js")))
     return pages.single(bodies=bodies, listed=listed, style=style, script=script)
-
-
-def _classes(sources: Sources) -> list[str]:
-    labels = sources.recording.recorded_clips["label"].to_pylist()
-    return sorted({*sources.recording.classes, *(label for label in labels if label is not None)})
 
 
 class _Inlining(HTMLParser):
@@ -189,7 +184,7 @@ class _Inlining(HTMLParser):
         return normpath(join(PurePosixPath(self._page).parent.as_posix(), unquote(address)))
 
     def _source(self, path: str) -> list[tuple[str, str | None]]:
-        """A medium itself, or which one it is of those that stand in the file already."""
+        """A medium itself, or the number of the one in the file that is the same."""
         content = base64.b64encode((self._folder / path).read_bytes()).decode()
         if content in self._media:
             return [("data-same", self._media[content])]

@@ -27,7 +27,7 @@ class Sources:
     """A recording with its results.
 
     layers
-        those that are shown, in the order of the network.
+        the ones that are shown, in the order of the network.
     preferred
         of units of these layers.
     explained

@@ -28,7 +28,7 @@ class Tied:
 
 @dataclass(frozen=True)
 class KeptTies:
-    """{unit: those that feed it}, and {unit: those that it feeds}, strongest first."""
+    """{unit: the units that feed it}, and {unit: the units that it feeds}, strongest first."""
 
     inputs: Mapping[Unit, tuple[Tied, ...]]
     outputs: Mapping[Unit, tuple[Tied, ...]]

@@ -47,7 +47,7 @@ def write_atlas(
     preferred, findings, explanations
         folders of `marey maximize`, `marey find` and `marey explain`, of the recorded network.
     network
-        that of the recording: tells where in clips units respond, and the strongest inputs and outputs of each unit.
+        the recorded one: it tells where in clips units respond, and the strongest inputs and outputs of each unit.
         None: the pages go without.
     layers
         names or patterns ('fusion.*'); None: all recorded layers.

@@ -37,7 +37,7 @@ def atlas(
         typer.Option(
             "--network",
             metavar="NET",
-            help="That of the recording: draws heat over clips, and tells each unit's inputs and outputs.",
+            help="The recorded network: draws heat over clips, and tells each unit's inputs and outputs.",
             show_default=False,
         ),
     ] = None,

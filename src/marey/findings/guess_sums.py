@@ -70,7 +70,7 @@ class Guessers:
     preferred, clips
         None where none was asked.
     clips_by_unit
-        answers to clips that name the class of the unit, in place of that of the clip.
+        answers to clips that name the class of the unit instead of the class of the clip.
     confused
         wrong answers, the most frequent first.
     """

@@ -87,7 +87,7 @@ class Guesses:
 
     @property
     def who(self) -> str:
-        """Which games belong together: those of one name, and without a name each game alone."""
+        """Games of one name belong together; a game without a name stands alone."""
         return f"name {self.name.strip().casefold()}" if self.name.strip() else f"game {self.game}"
 
     def save(self, path: str | Path) -> None:

@@ -83,7 +83,7 @@ def answered(
 ) -> Finding:
     """Ask, and keep the answer in a folder, in place of the one that is there.
 
-    `asked` is what `asked_of` gives for these; `remarks` are added to those of the answer.
+    `asked` is what `asked_of` gives for these; `remarks` are added to the answer's own.
     """
     found = question.answer(sources)
     removed(folder)

@@ -30,9 +30,9 @@ class Wiring:
     """Which recorded layers feed which, with nothing recorded between them.
 
     alike
-        layers whose units are those of the one before, unit by unit, as of a norm, a ReLU and a pooling, in order.
+        layers with the same units, one by one, such as a convolution, its norm, ReLU and pooling, in order.
     sources
-        {last of alike layers: the last ones of those that feed them}.
+        {last of alike layers: the last layers of the groups that feed them}.
     """
 
     alike: tuple[tuple[str, ...], ...]

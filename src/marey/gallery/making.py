@@ -52,7 +52,7 @@ def make_show(show: Show, *, out: str | Path, report: Report | None = None) -> P
     same call makes what is missing; a second call makes nothing. Preferred inputs that `marey maximize` put there with
     as many steps or more stay, and are shown.
 
-    `report` is told planned seconds: at first those of all that is missing.
+    `report` is told planned seconds; at first their sum over all that is missing.
 
     Raises MareyError where the folder cannot be written, or holds results of other networks or clips.
     """

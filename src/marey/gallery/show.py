@@ -22,7 +22,7 @@ class Exhibit:
     network
         its name, one that ships with the package.
     layers
-        names or patterns of those that are recorded.
+        names or patterns of the recorded layers.
     sweeps
         what is maximized, most important first.
     questions

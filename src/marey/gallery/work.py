@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 Report = Callable[[float, float, str], None]
-"""Told the planned seconds that are done, those of all stages, and what is at work."""
+"""Told the planned seconds that are done, the planned seconds of all stages, and what is at work."""
 
 Told = Callable[[float, str], None]
 """Told the part of a stage that is done, 0 to 1, and a note."""

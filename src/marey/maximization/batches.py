@@ -157,7 +157,7 @@ def batch_of(
 ) -> Batch:
     """The jobs, which must see the same part of the input, as the loop takes them.
 
-    `bounds` are those of real clips; `transforms` None: a shift of up to the layer's stride, or of a quarter of the
+    `bounds` come from real clips; `transforms` None: a shift of up to the layer's stride, or of a quarter of the
     frame for classes of networks that see RGB alone.
     """
     crop = jobs[0].target.crop

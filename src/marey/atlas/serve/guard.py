@@ -22,7 +22,7 @@ class Guard:
     """An ASGI application around another one, which is asked only what may be asked, and whose answers get headers.
 
     token
-        that of the server, new at every start.
+        of the server, new at every start.
     """
 
     def __init__(self, app: _App, *, token: str) -> None:

@@ -1,13 +1,12 @@
-"""Pages that only a server has, and what it adds to those of the atlas, whose files stay as they are."""
+"""Pages that only a server has, and what it adds to the pages of the atlas, whose files stay as they are."""
 
-from functools import cached_property, partial
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from marey.atlas.names import link
+from marey.atlas.render import templates
 from marey.atlas.serve.jobs import EXPLAIN_SECONDS, Job
 from marey.atlas.serve.live import Live
 
@@ -20,19 +19,6 @@ class LivePages:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-
-    @cached_property
-    def _templates(self) -> Environment:
-        folders = [Path(__file__).with_name("templates"), Path(__file__).parents[1] / "templates"]
-        templates = Environment(
-            loader=FileSystemLoader(folders),
-            autoescape=True,  # names of classes, clips and files are text, whatever they are
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        templates.filters["percent"] = lambda value: f"{100 * value:.2f}%"
-        return templates
 
     def live(self, page: str) -> str:
         """A page of the atlas as the server gives it: with the script that finds out what can be done there."""
@@ -64,6 +50,6 @@ class LivePages:
         return self._page("explained", "explain/job", job=job, task=job.task, result=result, pages=pages)
 
     def _page(self, name: str, path: str, **values: Any) -> str:
-        template = self._templates.get_template(f"{name}.html")
+        template = templates(Path(__file__).with_name("templates")).get_template(f"{name}.html")
         network = self._live.offer.name
         return self.live(template.render(network=network, page=path, to=partial(link, page=path), **values))

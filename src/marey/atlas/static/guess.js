@@ -149,7 +149,7 @@
       }
     }
     const strange = answers.filter((answer) => right[answer.question.id].right !== right[answer.question.id].unit_class).length;
-    if (strange) sentences.push(make("p", `${strange === 1 ? "One clip shows another class than that of the unit it drives" : `${strange} clips show another class than that of the unit they drive`} most; what a clip shows counts as right.`, "hint"));
+    if (strange) sentences.push(make("p", `${strange === 1 ? "One clip shows another class than the class of the unit it drives" : `${strange} clips show another class than the class of the unit they drive`} most; what a clip shows counts as right.`, "hint"));
     one("[data-sentences]").replaceChildren(...sentences);
     const table = one("[data-scores]");
     table.replaceChildren(table.caption, ...rows);

@@ -7,6 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from marey.atlas.render import templates
+
 from .conftest import HOSTILE, HOSTILE_LAYER, LAYERS  # type: ignore[import-not-found]
 
 
@@ -152,3 +154,8 @@ def test_without_the_network_pages_say_what_is_not_known(made, tmp_path: Path) -
     text = Page(out / "unit" / "fc6" / "1.html").text
     assert "Not known: the network tells them. Make the atlas with --network NET" in text
     assert not list(out.glob("ties/*"))
+
+
+def test_long_names_go_on_behind_an_underscore_and_stay_text() -> None:
+    template = templates().from_string("{{ name|wrapped }}")
+    assert template.render(name="lift_<b>_&") == "lift_<wbr>&lt;b&gt;_<wbr>&amp;"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from marey.draw.captions import motion_share
 from marey.draw.contact_sheet import contact_block, contact_sheet
 from marey.draw.exemplars import NONE_DRIVES, draw_exemplars, seen_loop, sheet_with_exemplars
 from marey.draw.framing import framing
@@ -18,6 +19,7 @@ from marey.maximization.result import PreferredInput
 from marey.network.stream import Stream, rgb_frames
 from marey.network.unit import Unit
 from marey.recording import Exemplar, Response
+from marey.video.flow.explained import explained_by_flow
 from marey.video.read import Clip, read_video
 
 FRAME, RGB, FLOW = rgb_frames(1, size=24), rgb_frames(2, step=4, size=24), Stream("flow", "flow", (0, 1, 2), 24, 24)
@@ -96,7 +98,11 @@ def test_clips_of_several_frames_stand_in_lines_at_the_moments_of_the_preferred_
     shades = torch.linspace(0.1, 0.85, 20)
     one.window["rgb"][:, :, *UPPER_LEFT] = shades.view(1, 20, 1, 1)
     page = sheet_with_exemplars(row, [one], relative_to=None)[len(alone) - MARGIN :]
-    assert says(page, "12.6  walk, walk_01.mp4, at 1.2 s", 12, QUIET)
+    seen = one.seen("rgb")
+    assert seen is not None
+    (share,) = motion_share(explained_by_flow(seen))
+    assert share.endswith(" % of its change is motion")
+    assert says(page, f"12.6  walk, walk_01.mp4, at 1.2 s, {share}", 12, QUIET)
     strip = contact_block(row)[1]
     times = strip.times(20)
     assert times[0] == 0 and times[-1] == 19 and len(times) < 20

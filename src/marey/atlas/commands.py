@@ -1,8 +1,8 @@
 """The command lines that pages name, to make again or to make more."""
 
 import shlex
-from pathlib import Path
 
+from marey.atlas.options import CLIPS, AtlasOptions
 from marey.families.bundled import BUNDLED
 from marey.network.unit import Unit
 from marey.recording import Recording
@@ -26,10 +26,18 @@ def explain_command(recording: Recording, number: int) -> str:
     return shlex.join([*words, "--recording", str(recording.folder), "--out", f"explained/{number}"])
 
 
-def atlas_command(recording: Recording, *, out: str | Path, verifiers: int = 0, **options: str | Path | None) -> str:
-    """The command that makes an atlas again, with the options that are not None; where verifiers lie is not known."""
-    words = ["marey", "atlas", str(recording.folder)]
+def atlas_command(recording: Recording, made: AtlasOptions) -> str:
+    """The command that makes an atlas again; where verifiers lie is not known."""
+    options = {
+        "preferred": made.preferred,
+        "findings": made.findings,
+        "explanations": made.explanations,
+        "network": network_word(recording) if made.network else None,
+        "layers": None if made.layers is None else ",".join(made.layers),
+        "clips": None if made.clips == CLIPS else str(made.clips),
+    }
+    words = ["marey", "atlas", made.recording]
     for name, value in options.items():
-        words += [] if value is None else [f"--{name}", str(value)]
-    words += ["--verifier", "NET"] * verifiers
-    return shlex.join([*words, "--out", str(out)])
+        words += [] if value is None else [f"--{name}", value]
+    words += ["--verifier", "NET"] * made.verifiers
+    return shlex.join([*words, "--out", made.out])

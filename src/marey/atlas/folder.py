@@ -1,6 +1,7 @@
 """The folder of an atlas: pages written whole, only where they change, and what no page needs any more removed."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from marey._version import __version__
@@ -19,10 +20,11 @@ _KINDS = {".html", ".webp", ".svg", ".png", ".css", ".js", ".json", ".part"}
 class AtlasFolder:
     """A folder to write an atlas to; what is in it from an earlier run, killed or not, counts as made.
 
-    Raises MareyError for a folder with other files in it, OutputError where the disk refuses it.
+    `about` says how the atlas was made, and stands in its mark. Raises MareyError for a folder with other files in it,
+    OutputError where the disk refuses it.
     """
 
-    def __init__(self, path: str | Path, *, command: str) -> None:
+    def __init__(self, path: str | Path, *, about: Mapping[str, object]) -> None:
         self.path = Path(path)
         try:
             strange = self.path.exists() and (not self.path.is_dir() or any(map(_lasts, self.path.iterdir())))
@@ -33,8 +35,8 @@ class AtlasFolder:
         self._kept: set[str] = {MARK}
         self.written = 0
         """How many pages were made or changed."""
-        about = {"format": 1, "marey": __version__, "made by": command}
-        self.page(MARK, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+        mark = {"format": 2, "marey": __version__, **about}
+        self.page(MARK, json.dumps(mark, indent=1, ensure_ascii=False) + "\n")
 
     def page(self, path: str, text: str) -> None:
         """Write a page or another text, unless it is there already."""

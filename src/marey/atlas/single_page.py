@@ -13,8 +13,9 @@ from marey.atlas.classes import class_names
 from marey.atlas.folder import AtlasFolder
 from marey.atlas.media import Report, write_media
 from marey.atlas.names import Places
+from marey.atlas.options import CLIPS
 from marey.atlas.render import STATIC, Pages
-from marey.atlas.sources import CLIPS, Sources, opened
+from marey.atlas.sources import Sources, opened
 from marey.atlas.ties import KeptTies, kept_ties
 from marey.atlas.units import layer_data
 from marey.errors import MareyError
@@ -67,7 +68,7 @@ def write_single_page(
     )
     told = (lambda what, done, total: None) if report is None else report
     with TemporaryDirectory(prefix="marey-single-") as temporary:
-        text = _text(sources, chosen, AtlasFolder(temporary, command=""), told)
+        text = _text(sources, chosen, AtlasFolder(temporary, about={}), told)
     with replacing(out) as draft:
         draft.write_text(text, encoding="utf-8", errors="backslashreplace")
     return out

@@ -18,9 +18,6 @@ from marey.network.network import Network
 from marey.network.unit import Unit
 from marey.recording import Recording
 
-CLIPS = 6
-"""Real clips on the page of a unit."""
-
 
 @dataclass(frozen=True, eq=False)
 class Sources:

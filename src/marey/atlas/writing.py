@@ -8,7 +8,7 @@ from pathlib import Path
 from marey.atlas.answers import Answer
 from marey.atlas.classes import ClassData, class_data
 from marey.atlas.clips import DrivenUnits, clip_data
-from marey.atlas.commands import atlas_command, network_word
+from marey.atlas.commands import atlas_command
 from marey.atlas.films import WHEEL
 from marey.atlas.folder import AtlasFolder
 from marey.atlas.front import front_data, strip
@@ -16,8 +16,9 @@ from marey.atlas.guess import FOLDER, PAGE, question_set, questions_script, trut
 from marey.atlas.guess_twin import check_verifiers, network_guesses, twin_file
 from marey.atlas.media import Report, write_media
 from marey.atlas.names import Places
+from marey.atlas.options import CLIPS, AtlasOptions
 from marey.atlas.render import STATIC, Pages
-from marey.atlas.sources import CLIPS, Sources, opened
+from marey.atlas.sources import Sources, opened
 from marey.atlas.ties import KeptTies, kept_ties
 from marey.atlas.units import LayerData, UnitData, layer_data
 from marey.draw.chart import THEMES
@@ -64,16 +65,17 @@ def write_atlas(
     folders = {"preferred": preferred, "findings": findings, "explanations": explanations}
     sources = opened(recording, **folders, network=network, layers=layers, clips=clips)
     check_verifiers(verifiers, sources.recording, sources.preferred)
-    command = atlas_command(
-        sources.recording,
-        out=out,
+    made = AtlasOptions(
+        recording=str(sources.recording.folder),
+        out=str(out),
+        **{name: None if folder is None else str(folder) for name, folder in folders.items()},
+        network=network is not None,
+        layers=None if layers is None else tuple(layers),
+        clips=clips,
         verifiers=len(verifiers),
-        **folders,
-        network=None if network is None else network_word(sources.recording),
-        layers=None if layers is None else ",".join(layers),
-        clips=None if clips == CLIPS else str(clips),
     )
-    folder = AtlasFolder(out, command=command)
+    command = atlas_command(sources.recording, made)
+    folder = AtlasFolder(out, about={"made by": command, "options": made.to_json()})
     making = _Making(sources, tuple(verifiers), folder, (lambda what, done, total: None) if report is None else report)
     making.everything(command)
     folder.remove_stale()

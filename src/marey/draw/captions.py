@@ -23,6 +23,11 @@ def chi_text(chi: float) -> str:
     return f"chi = {chi:g}"
 
 
+def motion_share(explained: float | None) -> list[str]:
+    """Say how much of the change from frame to frame flow explains; an empty list where this is not known."""
+    return [] if explained is None else [f"{100 * explained:.0f} % of its change is motion"]
+
+
 def caption(row: PictureRow, place: int, width: int) -> list[Block]:
     """Set the caption of the chi at this place; an empty list where the row has no captions."""
     if not row.captions:

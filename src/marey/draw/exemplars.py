@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from marey.draw.captions import NARROWEST_NAME
+from marey.draw.captions import NARROWEST_NAME, motion_share
 from marey.draw.cells import Cells, middle_frame, strongest
 from marey.draw.color_wheel import nice_max_px
 from marey.draw.contact_sheet import contact_block
@@ -19,6 +19,7 @@ from marey.errors import MareyError
 from marey.maximization.result import PreferredInput
 from marey.recording import Exemplar
 from marey.video.encode import Picture, write_mp4, write_png
+from marey.video.flow.explained import explained_by_flow
 
 _LEAST_PICTURES = 24
 NONE_DRIVES = "no recorded clip drives it above its ordinary response"
@@ -56,9 +57,10 @@ def exemplar_block(
     """Draw real clips as far as the unit saw them, with response, class and source, and where in the frame that is.
 
     A unit that sees several RGB frames has a line for each clip, at the moments that `strip` shows of the preferred
-    input. Others have a column for each, a frame above the strongest flow field. Where a unit sees less than half of
-    the frame, the whole frame stands beside it with a box around what the unit sees. With `relative_to`, responses are
-    written as scores, relative to the same range of the unit as those of a result.
+    input; where it sees no flow, the line says how much of the change is motion. Others have a column for each, a frame
+    above the strongest flow field. Where a unit sees less than half of the frame, the whole frame stands beside it with
+    a box around what the unit sees. With `relative_to`, responses are written as scores, relative to the same range of
+    the unit as those of a result.
     """
     if not found:
         return text_block(NONE_DRIVES, size=14, color=QUIET)
@@ -90,7 +92,8 @@ def _lines(one: Exemplar, strip: Strip, relative_to: PreferredInput | None) -> l
     rgb, flow, whole = one.seen("rgb"), one.seen("flow"), framing(one)
     assert rgb is not None
     parts = [strip.frames(rgb)] + ([] if flow is None else [strip.fields(flow)])
-    words = text_block(", ".join(_words(one, relative_to)), size=12, color=QUIET, width=strip.width)
+    told = ", ".join([*_words(one, relative_to), *motion_share(explained_by_flow(rgb) if flow is None else None)])
+    words = text_block(told, size=12, color=QUIET, width=strip.width)
     pictures = below(parts, gap=strip.gap)
     if whole is not None:
         pictures = beside([pictures, strip.cells.appearance(whole)], gap=GAP)

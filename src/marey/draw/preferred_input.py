@@ -9,12 +9,13 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
+from marey.draw.captions import motion_share
 from marey.draw.contact_sheet import contact_sheet
 from marey.draw.overview import overview
 from marey.draw.picture_row import PictureRow
 from marey.draw.preferred_loop import preferred_loop
 from marey.draw.typeset import Block
-from marey.maximization.controls import FREE
+from marey.maximization.controls import EXPLAINED, FREE, FREE_EXPLAINED
 from marey.maximization.diagnostics import SEES_NO_MOTION
 from marey.maximization.result import PreferredInput
 from marey.video.encode import Picture, in_levels, write_mp4, write_png
@@ -148,8 +149,10 @@ def _caption(result: PreferredInput, place: int) -> str:
     motion = result.motion
     if motion is not None:
         lines.append(_moving(*motion[place].tolist()))
-    free = result.controls[place].get(FREE) if result.controls else None
-    if free is not None:
-        lines.append(f"a free clip: {free:.2f}")
+    held_against = result.controls[place] if result.controls else {}
+    lines += motion_share(held_against.get(EXPLAINED))
+    if FREE in held_against:
+        free = [f"a free clip: {held_against[FREE]:.2f}", *motion_share(held_against.get(FREE_EXPLAINED))]
+        lines.append(", ".join(free))
     lines += [note.split(":")[0] for note in result.notes[place] if note != SEES_NO_MOTION]
     return "\n".join(lines)

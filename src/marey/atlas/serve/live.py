@@ -56,7 +56,7 @@ def offered(made: MadeAtlas, recording: Recording | None, network: str | None) -
         return Offer(name, None, (), why, why)
     loaded = load(net)
     if recording is None:
-        gone = f"The recording '{made.recording}' of this atlas is not here, so that no unit can be maximized."
+        gone = f"The recording '{made.options.recording}' of this atlas is not here, so that no unit can be maximized."
         return Offer(loaded.name, net, tuple(loaded.classes), gone, None)
     try:
         check_same_weights(recording, loaded)
@@ -94,13 +94,13 @@ class Live:
     ending: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
-        self._layers = () if self.recording is None else chosen_layers(self.recording, self.made.layers)
+        self._layers = () if self.recording is None else chosen_layers(self.recording, self.made.options.layers)
         self._places = Places(layers=self._layers, classes=(), questions=())
 
     def unit(self, address: str) -> Unit:
         """The unit of the atlas at an address; NetworkError where it has none."""
         if self.recording is None:
-            raise NetworkError(f"the recording '{self.made.recording}' of this atlas is not here.")
+            raise NetworkError(f"the recording '{self.made.options.recording}' of this atlas is not here.")
         parsed = Unit.parse(address)
         unit = self.recording.unit(parsed)
         if unit.layer not in self._layers or parsed.position is not None:

@@ -63,9 +63,9 @@ def maximized(
     for number, result in run.results(besides=finished):
         tell(Step("drawing", 0, None))
         folder.write(folder.names[number], result, draw)
-    if made.others:
+    if made.options.verifiers:
         return (
-            f"it is kept in '{place}'. This atlas was made with {', '.join(made.others)}, so make its pages again "
+            f"it is kept in '{place}'. Other networks answered the guess page of this atlas, so make its pages again "
             "yourself, with the command of the front page"
         )
     made.make_again(network, lambda what, done, total: tell(Step(f"making the pages: {what}", done, total)))

@@ -96,7 +96,6 @@ class _Making:
         """Of the network and of the clips."""
         return class_data(self.sources.recording, self.sources.layers, self.sources.findings)
 
-    @cached_property
     def ties(self) -> KeptTies | None:
         """Strongest inputs and outputs, where the network is there to tell."""
         network = self.sources.clips.network
@@ -134,9 +133,10 @@ class _Making:
         of_classes: dict[Unit, UnitData] = {}
         strips: dict[str, Sequence[UnitData]] = {}
         known = {one.unit for one in self.classes if one.unit is not None}
+        ties = self.ties()
         for done, name in enumerate(sources.layers):
             self.report("pages", done, len(sources.layers))
-            layer = self._layer(pages, name, driven)
+            layer = self._layer(pages, name, driven, ties)
             of_classes |= {unit.unit: unit for unit in layer.units if unit.unit in known}
             strips[name] = strip(layer)
         for one in self.classes:
@@ -157,12 +157,12 @@ class _Making:
         guess = self._guess(pages, of_classes)
         self.folder.page(FRONT, pages.front(data, self.classes, of_classes, guess=guess))
 
-    def _layer(self, pages: Pages, name: str, driven: DrivenUnits) -> LayerData:
+    def _layer(self, pages: Pages, name: str, driven: DrivenUnits, ties: KeptTies | None) -> LayerData:
         """Make the pages of a layer and its units."""
         recording = self.sources.recording
         values = recording.matrix(name)
         driven.add(name, values, recording.maxima([name]).zeros(name), recording.largest(name))
-        data = layer_data(self.sources, name, values, ties=self.ties)
+        data = layer_data(self.sources, name, values, ties=ties)
         for unit in data.units:
             films = [film for one in unit.driving for film in one.all_films]
             if unit.preferred is not None:

@@ -36,11 +36,17 @@ _RECORDED_USUALLY = 1.0
 _STEP = 0.014
 _QUESTION = {"specificity": 0.07, "fusion": 0.1, "failures": 0.06}
 _QUESTION_USUALLY = 1.0
-_PAGE = 0.017
+_PAGE = 0.035
 """Seconds on two cores, as measured with the demo: to make a clip; to record one, by the method of flow; for a step of
 an input of the whole network; to ask a question of a clip; to show a clip of a unit."""
 
-_ATLAS = {"preferred inputs": (0.0, 0.2), "clips of units": (0.2, 0.05), "clips": (0.25, 0.6), "pages": (0.85, 0.15)}
+_ATLAS = {
+    "preferred inputs": (0.0, 0.1),
+    "clips of units": (0.1, 0.02),
+    "clips": (0.12, 0.72),
+    "ties": (0.84, 0.08),
+    "pages": (0.92, 0.08),
+}
 """Where in the making of an atlas each of its parts begins, and how much of it it is."""
 
 
@@ -206,6 +212,7 @@ class _Room:
             out=self.folder / "atlas",
             preferred=self.folder / "preferred" if self.exhibit.sweeps else None,
             findings=self.folder / "findings" if self.exhibit.questions else None,
+            network=self.network,
             clips=self.exhibit.clips,
             report=follow,
         )

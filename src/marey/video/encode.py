@@ -150,7 +150,8 @@ def webp(picture: Picture, *, quality: int = 75) -> bytes:
     if picture.ndim != 3 or picture.shape[-1] not in (3, 4) or not 0 < max(picture.shape[:2]) < _LARGEST_SIDE:
         raise MareyError(f"a picture has shape {picture.shape}; expected (height, width, 3) below {_LARGEST_SIDE} px.")
     encoded = io.BytesIO()
-    Image.fromarray(picture).save(encoded, format="WEBP", quality=quality, method=4)
+    # method 2 takes a half to a quarter of the time that method 4 takes, for 5 to 12 % more bytes
+    Image.fromarray(picture).save(encoded, format="WEBP", quality=quality, method=2)
     return encoded.getvalue()
 
 

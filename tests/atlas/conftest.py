@@ -105,12 +105,13 @@ def finding(recording: Recording) -> Finding:
         for unit in range(4)
     ]
     measure = Measure("<b>units</b>", "the network", 0.5, 0.4, 0.6, 4, "units", "share")
+    null = Measure("<b>units</b>", "<i>shuffled</i>", 0.1, 0.0, 0.2, 9, "draws", "share")
     return Finding(
         "specificity",
         "Which <b>units</b>?",
         f"Half of them serve {HOSTILE[0]}.",
         (measure,),
-        (measure,),
+        (null,),
         {"units": pyarrow.Table.from_pylist(rows)},
         Chart("<b>", "x", "y", (Series("s", (1,), (2,)),)),
         (

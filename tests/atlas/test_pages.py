@@ -101,6 +101,11 @@ def test_evidence_is_linked_where_its_unit_is_in_the_atlas(pages: dict[Path, Pag
     assert "../clip/1.html" in page.addresses and "<b>clip" in page.text  # recorded, and not
 
 
+def test_what_has_nothing_to_find_stands_beside_its_number(pages: dict[Path, Page]) -> None:
+    text = " ".join(next(page for path, page in pages.items() if path.name == "specificity.html").text.split())
+    assert "<b>units</b>50 % [40, 60] (4 units)10 % [0, 20], <i>shuffled</i> (9 draws)" in text
+
+
 def test_the_front_page_says_the_answers_and_the_command(site: Path) -> None:
     text = Page(site / "index.html").text
     assert f"Half of them serve {HOSTILE[0]}." in text

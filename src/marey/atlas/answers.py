@@ -5,6 +5,7 @@ from pathlib import Path
 
 from marey.errors import MareyError
 from marey.findings.finding import SUMMARY, Finding
+from marey.findings.measure import Measure
 from marey.findings.questions import QUESTIONS
 from marey.recording import Recording
 
@@ -15,6 +16,28 @@ class Answer:
 
     finding: Finding
     folder: Path
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Numbers of one name: of the network, and beside them of what has nothing to find."""
+
+    name: str
+    own: tuple[Measure, ...]
+    nulls: tuple[Measure, ...]
+
+
+def measured(finding: Finding) -> list[Measured]:
+    """The numbers of a finding by name, in its order."""
+    names = dict.fromkeys(one.name for one in (*finding.measures, *finding.nulls))
+    return [
+        Measured(
+            name,
+            tuple(one for one in finding.measures if one.name == name),
+            tuple(one for one in finding.nulls if one.name == name),
+        )
+        for name in names
+    ]
 
 
 def found_answers(folder: str | Path, recording: Recording) -> list[Answer]:

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from marey.atlas.answers import measured
 from marey.atlas.classes import ClassData
 from marey.atlas.clips import ClipData
 from marey.atlas.films import WHEEL
@@ -19,7 +20,6 @@ from marey.atlas.units import LayerData, UnitData
 from marey.errors import NetworkError
 from marey.findings.finding import Finding
 from marey.findings.guesses import Guesses
-from marey.findings.measure import Measure
 from marey.network.unit import Unit
 
 STATIC = Path(__file__).with_name("static")
@@ -123,10 +123,8 @@ class Pages:
     def finding(self, finding: Finding, *, figures: Mapping[str, str]) -> str:
         """The page of a finding; `figures` are paths by theme."""
         path = self.places.finding(finding.question)
-        groups: dict[str, list[Measure]] = {"The network": list(finding.measures)}
-        if finding.nulls:
-            groups["What has nothing to find"] = list(finding.nulls)
-        return self._page("finding", path, finding=finding, figures=figures, groups=groups, unit_page=self._unit_page)
+        rows = measured(finding)
+        return self._page("finding", path, finding=finding, figures=figures, rows=rows, unit_page=self._unit_page)
 
     def _unit_page(self, address: str | None) -> str | None:
         """The page of a unit by its address; None where the atlas has none."""

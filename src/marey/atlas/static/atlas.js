@@ -70,8 +70,9 @@
   const form = one("[data-filters]");
   const place = one("[data-units]");
   if (form && place) {
-    const units = all("[data-unit]", place).map((node) => ({
+    const units = all("[data-unit]", place).map((node, place) => ({
       node,
+      place,
       number: Number(node.dataset.unit),
       largest: Number(node.dataset.largest),
       facets: JSON.parse(node.dataset.facets),
@@ -100,7 +101,7 @@
     };
     const order = () => {
       const key = sort.value;
-      units.sort(key ? compare(key) : (a, b) => a.number - b.number);
+      units.sort(key === "unit" ? (a, b) => a.number - b.number : key ? compare(key) : (a, b) => a.place - b.place);
       place.append(...units.map((unit) => unit.node));
     };
     form.hidden = false;

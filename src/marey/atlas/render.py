@@ -11,6 +11,7 @@ from markupsafe import Markup
 from marey.atlas.answers import measured
 from marey.atlas.classes import ClassData
 from marey.atlas.clips import ClipData
+from marey.atlas.commands import network_word
 from marey.atlas.films import WHEEL
 from marey.atlas.front import FrontData
 from marey.atlas.guess import PAGE, QuestionSet
@@ -51,6 +52,7 @@ class Pages:
         self.places, self._sources = places, sources
         self._shared = {
             "network": sources.recording.summary["network"]["name"],
+            "net": network_word(sources.recording),
             "places": places,
             "layers": list(sources.layers),
             "folder": folder,

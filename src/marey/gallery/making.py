@@ -33,12 +33,13 @@ from marey.studies.written import write_study_clips
 _CLIP = 0.04
 _RECORDED = {"dis": 0.07}
 _RECORDED_USUALLY = 1.0
+_RECORDED_WITHOUT = 0.05
 _STEP = 0.014
 _QUESTION = {"specificity": 0.07, "fusion": 0.1, "failures": 0.06}
-_QUESTION_USUALLY = 1.0
+_QUESTION_USUALLY = 0.25
 _PAGE = 0.035
-"""Seconds on two cores, as measured with the demo: to make a clip; to record one, by the method of flow; for a step of
-an input of the whole network; to ask a question of a clip; to show a clip of a unit."""
+"""Seconds on two cores, as measured with the demo: to make a clip; to record one, by the method of flow or without;
+for a step of an input of the whole network; to ask a question of a clip; to show a clip of a unit."""
 
 _ATLAS = {
     "preferred inputs": (0.0, 0.1),
@@ -126,7 +127,9 @@ class _Room:
     def stages(self) -> Iterator[Stage]:
         """All that is to be made."""
         clips = self.show.clips * len(study_classes())
-        seconds = _RECORDED.get(self.show.recording.flow, _RECORDED_USUALLY) * clips
+        flow = any(stream.kind == "flow" for stream in self.network.streams)
+        each = _RECORDED.get(self.show.recording.flow, _RECORDED_USUALLY) if flow else _RECORDED_WITHOUT
+        seconds = each * clips
         there = (self.folder / "recording" / RECORDED).is_file()
         yield Stage(f"recording {self.name}", 0.0 if there else seconds, self._record)
         for sweep in self.exhibit.sweeps:

@@ -31,16 +31,17 @@ demo: $(INSTALLED) ## show the network that ships with marey as web pages, in de
 gallery: $(INSTALLED) ## the same of all classes, fused units, layers and questions, in gallery/; hours, and it can be stopped
 	@$(BIN)/marey demo --full --out gallery
 
-# Each of WORKERS processes computes with one thread. A thread that waits for another sleeps soon, as on marey's command
+# The tests of a file stay in one process, so that what they share is made once. Each of WORKERS processes computes with
+# one thread. A thread that waits for another sleeps soon, as on marey's command
 # line: else tests take many times as long beside another busy process.
 WORKERS ?= 2
 test test-quick: export OMP_NUM_THREADS = 1
 test test-quick: export GOMP_SPINCOUNT ?= 10000
 test: $(INSTALLED) ## run the tests: tests/, the doctests of src/, the examples of README.md and docs/
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-quick: $(INSTALLED) ## run the tests that take less than a second each, in less than a minute
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) -m 'not slow'
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not slow'
 
 format: $(INSTALLED) ## lay the code out, and mend what lint can mend
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from marey.atlas.answers import measured
 from marey.atlas.classes import ClassData
@@ -35,13 +34,7 @@ def templates(*folders: Path) -> Environment:
     found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters["percent"] = lambda value: f"{100 * value:.2f}%"
     found.filters["short"] = lambda value: f"{value:.3g}"
-    found.filters["wrapped"] = _wrapped
     return found
-
-
-def _wrapped(name: str) -> Markup:
-    """A name that may go on in the next line behind each underscore."""
-    return Markup("_<wbr>").join(name.split("_"))
 
 
 class Pages:

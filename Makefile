@@ -32,8 +32,8 @@ gallery: $(INSTALLED) ## the same of all classes, fused units, layers and questi
 	@$(BIN)/marey demo --full --out gallery
 
 # The tests of a file stay in one process, so that what they share is made once. Each of WORKERS processes computes with
-# one thread. A thread that waits for another sleeps soon, as on marey's command
-# line: else tests take many times as long beside another busy process.
+# one thread. A thread that waits for another sleeps soon, as on marey's command line: else tests take many times as long
+# beside another busy process.
 WORKERS ?= 2
 test test-quick: export OMP_NUM_THREADS = 1
 test test-quick: export GOMP_SPINCOUNT ?= 10000

@@ -1,6 +1,6 @@
 """How much of the change of clips DIS and TV-L1 flow explain: clips of motion, the same out of order, and noise.
 
-python benchmarks/explained.py [dis tvl1-fast tvl1]
+Run `python benchmarks/explained.py`, and name methods ("dis", "tvl1-fast", "tvl1") to choose among them.
 """
 
 import sys

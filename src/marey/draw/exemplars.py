@@ -136,7 +136,7 @@ def draw_exemplars(found: Sequence[Exemplar], folder: str | Path, *, title: str 
     for place, one in enumerate(found, start=1):
         frames = seen_loop(one)
         paths.append(folder / f"real_{place:02d}.mp4")
-        write_mp4(frames, paths[-1], rate=25.0, repeat=max(1, round(100 / len(frames))))
+        write_mp4(frames, paths[-1], rate=25.0)
     block = exemplar_block(found)
     words = [text_block(title, size=15, width=max(block.width, NARROWEST_NAME))] if title else []
     write_png(page(below([*words, block], gap=MARGIN // 2)), folder / "real_clips.png")

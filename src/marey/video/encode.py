@@ -50,16 +50,13 @@ def video_encoder() -> str:
     raise OutputError(f"this PyAV has none of the encoders {', '.join(_ENCODERS)}; install the wheel from PyPI.")
 
 
-def write_mp4(frames: Picture, path: str | Path, *, rate: float = 25.0, repeat: int = 1, quality: int = 18) -> None:
+def write_mp4(frames: Picture, path: str | Path, *, rate: float = 25.0, quality: int = 18) -> None:
     """Write frames (time, height, width, 3) as an MP4 that browsers play: H.264, yuv420p, BT.709, index in front.
 
-    `rate` is in frames per second; `repeat` is how often the frames follow each other (MP4 itself cannot loop);
-    `quality` is the constant rate factor of x264, from 0 (best) to 51. Odd sizes are padded to even ones by repeating
-    the edge. Without an H.264 encoder the file is MPEG-4 Part 2, with a warning.
+    `rate` is in frames per second; `quality` is the constant rate factor of x264, from 0 (best) to 51. Odd sizes are
+    padded to even ones by repeating the edge. Without an H.264 encoder the file is MPEG-4 Part 2, with a warning.
     """
     frames = _checked(frames, rate)
-    if repeat < 1:
-        raise MareyError(f"repeat is {repeat}; expected how often the frames are shown, at least 1.")
     if not 0 <= quality <= 51:
         raise MareyError(f"quality is {quality}; expected a constant rate factor from 0 (best) to 51.")
     frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
@@ -78,12 +75,9 @@ def write_mp4(frames: Picture, path: str | Path, *, rate: float = 25.0, repeat: 
     ):
         stream = cast("VideoStream", container.add_stream(encoder, rate=Fraction(rate).limit_denominator(1001)))
         _configure(stream, frames, rate, quality)
-        packets = [packet for frame in frames for packet in stream.encode(_video_frame(frame))]
-        packets += stream.encode()
-        # One encoding is a closed group that starts with a key frame: to repeat it, only its times must change.
-        for turn in range(repeat):
-            for packet in packets:
-                container.mux(_later(packet, turn * len(frames)))
+        for frame in frames:
+            container.mux(stream.encode(_video_frame(frame)))
+        container.mux(stream.encode())
 
 
 def _configure(stream: VideoStream, frames: Picture, rate: float, quality: int) -> None:
@@ -104,15 +98,6 @@ def _video_frame(frame: Picture) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
         format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
     )
-
-
-def _later(packet: "av.Packet[VideoStream]", frames: int) -> "av.Packet[VideoStream]":
-    """Copy a packet, shown this many frames later; its time base is one frame."""
-    copy = cast("av.Packet[VideoStream]", av.Packet(bytes(packet)))
-    copy.stream, copy.time_base, copy.is_keyframe = packet.stream, packet.time_base, packet.is_keyframe
-    assert packet.pts is not None and packet.dts is not None  # every encoder here sets them
-    copy.pts, copy.dts = packet.pts + frames, packet.dts + frames
-    return copy
 
 
 def in_levels(picture: Picture) -> Picture:

@@ -70,9 +70,9 @@
   const form = one("[data-filters]");
   const place = one("[data-units]");
   if (form && place) {
-    const units = all("[data-unit]", place).map((node, place) => ({
+    const units = all("[data-unit]", place).map((node, index) => ({
       node,
-      place,
+      index,
       number: Number(node.dataset.unit),
       largest: Number(node.dataset.largest),
       facets: JSON.parse(node.dataset.facets),
@@ -101,7 +101,7 @@
     };
     const order = () => {
       const key = sort.value;
-      units.sort(key === "unit" ? (a, b) => a.number - b.number : key ? compare(key) : (a, b) => a.place - b.place);
+      units.sort(key === "unit" ? (a, b) => a.number - b.number : key ? compare(key) : (a, b) => a.index - b.index);
       place.append(...units.map((unit) => unit.node));
     };
     form.hidden = false;

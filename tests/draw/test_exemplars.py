@@ -101,7 +101,7 @@ def test_clips_of_several_frames_stand_in_lines_at_the_moments_of_the_preferred_
     seen = one.seen("rgb")
     assert seen is not None
     (share,) = motion_share(explained_by_flow(seen))
-    assert share.endswith(" % of its change is motion")
+    assert share.endswith(" % of change is motion")
     assert says(page, f"12.6  walk, walk_01.mp4, at 1.2 s, {share}", 12, QUIET)
     strip = contact_block(row)[1]
     times = strip.times(20)

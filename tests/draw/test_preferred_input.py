@@ -86,6 +86,23 @@ def test_the_motion_of_a_moved_clip_is_said_in_words(velocity: tuple[float, floa
     assert said in picture_row(replace(_result(RGB), parts=parts)).captions[0].splitlines()
 
 
+@pytest.mark.parametrize(
+    ("controls", "said"),
+    [
+        ({}, []),
+        ({"explained by flow": 0.975}, ["98 % of change is motion"]),
+        (
+            {"explained by flow": 0.5, "free clip": 0.736, "free clip explained by flow": 0.0},
+            ["50 % of change is motion", "free clip: 0.74, 0 % motion"],
+        ),
+        ({"free clip": 2.0}, ["free clip: 2.00"]),  # frames too small for flow
+    ],
+)
+def test_what_an_input_is_held_against_is_said(controls: dict[str, float], said: list[str]) -> None:
+    captions = picture_row(replace(_result(RGB), controls=(controls, {}))).captions
+    assert captions[0].splitlines()[2:-1] == said and len(captions[1].splitlines()) == 3
+
+
 def test_a_row_of_a_page_says_only_which_unit_it_is() -> None:
     assert picture_row(_result(RGB), alone=False).subtitle == ""
     walk = replace(_result(RGB), target="scores:3@0,0,0", label="walk")

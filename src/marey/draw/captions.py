@@ -25,7 +25,7 @@ def chi_text(chi: float) -> str:
 
 def motion_share(explained: float | None) -> list[str]:
     """Say how much of the change from frame to frame flow explains; an empty list where this is not known."""
-    return [] if explained is None else [f"{100 * explained:.0f} % of its change is motion"]
+    return [] if explained is None else [f"{100 * explained:.0f} % of change is motion"]
 
 
 def caption(row: PictureRow, place: int, width: int) -> list[Block]:

@@ -152,7 +152,8 @@ def _caption(result: PreferredInput, place: int) -> str:
     held_against = result.controls[place] if result.controls else {}
     lines += motion_share(held_against.get(EXPLAINED))
     if FREE in held_against:
-        free = [f"a free clip: {held_against[FREE]:.2f}", *motion_share(held_against.get(FREE_EXPLAINED))]
-        lines.append(", ".join(free))
+        share = held_against.get(FREE_EXPLAINED)
+        motion = "" if share is None else f", {100 * share:.0f} % motion"
+        lines.append(f"free clip: {held_against[FREE]:.2f}{motion}")
     lines += [note.split(":")[0] for note in result.notes[place] if note != SEES_NO_MOTION]
     return "\n".join(lines)

@@ -153,7 +153,7 @@ def _caption(result: PreferredInput, place: int) -> str:
     lines += motion_share(held_against.get(EXPLAINED))
     if FREE in held_against:
         share = held_against.get(FREE_EXPLAINED)
-        motion = "" if share is None else f", {100 * share:.0f} % motion"
-        lines.append(f"free clip: {held_against[FREE]:.2f}{motion}")
+        moves = "" if share is None else f", {100 * share:.0f} % motion"
+        lines.append(f"free clip: {held_against[FREE]:.2f}{moves}")
     lines += [note.split(":")[0] for note in result.notes[place] if note != SEES_NO_MOTION]
     return "\n".join(lines)

@@ -62,7 +62,10 @@ class Show:
 _CLASSES = "scores:0-25"
 _TOWERS = ("rgb", "flow")
 
-_READ_WELL = ("walk", "run", "wave", "punch", "throw", "arm_circles")
+_READ_WELL = (
+    *("walk", "run", "wave", "punch", "throw", "arm_circles"),
+    *("clap", "jump", "jumping_jack", "lift_bar", "play_bow", "skip"),
+)
 
 DEMO = Show(
     clips=3,
@@ -73,7 +76,7 @@ DEMO = Show(
             "motion-studies",
             ("*.conv2_2", "*.conv3_3", "fusion.conv5", "scores"),
             (
-                Sweep((_CLASSES,), Recipe(slowness=(0.0, 10.0), steps=64)),
+                Sweep((_CLASSES,), Recipe(slowness=(0.0, 10.0), steps=96)),
                 Sweep(("fusion.conv5:84-95",), Recipe(slowness=(0.0, 10.0), steps=64)),
                 Sweep(
                     tuple(f"{tower}.{layer}:0-3" for tower in _TOWERS for layer in ("conv2_2", "conv3_3")),

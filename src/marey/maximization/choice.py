@@ -13,7 +13,7 @@ PRIORS: tuple[Prior, ...] = (Energy(), Variation())
 """The priors where none are named."""
 
 _CLASS_OF_FLOW = Fourier(flow=Fourier(decay=1.5, reach=1 / 6))
-"""Of classes of networks that see flow, with no waves of flow below 12 px: verifiers know as many, and noise is less."""
+"""Of classes of networks that see flow, no waves of flow below 12 px: verifiers know as many, and noise is less."""
 
 _CLASS_PICTURE, _CLASS_VARIATION = Fourier(reach=1 / 3), Variation(kappa=3.0)
 """Of classes of networks that see RGB alone: no waves below 6 px, smoother. By verifiers, who know more of them."""

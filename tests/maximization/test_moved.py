@@ -116,17 +116,6 @@ def test_units_of_several_rgb_frames_and_no_flow_are_moved_and_others_are_free()
     assert Moved().held((STILL,)) == (STILL,)
 
 
-def test_flow_of_classes_that_hold_figures_is_coarse() -> None:
-    frame, fields = rgb_frames(1, size=40), replace(FLOW, height=40, width=40)
-    coarse = Fourier(flow=Fourier(decay=1.5, reach=1 / 6))
-    for streams in ((frame, fields), (fields,)):
-        assert usual_parametrization(_crop(*streams, layer="scores")) == coarse
-        assert usual_parametrization(_crop(*streams)) == Fourier()
-        assert usual_priors(_crop(*streams, layer="scores")) == PRIORS
-    assert usual_parametrization(_crop(frame, layer="scores")) == Fourier()
-    assert usual_parametrization(_crop(RGB, FLOW, layer="scores")) == Fourier()
-
-
 def test_classes_of_several_rgb_frames_that_hold_figures_are_smoother() -> None:
     large = rgb_frames(5, size=40)
     classes = _crop(large, layer="scores")

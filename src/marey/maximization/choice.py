@@ -12,9 +12,6 @@ PARAMETRIZATIONS: dict[str, Parametrization] = {"fourier": Fourier(), "moved": M
 PRIORS: tuple[Prior, ...] = (Energy(), Variation())
 """The priors where none are named."""
 
-_CLASS_OF_FLOW = Fourier(flow=Fourier(decay=1.5, reach=1 / 6))
-"""Of classes of networks that see flow, no waves of flow below 12 px: verifiers know as many, and noise is less."""
-
 _CLASS_PICTURE, _CLASS_VARIATION = Fourier(reach=1 / 3), Variation(kappa=3.0)
 """Of classes of networks that see RGB alone: no waves below 6 px, smoother. By verifiers, who know more of them."""
 
@@ -31,8 +28,7 @@ def parametrization_of(given: Parametrization | str) -> Parametrization:
 def usual_parametrization(crop: Crop) -> Parametrization:
     """The parametrization of a unit: moved where it sees several RGB frames and no flow."""
     if not moves_alone(crop):
-        flow = any(stream.kind == "flow" for stream in crop.streams)
-        return _CLASS_OF_FLOW if flow and _class_of_figures(crop) else PARAMETRIZATIONS["fourier"]
+        return PARAMETRIZATIONS["fourier"]
     return Moved(picture=_CLASS_PICTURE) if class_of_moving(crop) else PARAMETRIZATIONS["moved"]
 
 
@@ -49,10 +45,5 @@ def moves_alone(crop: Crop) -> bool:
 
 def class_of_moving(crop: Crop) -> bool:
     """Whether class scores are given for several RGB frames and no flow, which are large enough for figures."""
-    return moves_alone(crop) and _class_of_figures(crop)
-
-
-def _class_of_figures(crop: Crop) -> bool:
-    """Whether class scores are given for what is large enough for figures."""
     scores = any(crop.network.gives_scores(layer) for layer in crop.layers)
-    return scores and min(min(one.height, one.width) for one in crop.streams) > FINE
+    return scores and moves_alone(crop) and min(min(one.height, one.width) for one in crop.streams) > FINE

@@ -35,9 +35,8 @@ def clips() -> Mapping[str, list[Tensor]]:
         "noise, each pixel and frame its own": [torch.rand(3, FRAMES, SIDE, SIDE) for _ in range(6)],
         "noise, smooth in space": [interpolate(one, (FRAMES, SIDE, SIDE), mode="trilinear")[0] for one in smooth],
     }
-    recipe = marey.Recipe(steps=24, slowness=(0.0,))
+    network, recipe = marey.load("motion-studies-rgb"), marey.Recipe(steps=24, slowness=(0.0,))
     for words, held in (("moved clips of four classes", "moved"), ("free clips of the same classes", "fourier")):
-        network = marey.load("motion-studies-rgb")
         made = marey.maximize(network, ["walk", "run", "wave", "throw"], parametrization=held, recipe=recipe)
         found[words] = [one.frames["rgb"][0].float() for one in made]
     return found

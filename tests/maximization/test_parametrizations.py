@@ -22,7 +22,7 @@ def _noise(held: Parametrization, shape: Shape, clips: int) -> Tensor:
     return torch.randn(clips, *free, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("held", [Pixels(), Fourier(), Fourier(reach=0.5), Fourier(flow=Fourier(reach=0.5, decay=2))])
+@pytest.mark.parametrize("held", [Pixels(), Fourier(), Fourier(reach=0.5)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_frames_have_the_shape_of_the_stream_and_every_free_number_a_finite_gradient(
     held: Parametrization, shape: Shape
@@ -68,14 +68,6 @@ def test_no_wave_is_finer_than_the_reach(size: int, reach: float | None, expecte
     for one in (power.sum(0), power.sum(1)):
         there = finest[one > 1e-6 * one.max()]
         assert expected - 2 / size - 1e-6 <= float(there.max()) <= expected + 1e-6
-
-
-def test_flow_is_held_in_a_way_of_its_own_and_rgb_is_not() -> None:
-    coarse = Fourier(decay=1.5, reach=1 / 6)
-    held = Fourier(flow=coarse)
-    for shape, same in (((3, 2, 40, 40), Fourier()), ((2, 4, 40, 40), coarse)):
-        free = _noise(held, shape, 2)
-        assert torch.equal(held.frames(free, _kind(shape), shape), same.frames(free, _kind(shape), shape))
 
 
 def test_low_frequencies_come_first() -> None:

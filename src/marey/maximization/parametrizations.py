@@ -91,23 +91,17 @@ class Fourier(Parametrization):
 
     RGB is held in decorrelated colors, flow as it is. Unit white noise in the spectrum gives frames of unit variance.
     Frequencies down and across end at `reach` of the highest that pixels can show; None: 2/3, and 1 up to 32 px.
-    `flow` holds flow in a way of its own; None: as it holds RGB.
     """
 
     decay: float = 1.0
     time_decay: float = 0.5
     reach: float | None = None
-    flow: "Fourier | None" = None
 
     def free_shape(self, kind: Kind, shape: Shape) -> tuple[int, ...]:
-        if kind == "flow" and self.flow is not None:
-            return self.flow.free_shape(kind, shape)
         spectrum = self._spectrum(shape, torch.device("cpu"))
         return (shape[0], spectrum.frames, spectrum.low + spectrum.high, spectrum.columns, 2)
 
     def frames(self, free: Tensor, kind: Kind, shape: Shape) -> Tensor:
-        if kind == "flow" and self.flow is not None:
-            return self.flow.frames(free, kind, shape)
         spectrum = self._spectrum(shape, free.device)
         waves = torch.view_as_complex(free * spectrum.scale)
         waves = torch.fft.ifft(waves, dim=2, norm="ortho")[:, :, : shape[1]]

@@ -28,6 +28,8 @@ from marey.network.unit import Unit
 from marey.recording import Recording
 
 FRONT = "index.html"
+FIRST = "pages that are made first"
+"""What `report` is told of those that somebody waits for."""
 
 
 def write_atlas(
@@ -41,6 +43,7 @@ def write_atlas(
     layers: Sequence[str] | None = None,
     clips: int = CLIPS,
     verifiers: Sequence[Network] = (),
+    first: Sequence[Unit] = (),
     report: Report | None = None,
 ) -> Path:
     """Write web pages of a recorded network to a folder, and return the front page; it opens from disk.
@@ -56,6 +59,8 @@ def write_atlas(
         how many real clips that drive it most stand on the page of a unit.
     verifiers
         networks that are asked what the guess page asks people; their answers stand in files in the folder `guess`.
+    first
+        units whose pages are made before all others, because somebody waits for them.
 
     Files that are there and show the same are not made again: after an interruption the same call makes what is
     missing. Pages of an earlier call that this one does not make are removed.
@@ -77,7 +82,7 @@ def write_atlas(
     command = atlas_command(sources.recording, made)
     folder = AtlasFolder(out, about={"made by": command, "options": made.to_json()})
     making = _Making(sources, tuple(verifiers), folder, (lambda what, done, total: None) if report is None else report)
-    making.everything(command)
+    making.everything(command, first)
     folder.remove_stale()
     return folder.path / FRONT
 
@@ -96,6 +101,7 @@ class _Making:
         """Of the network and of the clips."""
         return class_data(self.sources.recording, self.sources.layers, self.sources.findings)
 
+    @cached_property
     def ties(self) -> KeptTies | None:
         """Strongest inputs and outputs, where the network is there to tell."""
         network = self.sources.clips.network
@@ -105,9 +111,16 @@ class _Making:
             network, self.sources.recording, self.folder, report=lambda done, total: self.report("ties", done, total)
         )
 
-    def everything(self, command: str) -> None:
-        """Make all media and all pages."""
+    def everything(self, command: str, first: Sequence[Unit]) -> None:
+        """Make all media and all pages, those of the `first` units before all others."""
         sources, clips = self.sources, self.sources.clips
+        places = Places(
+            layers=sources.layers,
+            classes=[one.name for one in self.classes],
+            questions=[one.question for one in sources.findings],
+        )
+        pages = Pages(places, sources, folder=self.folder.path)
+        self._first(pages, first)
         numbers = [n for one in self.classes for n in (*one.right_clips, *one.wrong_clips, *one.others_clips)]
         paths = [path for finding in sources.findings for one in finding.evidence for path in one.clips]
         others = {
@@ -119,12 +132,19 @@ class _Making:
             self.folder.keep(path)
         for file in sorted(STATIC.iterdir()):
             self.folder.bytes(f"static/{file.name}", file.read_bytes())
-        places = Places(
-            layers=sources.layers,
-            classes=[one.name for one in self.classes],
-            questions=[one.question for one in sources.findings],
-        )
-        self._pages(Pages(places, sources, folder=self.folder.path), shown, command)
+        self._pages(pages, shown, command)
+
+    def _first(self, pages: Pages, units: Sequence[Unit]) -> None:
+        """Make the pages of some units, with their media."""
+        if not units:
+            return
+        self.report(FIRST, 0, len(units))
+        write_media(self.sources, self.folder.path, units=units, others=(), report=lambda what, done, total: None)
+        for done, unit in enumerate(units, 1):
+            values = self.sources.recording.matrix(unit.layer)
+            data = layer_data(self.sources, unit.layer, values, ties=self.ties, channels=[unit.channel])
+            self._unit(pages, data, data.units[0])
+            self.report(FIRST, done, len(units))
 
     def _pages(self, pages: Pages, shown: Sequence[int], command: str) -> None:
         """Make all pages; `shown` are the clips that have one."""
@@ -133,10 +153,9 @@ class _Making:
         of_classes: dict[Unit, UnitData] = {}
         strips: dict[str, Sequence[UnitData]] = {}
         known = {one.unit for one in self.classes if one.unit is not None}
-        ties = self.ties()
         for done, name in enumerate(sources.layers):
             self.report("pages", done, len(sources.layers))
-            layer = self._layer(pages, name, driven, ties)
+            layer = self._layer(pages, name, driven)
             of_classes |= {unit.unit: unit for unit in layer.units if unit.unit in known}
             strips[name] = strip(layer)
         for one in self.classes:
@@ -157,21 +176,25 @@ class _Making:
         guess = self._guess(pages, of_classes)
         self.folder.page(FRONT, pages.front(data, self.classes, of_classes, guess=guess))
 
-    def _layer(self, pages: Pages, name: str, driven: DrivenUnits, ties: KeptTies | None) -> LayerData:
+    def _layer(self, pages: Pages, name: str, driven: DrivenUnits) -> LayerData:
         """Make the pages of a layer and its units."""
         recording = self.sources.recording
         values = recording.matrix(name)
         driven.add(name, values, recording.maxima([name]).zeros(name), recording.largest(name))
-        data = layer_data(self.sources, name, values, ties=ties)
+        data = layer_data(self.sources, name, values, ties=self.ties)
         for unit in data.units:
-            films = [film for one in unit.driving for film in one.all_films]
-            if unit.preferred is not None:
-                films += [film for speed in unit.preferred.speeds for film in speed.films]
-            for film in films:
-                self.folder.keep(film.path)
-            self.folder.page(pages.places.unit(name, unit.unit.channel), pages.unit(data, unit))
+            self._unit(pages, data, unit)
         self.folder.page(pages.places.layer(name), pages.layer(data))
         return data
+
+    def _unit(self, pages: Pages, data: LayerData, unit: UnitData) -> None:
+        """Make the page of a unit, and keep its films."""
+        films = [film for one in unit.driving for film in one.all_films]
+        if unit.preferred is not None:
+            films += [film for speed in unit.preferred.speeds for film in speed.films]
+        for film in films:
+            self.folder.keep(film.path)
+        self.folder.page(pages.places.unit(unit.unit.layer, unit.unit.channel), pages.unit(data, unit))
 
     def _clip(self, pages: Pages, shown: Sequence[int], place: int, driven: DrivenUnits) -> None:
         """Make the page of the clip at a `place` of those shown, and copy what explains it."""

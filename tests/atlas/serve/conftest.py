@@ -52,18 +52,22 @@ def place(made, site: Path, tmp_path: Path) -> Place:  # type: ignore[no-untyped
 class Played:
     """Does tasks as tests want them.
 
-    `fails` ends them with this line, `holds` keeps them until they are stopped, `left` is what is left to do of a unit.
+    `fails` ends them with this line, `holds` keeps them until they are stopped, `left` is what is left to do of a unit;
+    with `shows` the page of the unit has the result already.
     """
 
     def __init__(self) -> None:
         self.fails = ""
         self.left = ""
         self.holds = False
+        self.shows = False
         self.done: list[Task] = []
 
     def run(self, task: Task, tell: Callable[[Step], None], stop: Callable[[], str | None]) -> Finished:
         picture = LivePicture("slowness 0", "motion", 2, 4, 4, b"webp")
         tell(Step("maximizing", 3, 8, "score 0.50", (picture,)))
+        if self.shows:
+            tell(Step("making the pages: clips", 3, 8, shown=True))
         while self.holds:
             if (reason := stop()) is not None:
                 raise Stopped(reason)

@@ -49,7 +49,7 @@ def test_a_unit_is_made_watched_and_cancelled(server: Server, address: str, page
     page.reload()  # who comes later sees the same task
     page.wait_for_selector(".forming figcaption >> text=slowness 0")
     page.click(".live >> text=Cancel")
-    page.wait_for_selector("text=Cancelled. Nothing of it is kept.")
+    page.wait_for_selector(".live >> text=/^Cancelled\\.$/")
     server.played.holds, server.played.fails = False, "<b>no</b> memory"
     page.click("text=Make it now")
     page.wait_for_selector("text=<b>no</b> memory.")
@@ -57,6 +57,26 @@ def test_a_unit_is_made_watched_and_cancelled(server: Server, address: str, page
     page.click("text=Make it now")
     page.wait_for_url("**/unit/fc6/0.html#preferred")
     assert [task.unit for task in server.played.done] == ["fc6:0"]
+
+
+def test_a_unit_is_shown_while_other_pages_are_made(server: Server, address: str, page: Any) -> None:
+    page.goto(f"{address}/unit/fc6/0.html")
+    page.evaluate("window.opened = 'before'")
+    server.played.holds = server.played.shows = True
+    page.click("text=Make it now")
+    page.wait_for_url("**/unit/fc6/0.html#preferred")
+    page.wait_for_selector(".live >> text=Making the pages: clips.")
+    assert page.evaluate("window.opened") is None  # the page was given anew
+    assert page.locator(".forming figure").count() == 0
+    page.click(".live >> text=Cancel")
+    page.wait_for_selector("text=Cancelled. The result is kept; some other pages do not show it yet.")
+    page.click("text=Make it now")
+    page.wait_for_selector(".live >> text=Making the pages: clips.")
+    page.evaluate("window.opened = 'once'")
+    server.played.holds = False
+    page.wait_for_selector(".live >> text=Done.")
+    page.wait_for_selector(".live >> text=Make it")
+    assert page.evaluate("window.opened") == "once"
 
 
 def test_a_unit_that_has_a_preferred_input_offers_to_make_it_again(server: Server, address: str, page: Any) -> None:

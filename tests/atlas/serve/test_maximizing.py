@@ -38,6 +38,26 @@ def test_steps_pictures_and_the_page_follow(place: Place, made) -> None:  # type
     assert PreferredInput.open(place.preferred / "fc6-0").provenance["recipe"]["seed"] == 3
 
 
+def test_its_page_is_made_before_all_others(place: Place, made) -> None:  # type: ignore[no-untyped-def]
+    pages = {name: place.atlas / path for name, path in (("own", "unit/fc6/0.html"), ("front", "index.html"))}
+    before = {name: path.read_text() for name, path in pages.items()}
+    seen: list[tuple[bool, set[str]]] = []
+
+    def tell(step: Step) -> None:
+        seen.append((step.shown, {name for name, path in pages.items() if path.read_text() != before[name]}))
+
+    maximized(
+        MaximizeUnit("fc6:0", RECIPE),
+        network=made.network,
+        recording=made.recording,
+        made=MadeAtlas.of(place.atlas),
+        tell=tell,
+    )
+    assert [changed for shown, changed in seen if not shown][-1] == set()
+    assert next(changed for shown, changed in seen if shown) == {"own"}
+    assert pages["front"].read_text() != before["front"]
+
+
 def test_made_again_it_takes_the_place_of_the_one_before(place: Place, made) -> None:  # type: ignore[no-untyped-def]
     (place.preferred / "mine").mkdir()
     shutil.move(place.preferred / "fc6-1", place.preferred / "mine" / "fc6-1")

@@ -10,6 +10,7 @@ from marey.atlas.options import AtlasOptions
 from marey.atlas.writing import write_atlas
 from marey.errors import MareyError
 from marey.network.network import Network
+from marey.network.unit import Unit
 
 PREFERRED = "preferred"
 """Where preferred inputs go that are made for an atlas without any, beside the other folders of its options."""
@@ -56,8 +57,8 @@ class MadeAtlas:
         """The folder of preferred inputs, which need not be there yet."""
         return self.base / (self.options.preferred or PREFERRED)
 
-    def make_again(self, network: Network, report: Callable[[str, int, int], None]) -> None:
-        """Make the pages that lack something, with the preferred inputs that are there; call it in `base`."""
+    def make_again(self, network: Network, first: Unit, report: Callable[[str, int, int], None]) -> None:
+        """Make the pages that lack something, that of a unit first; call it in `base`."""
         made = self.options
         write_atlas(
             made.recording,
@@ -68,6 +69,7 @@ class MadeAtlas:
             network=network if made.network else None,
             layers=made.layers,
             clips=made.clips,
+            first=[first],
             report=report,
         )
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from marey.atlas.preferred import preferred_units
 from marey.atlas.serve.made import MadeAtlas
 from marey.atlas.serve.told import LivePicture, MaximizeUnit, Step
+from marey.atlas.writing import FIRST
 from marey.draw.color_wheel import nice_max_px
 from marey.draw.exemplars import REAL_CLIPS
 from marey.draw.film import film, film_size
@@ -68,7 +69,14 @@ def maximized(
             f"it is kept in '{place}'. Other networks answered the guess page of this atlas, so make its pages again "
             "yourself, with the command of the front page"
         )
-    made.make_again(network, lambda what, done, total: tell(Step(f"making the pages: {what}", done, total)))
+    shown = False
+
+    def follow(what: str, done: int, total: int) -> None:
+        nonlocal shown
+        shown = shown or (what == FIRST and done == total)
+        tell(Step(f"making the pages: {what}", done, total, shown=shown))
+
+    made.make_again(network, unit, follow)
     return ""
 
 

@@ -95,8 +95,10 @@ class Routes:
         except MareyError as error:
             return _json({"why": self._live.offer.no_units or str(error), "job": None})
         job = None if jobs is None else jobs.of_unit(unit)
-        kept = str(self._live.made.results)
-        return _json({"why": self._live.offer.no_units, "job": None if job is None else job.id, "kept": kept})
+        kept, why = str(self._live.made.results), self._live.offer.no_units
+        if job is None:
+            return _json({"why": why, "job": None, "kept": kept})
+        return _json({"why": why, "job": job.id, "shown": job.step.shown, "kept": kept})
 
     async def maximize(self, request: "Request") -> "Response":
         """Put a unit into the queue."""
@@ -253,6 +255,7 @@ def _state(job: Job, before: int) -> dict[str, Any]:
         "done": job.step.done,
         "total": job.step.total,
         "note": job.step.note,
+        "shown": job.step.shown,
         "left": None if left is None else round(left),
         "line": job.line,
         "before": before if job.state == "waiting" else 0,

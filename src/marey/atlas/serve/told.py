@@ -54,13 +54,20 @@ class LivePicture:
 
 @dataclass(frozen=True)
 class Step:
-    """How far a task is; pictures are new ones, or none where the last ones stay."""
+    """How far a task is.
+
+    pictures
+        new ones, or none where the last ones stay.
+    shown
+        whether the page of the unit shows the result already; other pages may not.
+    """
 
     what: str
     done: int
     total: int | None
     note: str = ""
     pictures: tuple[LivePicture, ...] = ()
+    shown: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@
     bar.insertBefore(make("a", { className: "to-explain", href: "/explain" }, "Explain", make("span", { textContent: " a clip" })), one("[data-play]", bar));
   }
 
-  // a job: its state, its pictures, and the button that ends it
-  const watch = (place, job, ended) => {
+  // a job: its state, its pictures, and the button that ends it; `told` is given every state
+  const watch = (place, job, ended, told = () => {}) => {
     const said = make("p", { className: "said" });
     said.setAttribute("role", "status");
     const numbers = make("p", { className: "hint numbers" });
@@ -56,10 +56,11 @@
         state.note,
         state.left === null ? "" : state.left < 90 ? `about ${state.left} s left` : `about ${Math.round(state.left / 60)} min left`,
       ].filter(Boolean).join(", ");
-      draw(pictures, state.pictures);
+      if (!state.shown) draw(pictures, state.pictures); // else they stand on the page
+      told(state);
       if (state.state === "done") { stop(state.line ? sentence(state.line) : "Done."); ended("done", state.line); }
       if (state.state === "failed") { stop(sentence(state.line)); said.className = "said remark"; ended("failed"); }
-      if (state.state === "cancelled") { stop("Cancelled. Nothing of it is kept."); pictures.replaceChildren(); ended("cancelled"); }
+      if (state.state === "cancelled") { stop(state.shown ? "Cancelled. The result is kept; some other pages do not show it yet." : "Cancelled."); pictures.replaceChildren(); ended("cancelled"); }
     });
   };
   const sentence = (text) => {
@@ -112,10 +113,12 @@
       panel.append(make("p", { className: "hint", textContent: state.why }));
       return;
     }
-    const follow = (job) => watch(panel, job, (ended, left) => {
-      if (ended === "done" && !left) { location.hash = "preferred"; location.reload(); }
+    const renew = () => { location.hash = "preferred"; location.reload(); };
+    // `here`: whether this page has what the job makes, while other pages are made
+    const follow = (job, here) => watch(panel, job, (ended, left) => {
+      if (ended === "done" && !left && !here) renew();
       else panel.append(form());
-    });
+    }, (state) => { if (state.shown && !here) renew(); });
     const field = (words, input) => make("label", {}, `${words} `, input);
     const form = () => {
       const speeds = make("select", {}, new Option("four, slow to fast (10, 5, 1, 0)", "0,1,5,10"), new Option("two, slow and fast (10, 0)", "0,10"), new Option("one, free (0)", "0"));
@@ -133,11 +136,11 @@
         const wish = { unit: address, slowness: speeds.value.split(",").map(Number), steps: Number(steps.value), seed: Number(seed.value) };
         const answer = await post("/live/maximize", JSON.stringify(wish));
         button.disabled = false;
-        if (answer.job) follow(answer.job); else line.textContent = sentence(answer.line);
+        if (answer.job) follow(answer.job, false); else line.textContent = sentence(answer.line);
       });
       return asked;
     };
-    if (state.job) follow(state.job); else panel.append(form());
+    if (state.job) follow(state.job, state.shown); else panel.append(form());
   }
 
   // the page on which clips are sent

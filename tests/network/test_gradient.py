@@ -145,3 +145,52 @@ def test_checkpoints_are_as_before_after_a_visit() -> None:
         network.forward({"rgb": torch.rand(1, 3, 4, 1, 1)})
     assert dict(vars(torch.utils.checkpoint)) == before
     assert dict(vars(torch.utils.checkpoint.CheckpointFunction)) == own
+
+
+def _rebound(mixed: Tensor, maps: Tensor) -> Tensor:
+    mixed += maps
+    return mixed
+
+
+def _out_of_place(mixed: Tensor, maps: Tensor) -> Tensor:
+    return mixed + maps
+
+
+def _alone(mixed: Tensor, maps: Tensor) -> Tensor:
+    mixed.add_(maps)
+    return mixed
+
+
+class Changing(nn.Module):
+    """A residual network that adds to what its ReLU returned, which the gradient of the ReLU needs."""
+
+    def __init__(self, added: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.cnn, self.mixed, self.fc = nn.Conv3d(3, 4, 3, stride=2), nn.Conv3d(4, 4, 1), nn.Linear(4, 2)
+        self.added = added
+
+    def forward(self, clips: Tensor) -> Tensor:
+        maps = self.cnn(clips)
+        scores: Tensor = self.fc(self.added(self.mixed(maps).relu(), maps).mean((2, 3, 4)))
+        return scores
+
+
+def test_a_network_that_changes_in_place_what_its_gradient_needs_is_maximized(left_as_found: LeftAsFound) -> None:
+    recipe, results = Recipe(slowness=(0,), steps=4), []
+    for network in (shown(Changing(_rebound)), shown(Changing(_out_of_place))):
+        with left_as_found(network.module):
+            results += [maximize(network, "a", recipe=recipe) for _ in range(2)]
+    assert len({result.scores for result in results}) == 1
+
+
+def test_a_change_in_place_that_cannot_be_undone_is_said_before_the_first_step(left_as_found: LeftAsFound) -> None:
+    network, steps = shown(Changing(_alone)), list[object]()
+    for _ in range(2):
+        with left_as_found(network.module), pytest.raises(NetworkError) as error:
+            maximize(network, "a", recipe=Recipe(slowness=(0,), steps=2), callback=steps.append)
+        assert str(error.value) == (
+            "Changing changes in place what its gradient needs, as x += y after x = relu(x), so nothing is made; write "
+            "x = x + y there."
+        )
+    assert not steps

@@ -8,6 +8,7 @@ import torch
 
 from marey.network.hooks import channels_last, frozen
 from marey.network.network import Network
+from marey.network.out_of_place import out_of_place
 
 _RUNS: WeakKeyDictionary[Network, bool] = WeakKeyDictionary()
 """Networks that were tried channels last, as far as they go, and whether they ran."""
@@ -15,12 +16,16 @@ _RUNS: WeakKeyDictionary[Network, bool] = WeakKeyDictionary()
 
 @contextmanager
 def quick_passes(network: Network) -> Iterator[None]:
-    """While inside, the network is `frozen`, and on a processor its convolutions compute channels last.
+    """While inside, the network is `frozen` and `out_of_place`, and on a processor convolutions compute channels last.
 
     Values differ by rounding. A network on an accelerator keeps its layout, and so does a network whose code needs its
     maps in the usual order, as `view` does; one pass finds that out the first time.
     """
-    with frozen(network.module), channels_last(network.module) if _runs_channels_last(network) else nullcontext():
+    with (
+        out_of_place(network),
+        frozen(network.module),
+        channels_last(network.module) if _runs_channels_last(network) else nullcontext(),
+    ):
         yield
 
 

@@ -10,6 +10,7 @@ from marey.errors import NetworkError
 from marey.network.crop import Crop
 from marey.network.hooks import frozen, observed
 from marey.network.network import Network
+from marey.network.out_of_place import out_of_place, with_gradient
 
 _QUANTIZED = "torch.ao.nn"
 
@@ -19,13 +20,17 @@ def check_gradient(crop: Crop) -> None:
 
     A gradient that is zero, as that of dead units is, counts as one. Takes one pass of one clip, forward and backward.
     """
+    with_gradient(crop.network, lambda: _check_gradient(crop))
+
+
+def _check_gradient(crop: Crop) -> None:
     network = crop.network
     inputs = {
         stream.name: torch.full((1, *stream.shape), stream.rest, device=network.device, requires_grad=True)
         for stream in crop.streams
     }
     try:
-        with torch.enable_grad(), frozen(network.module), crop.applied(network.module):
+        with torch.enable_grad(), out_of_place(network), frozen(network.module), crop.applied(network.module):
             outputs = crop.activations(inputs)
     except RuntimeError as error:
         if "nference tensor" in str(error):  # torch.inference_mode, where what it gave is used further on

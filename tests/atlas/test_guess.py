@@ -13,8 +13,10 @@ import torch
 
 import marey
 from marey.atlas.guess import CHOICES, offers
+from marey.atlas.guess_twin import twin_file
 from marey.errors import MareyError
 from marey.findings.guesses import Guesses
+from marey.findings.shown_back import responses_to
 from marey.network.network import Network
 
 from .conftest import HOSTILE, Made, hostile_network  # type: ignore[import-not-found]
@@ -151,11 +153,41 @@ def test_answers_of_a_network_are_not_asked_for_again(
     with monkeypatch.context() as patch:
         patch.setattr("marey.atlas.guess_twin.responses_to", None)
         made.atlas(tmp_path / "atlas", **options)
-    (file,) = (tmp_path / "atlas" / "guess").glob("*.json")
+    file = tmp_path / "atlas" / "guess" / twin_file(hostile_network(seed=1))
     before = file.read_bytes()
     file.write_text("half a fi")
     made.atlas(tmp_path / "atlas", **options)
     assert file.read_bytes() == before
+
+
+def test_answers_of_networks_stay_as_far_as_the_same_is_asked(
+    made: Made, of_classes: Path, guess_site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, preferred, asked = tmp_path / "atlas", tmp_path / "preferred", list[object]()
+    shutil.copytree(guess_site, out)
+    shutil.copytree(of_classes, preferred)
+    recipe = marey.Recipe(slowness=(0, 10), steps=1, seed=1)
+    marey.maximize(hostile_network(), "scores:0", recipe=recipe).save(preferred / "0")
+    before = {path.name: Guesses.open(path) for path in (out / "guess").glob("*.json")}
+
+    def responses(*given: Any) -> Any:
+        asked.append(given)
+        return responses_to(*given)
+
+    monkeypatch.setattr("marey.atlas.guess_twin.responses_to", responses)
+    options = {"preferred": preferred, "layers": ["scores"], "clips": 6}
+    made.atlas(out, **options)
+    files = sorted((out / "guess").glob("*.json"))
+    assert len(files) == len(before) == 2 and not asked
+    for path in files:
+        known = Guesses.open(path)
+        assert len(known.answers) == len(before[path.name].answers) - 1
+        assert set(known.answers) < set(before[path.name].answers)
+    assert len(marey.sum_guesses(files).guessers) == 2  # they are of one atlas, the one of now
+    assert "--verifier NET --verifier NET" in (out / "index.html").read_text()
+    made.atlas(out, verifiers=[hostile_network(seed=1)], **options)
+    assert len(asked) == 1  # what is new
+    assert sorted(len(Guesses.open(path).answers) for path in files) == [len(known.answers), len(known.answers) + 1]
 
 
 def test_verifiers_that_cannot_answer_are_refused_before_anything_is_made(

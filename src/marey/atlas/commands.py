@@ -9,8 +9,12 @@ from marey.recording import Recording
 
 
 def network_word(recording: Recording) -> str:
-    """How a command names the network: as it is bundled, else NET for the reader to fill in."""
-    name: str = recording.summary["network"]["name"]
+    """How a command names the recorded network."""
+    return _word(recording.summary["network"]["name"])
+
+
+def _word(name: str) -> str:
+    """How a command names a network: as it is bundled, else NET for the reader to fill in."""
     return name if name in BUNDLED else "NET"
 
 
@@ -27,7 +31,7 @@ def explain_command(recording: Recording, number: int) -> str:
 
 
 def atlas_command(recording: Recording, made: AtlasOptions) -> str:
-    """The command that makes an atlas again; where verifiers lie is not known."""
+    """The command that makes an atlas again."""
     options = {
         "preferred": made.preferred,
         "findings": made.findings,
@@ -39,5 +43,6 @@ def atlas_command(recording: Recording, made: AtlasOptions) -> str:
     words = ["marey", "atlas", made.recording]
     for name, value in options.items():
         words += [] if value is None else [f"--{name}", value]
-    words += ["--verifier", "NET"] * made.verifiers
+    for name in made.verifiers:
+        words += ["--verifier", _word(name)]
     return shlex.join([*words, "--out", made.out])

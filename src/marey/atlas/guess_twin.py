@@ -1,12 +1,14 @@
 """The automatic twin of the guess page: what networks answer to its questions, in the files that people save."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from marey.atlas.guess import Question, QuestionSet
+from marey.atlas.guess import FOLDER, Question, QuestionSet
 from marey.errors import MareyError, VideoError
 from marey.findings.guesses import Guess, Guesses
 from marey.findings.shown_back import for_verifier, responses_to
@@ -45,23 +47,51 @@ def twin_file(verifier: Network) -> str:
     return f"{folder_names([verifier.name])[0]}-{verifier.weights_hash[:8]}.json"
 
 
+def answer_files(folder: Path, *, besides: Sequence[Network]) -> list[Path]:
+    """The files with answers in the folder of an atlas, but for those of some networks."""
+    names = {twin_file(one) for one in besides}
+    return [path for path in sorted((folder / FOLDER).glob("*.json")) if path.name not in names]
+
+
+def answered_before(folder: Path, *, besides: Sequence[Network]) -> list[str]:
+    """The names of networks whose answers are in the folder of an atlas, but for some."""
+    names: list[str] = []
+    for path in answer_files(folder, besides=besides):
+        with suppress(MareyError):  # damaged
+            names.append(Guesses.open(path).name)
+    return names
+
+
+def kept_guesses(found: QuestionSet, path: Path) -> Guesses | None:
+    """What a network answered before to questions that are still asked; None where the file has nothing of the kind."""
+    try:
+        known = Guesses.open(path)
+    except MareyError:  # not there, or damaged
+        return None
+    asked = {question.id for question in found.questions}
+    answers = tuple(guess for guess in known.answers if guess.question in asked)
+    if not answers or known.by != "network" or known.weights != found.weights:
+        return None
+    kept = replace(known, questions=found.id, answers=answers)
+    if kept != known:
+        kept.save(path)
+    return kept
+
+
 def network_guesses(verifier: Network, found: QuestionSet, recording: Recording, path: Path) -> Guesses:
-    """The answers of a network, read from a file where it answered the same questions before, else written to it.
+    """The answers of a network, kept in a file; it is asked what it did not answer before.
 
     It is shown the same frames as people, and says which of the choices has the highest score. A clip that cannot be
     read again is left out.
     """
-    if path.is_file():
-        try:
-            known = Guesses.open(path)
-            asked = (found.id, verifier.weights_hash, len(found.questions))
-            if (known.questions, known.game, len(known.answers)) == asked:
-                return known
-        except MareyError:  # damaged: it is written again
-            pass
+    kept = kept_guesses(found, path)
+    known = {} if kept is None or kept.game != verifier.weights_hash else {one.question: one for one in kept.answers}
     cache = FlowCache()
     answers = []
     for question in found.questions:
+        if question.id in known:
+            answers.append(known[question.id])
+            continue
         try:
             streams, frames = _shown(question, recording, cache)
         except VideoError:
@@ -73,6 +103,8 @@ def network_guesses(verifier: Network, found: QuestionSet, recording: Recording,
         answers.append(
             Guess(question.id, question.kind, str(unit.unit), unit.name, question.right, question.choices, said)
         )
+    if kept is not None and kept.answers == tuple(answers):
+        return kept
     made = Guesses(
         found.id,
         found.network,

@@ -21,7 +21,7 @@ class AtlasOptions:
     clips
         how many real clips stand on the page of a unit.
     verifiers
-        how many networks were asked what the guess page asks people.
+        names of the networks that were asked what the guess page asks people.
     """
 
     recording: str
@@ -32,7 +32,7 @@ class AtlasOptions:
     network: bool = False
     layers: tuple[str, ...] | None = None
     clips: int = CLIPS
-    verifiers: int = 0
+    verifiers: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As values of JSON."""
@@ -42,7 +42,8 @@ class AtlasOptions:
     def from_json(cls, values: Mapping[str, Any]) -> "AtlasOptions":
         """Read what `to_json` gave; TypeError or KeyError for other values."""
         layers = values["layers"]
-        found = cls(**{**values, "layers": None if layers is None else tuple(layers)})
+        given = {"layers": None if layers is None else tuple(layers), "verifiers": tuple(values["verifiers"])}
+        found = cls(**{**values, **given})
         folders = (found.recording, found.out, found.preferred, found.findings, found.explanations)
         if not all(one is None or isinstance(one, str) for one in folders) or None in folders[:2]:
             raise TypeError("a folder is no text")

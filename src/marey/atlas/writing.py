@@ -13,7 +13,14 @@ from marey.atlas.films import WHEEL
 from marey.atlas.folder import AtlasFolder
 from marey.atlas.front import front_data, strip
 from marey.atlas.guess import FOLDER, PAGE, question_set, questions_script, truth_script
-from marey.atlas.guess_twin import check_verifiers, network_guesses, twin_file
+from marey.atlas.guess_twin import (
+    answer_files,
+    answered_before,
+    check_verifiers,
+    kept_guesses,
+    network_guesses,
+    twin_file,
+)
 from marey.atlas.media import Report, write_media
 from marey.atlas.names import Places
 from marey.atlas.options import CLIPS, AtlasOptions
@@ -58,7 +65,8 @@ def write_atlas(
     clips
         how many real clips that drive it most stand on the page of a unit.
     verifiers
-        networks that are asked what the guess page asks people; their answers stand in files in the folder `guess`.
+        networks that are asked what the guess page asks people; their answers stand in files in the folder `guess`,
+        and stay there in later calls, as far as the same is asked.
     first
         units whose pages are made before all others, because somebody waits for them.
 
@@ -77,7 +85,7 @@ def write_atlas(
         network=network is not None,
         layers=None if layers is None else tuple(layers),
         clips=clips,
-        verifiers=len(verifiers),
+        verifiers=(*(one.name for one in verifiers), *answered_before(Path(out), besides=verifiers)),
     )
     command = atlas_command(sources.recording, made)
     folder = AtlasFolder(out, about={"made by": command, "options": made.to_json()})
@@ -222,6 +230,10 @@ class _Making:
             path = f"{FOLDER}/{twin_file(one)}"
             others.append(network_guesses(one, found, self.sources.recording, self.folder.path / path))
             self.folder.keep(path)
+        for file in answer_files(self.folder.path, besides=self.verifiers):
+            if (kept := kept_guesses(found, file)) is not None:
+                others.append(kept)
+                self.folder.keep(f"{FOLDER}/{file.name}")
         self.folder.page(f"{FOLDER}/questions.js", questions_script(found))
         self.folder.page(f"{FOLDER}/truth.js", truth_script(found, others, pages.places))
         self.folder.page(PAGE, pages.guess(found, others))

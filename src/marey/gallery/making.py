@@ -46,7 +46,8 @@ _ATLAS = {
     "clips of units": (0.1, 0.02),
     "clips": (0.12, 0.72),
     "ties": (0.84, 0.08),
-    "pages": (0.92, 0.08),
+    "pages": (0.92, 0.06),
+    "answers of verifiers": (0.98, 0.02),
 }
 """Where in the making of an atlas each of its parts begins, and how much of it it is."""
 
@@ -217,6 +218,7 @@ class _Room:
             findings=self.folder / "findings" if self.exhibit.questions else None,
             network=self.network,
             clips=self.exhibit.clips,
+            verifiers=[] if self.exhibit.verifier is None else [load(self.exhibit.verifier)],
             report=follow,
         )
 

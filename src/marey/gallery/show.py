@@ -28,7 +28,7 @@ class Exhibit:
     questions
         of `marey find`.
     late, verifier
-        names of the networks that questions compare with.
+        names of the networks that questions compare with. The verifier also answers the guess page.
     clips
         how many real clips stand on the page of a unit.
     """
@@ -84,6 +84,7 @@ DEMO = Show(
                 ),
             ),
             ("specificity", "fusion", "failures"),
+            verifier="motion-studies-verifier",
             clips=3,
         ),
         Exhibit(

@@ -52,13 +52,12 @@ def place(made, site: Path, tmp_path: Path) -> Place:  # type: ignore[no-untyped
 class Played:
     """Does tasks as tests want them.
 
-    `fails` ends them with this line, `holds` keeps them until they are stopped, `left` is what is left to do of a unit;
-    with `shows` the page of the unit has the result already.
+    `fails` ends them with this line, `holds` keeps them until they are stopped; with `shows` the page of the unit has
+    the result already.
     """
 
     def __init__(self) -> None:
         self.fails = ""
-        self.left = ""
         self.holds = False
         self.shows = False
         self.done: list[Task] = []
@@ -76,7 +75,7 @@ class Played:
             raise MareyError(self.fails)
         self.done.append(task)
         if not isinstance(task, ExplainClip):
-            return Finished(line=self.left)
+            return Finished()
         unit = SeenUnit("fc6:1", 0.5, 0.25, ("<b>class",), picture)
         explained = Explained(
             task.name, "<i>It</i> says.", (("<script>", 0.75),), (("lead", "1.5"),), ("<b>",), (unit,)

@@ -124,13 +124,6 @@ def test_a_process_that_cannot_start_is_told() -> None:
     assert job.line == "it cannot be computed here: Cannot allocate memory."
 
 
-def test_what_is_left_to_do_is_told(jobs: Jobs, played: Played) -> None:
-    played.left = "make the pages yourself"
-    job = jobs.add(_unit(0))
-    _until(lambda: job.ended)
-    assert (job.state, job.line) == ("done", "make the pages yourself")
-
-
 def test_old_jobs_are_forgotten(jobs: Jobs) -> None:
     made = []
     for number in range(queue.KEPT + 3):

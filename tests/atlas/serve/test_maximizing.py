@@ -19,16 +19,15 @@ pytestmark = pytest.mark.slow
 RECIPE = Recipe(slowness=(0, 10), steps=2, seed=3)
 
 
-def _made(place: Place, made, unit: str, atlas: MadeAtlas) -> tuple[list[Step], str]:  # type: ignore[no-untyped-def]
+def _made(place: Place, made, unit: str, atlas: MadeAtlas) -> list[Step]:  # type: ignore[no-untyped-def]
     steps: list[Step] = []
     task = MaximizeUnit(unit, RECIPE)
-    left = maximized(task, network=made.network, recording=made.recording, made=atlas, tell=steps.append)
-    return steps, left
+    maximized(task, network=made.network, recording=made.recording, made=atlas, tell=steps.append)
+    return steps
 
 
 def test_steps_pictures_and_the_page_follow(place: Place, made) -> None:  # type: ignore[no-untyped-def]
-    steps, left = _made(place, made, "fc6:0", MadeAtlas.of(place.atlas))
-    assert left == ""
+    steps = _made(place, made, "fc6:0", MadeAtlas.of(place.atlas))
     pictures = next(step.pictures for step in steps if step.pictures)
     assert [one.group.split(",")[0] for one in pictures] == ["slowness 10", "slowness 10", "slowness 0", "slowness 0"]
     assert [one.shows for one in pictures] == ["appearance", "motion"] * 2
@@ -65,15 +64,6 @@ def test_made_again_it_takes_the_place_of_the_one_before(place: Place, made) -> 
     found = [path.parent for path in place.preferred.rglob(FILE) if path.parent.name.startswith("fc6-1")]
     assert found == [place.preferred / "mine" / "fc6-1"]
     assert PreferredInput.open(found[0]).provenance["recipe"]["seed"] == 3
-
-
-def test_pages_that_the_server_cannot_repeat_are_left_to_the_user(place: Place, made) -> None:  # type: ignore[no-untyped-def]
-    before = (place.atlas / "unit" / "fc6" / "0.html").read_text()
-    atlas = MadeAtlas.of(place.atlas)
-    _, left = _made(place, made, "fc6:0", replace(atlas, options=replace(atlas.options, verifiers=1)))
-    assert left.startswith("it is kept in '") and "Other networks answered the guess page" in left
-    assert (place.preferred / "fc6-0" / FILE).is_file()
-    assert (place.atlas / "unit" / "fc6" / "0.html").read_text() == before
 
 
 def test_results_of_other_weights_are_told_before_anything_is_computed(place: Place, made) -> None:  # type: ignore[no-untyped-def]

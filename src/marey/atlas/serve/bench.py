@@ -54,8 +54,8 @@ class Bench:
         network = self.network
         os.chdir(self.made.base)  # after the network, whose name may be relative to where the server was started
         if isinstance(task, MaximizeUnit):
-            left = maximized(task, network=network, recording=self.recording, made=self.made, tell=tell)
-            return Finished(line=left)
+            maximized(task, network=network, recording=self.recording, made=self.made, tell=tell)
+            return Finished()
         return Finished(explained(task, network=network, recording=self.recording, tell=tell))
 
 

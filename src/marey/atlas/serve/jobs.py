@@ -41,7 +41,7 @@ class Job:
     id
         nobody guesses it: who knows it may see and cancel the job.
     line
-        why it failed, or what is left to do.
+        why it failed.
     drawn
         how often there were new pictures.
     stage
@@ -176,7 +176,7 @@ class Jobs:
                 self._end(job, "failed", f"it cannot be computed here: {error.strerror or error}.")
             else:
                 job.result = finished.result
-                self._end(job, "done", finished.line)
+                self._end(job, "done", "")
 
     def _next(self) -> Job | None:
         """The next job, as soon as there is one; None where the queue is closed."""

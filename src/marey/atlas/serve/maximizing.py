@@ -37,10 +37,10 @@ def maximized(
     recording: Recording | None,
     made: MadeAtlas,
     tell: Callable[[Step], None],
-) -> str:
+) -> None:
     """Make the preferred input of a unit, unless it is there with these settings, and then the pages that show it.
 
-    Returns what the user has to do to see it, or nothing. Raises MareyError where it cannot be made.
+    Raises MareyError where it cannot be made.
     """
     if recording is None:
         raise MareyError(f"the recording '{made.recorded}' of this atlas is gone; record the network again.")
@@ -64,11 +64,6 @@ def maximized(
     for number, result in run.results(besides=finished):
         tell(Step("drawing", 0, None))
         folder.write(folder.names[number], result, draw)
-    if made.options.verifiers:
-        return (
-            f"it is kept in '{place}'. Other networks answered the guess page of this atlas, so make its pages again "
-            "yourself, with the command of the front page"
-        )
     shown = False
 
     def follow(what: str, done: int, total: int) -> None:
@@ -77,7 +72,6 @@ def maximized(
         tell(Step(f"making the pages: {what}", done, total, shown=shown))
 
     made.make_again(network, unit, follow)
-    return ""
 
 
 class _Forming:

@@ -99,10 +99,9 @@ class Explained:
 
 @dataclass(frozen=True)
 class Finished:
-    """A task is done; `line` says what is left to do, or nothing."""
+    """A task is done."""
 
     result: Explained | None = None
-    line: str = ""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@
       ].filter(Boolean).join(", ");
       if (!state.shown) draw(pictures, state.pictures); // else they stand on the page
       told(state);
-      if (state.state === "done") { stop(state.line ? sentence(state.line) : "Done."); ended("done", state.line); }
+      if (state.state === "done") { stop("Done."); ended("done"); }
       if (state.state === "failed") { stop(sentence(state.line)); said.className = "said remark"; ended("failed"); }
       if (state.state === "cancelled") { stop(state.shown ? "Cancelled. The result is kept; some other pages do not show it yet." : "Cancelled."); pictures.replaceChildren(); ended("cancelled"); }
     });
@@ -115,8 +115,8 @@
     }
     const renew = () => { location.hash = "preferred"; location.reload(); };
     // `here`: whether this page has what the job makes, while other pages are made
-    const follow = (job, here) => watch(panel, job, (ended, left) => {
-      if (ended === "done" && !left && !here) renew();
+    const follow = (job, here) => watch(panel, job, (ended) => {
+      if (ended === "done" && !here) renew();
       else panel.append(form());
     }, (state) => { if (state.shown && !here) renew(); });
     const field = (words, input) => make("label", {}, `${words} `, input);

@@ -1,6 +1,7 @@
 """Pages as a browser reads them: every link and medium is there, and every name is text."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -8,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from marey.atlas.render import templates
+from marey.findings.ties import Ties, unit_ties
 
 from .conftest import HOSTILE, HOSTILE_LAYER, LAYERS  # type: ignore[import-not-found]
 
@@ -152,6 +154,20 @@ def test_a_unit_is_tied_to_those_that_feed_it_and_those_that_it_feeds(site: Path
     tied = [page for path, page in pages.items() if path.parts[-2] == "scores" and path.parts[-3] == "unit"]
     assert any("../fc6/" in address or "/unit/fc6/" in address for page in tied for address in page.addresses)
     assert all("What moves it" in page.text or "No recorded unit moves it" in page.text for page in tied)
+
+
+def test_units_whose_inputs_hardly_move_them_have_none(
+    made,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def faint(*given: object, **options: object) -> Ties:
+        ties = unit_ties(*given, **options)  # type: ignore[arg-type]
+        return replace(ties, moves={pair: moves / moves.abs().max() * 1e-5 for pair, moves in ties.moves.items()})
+
+    monkeypatch.setattr("marey.atlas.ties.unit_ties", faint)
+    out = made.atlas(tmp_path / "atlas", network=made.network, explanations=None, layers=["scores"]).parent
+    assert all("No recorded unit moves it" in Page(path).text for path in (out / "unit" / "scores").iterdir())
 
 
 def test_without_the_network_pages_say_what_is_not_known(made, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

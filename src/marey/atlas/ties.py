@@ -15,7 +15,7 @@ from marey.network.unit import Unit
 from marey.recording import Recording
 
 _MOST = 6
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _written(ties: Ties) -> dict[str, dict[str, list[Any]]]:
 def _strongest(rows: Tensor, other: str) -> list[list[list[Any]]]:
     order = rows.abs().topk(min(_MOST, rows.shape[1]), dim=1).indices.tolist()
     return [
-        [[other, channel, round(value, 4)] for channel in chosen if (value := float(row[channel]))]
+        [[other, channel, value] for channel in chosen if (value := round(float(row[channel]), 4))]
         for chosen, row in zip(order, rows, strict=True)
     ]
 

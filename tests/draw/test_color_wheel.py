@@ -48,9 +48,9 @@ def test_hue_is_continuous_around_the_circle() -> None:
 
 
 def test_faster_motion_is_less_white_up_to_max_px_and_darker_beyond() -> None:
-    shades = [color_wheel(uniform(u, 0), max_px=4.0)[0, 0] for u in (1, 2, 4, 5)]
-    assert [shade[1] for shade in shades] == [191, 128, 0, 0]
-    assert [shade[0] for shade in shades] == [255, 255, 255, 191]
+    shades = [color_wheel(uniform(u, 0), max_px=4.0)[0, 0] for u in (1, 2, 4, 5, 6, 9)]
+    assert [shade[1] for shade in shades] == [191, 128, 0, 0, 0, 0]
+    assert [shade[0] for shade in shades] == [255, 255, 255, 204, 191, 191]
 
 
 def test_without_max_px_the_largest_magnitude_is_fully_colored() -> None:

@@ -34,9 +34,9 @@ class ClassData:
         {class: clips}: what clips of this class are taken for (itself, too), and other classes taken for this one.
     told
         sentences of findings.
-    right_clips, wrong_clips, others_clips
-        numbers of its clips that are classified right, of those that are not, and of other classes' clips taken for
-        it: of each the first few of which the network is most sure.
+    right_clips, wrong_clips, unsaid_clips, others_clips
+        numbers of its clips that are classified right, of those that are not, of those of which the network says no
+        class, and of other classes' clips taken for it: of each the first few of which the network is most sure.
     """
 
     name: str
@@ -48,12 +48,23 @@ class ClassData:
     told: tuple[tuple[str, str], ...]
     right_clips: tuple[int, ...]
     wrong_clips: tuple[int, ...]
+    unsaid_clips: tuple[int, ...]
     others_clips: tuple[int, ...]
 
     @property
     def right(self) -> int:
         """How many of its clips are classified right."""
         return dict(self.taken_for).get(self.name, 0)
+
+    @property
+    def all_clips(self) -> tuple[int, ...]:
+        """The numbers of all clips that its page shows."""
+        return (*self.right_clips, *self.wrong_clips, *self.unsaid_clips, *self.others_clips)
+
+    @property
+    def clip(self) -> int | None:
+        """The number of a clip that shows the class."""
+        return next(iter((*self.right_clips, *self.wrong_clips, *self.unsaid_clips)), None)
 
 
 def class_names(recording: Recording) -> list[str]:
@@ -85,19 +96,21 @@ def class_data(recording: Recording, layers: Sequence[str], findings: Sequence[F
                 ),
                 _serving(name, layers, findings),
                 tuple(_told(name, findings)),
-                *(tuple(said.get((name, kind), ())[:_MOST_CLIPS]) for kind in ("right", "wrong", "others")),
+                *(tuple(said.get((name, kind), ())[:_MOST_CLIPS]) for kind in ("right", "wrong", "unsaid", "others")),
             )
         )
     return found
 
 
 def _by_class(recording: Recording) -> dict[tuple[str, str], list[int]]:
-    """{(class, "right", "wrong" or "others"): numbers of clips}, those first of which the network is most sure."""
+    """{(class, "right", "wrong", "unsaid" or "others"): numbers of clips}, the ones first that are most sure."""
     found: dict[tuple[str, str], list[tuple[float, int]]] = {}
     columns = ["clip", "label", "prediction", "scores"]
     for row in recording.recorded_clips.select(columns).to_pylist():
         label, prediction = row["label"], row["prediction"]
         if prediction is None:
+            if label is not None:
+                found.setdefault((label, "unsaid"), []).append((0.0, row["clip"]))
             continue
         scores = np.array(row["scores"])
         sure = -float(1 / np.exp(scores - scores.max()).sum())

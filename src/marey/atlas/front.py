@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from marey.atlas.units import LayerData, UnitData
+from marey.atlas.words import many
 from marey.findings.finding import Finding
 from marey.network.layer import Layer
 from marey.network.stream import Stream
@@ -91,14 +92,13 @@ def front_data(
     about = recording.summary["network"]
     counts = recording.summary["clips"]
     right = f", {counts['right'] / counts['of_known_class']:.0%} classified right" if counts["of_known_class"] else ""
-    summary = (
-        f"{_many(len(layers), 'layer')}, {_many(units, 'unit')} and {_many(len(recording.classes), 'class')}; "
-        f"{_many(recording.recorded, 'clip')}{right}."
-    )
+    parts = [many(len(layers), "layer"), many(units, "unit")]
+    parts += [many(len(recording.classes), "class")] if recording.classes else []
+    summary = f"{', '.join(parts[:-1])} and {parts[-1]}; {many(recording.recorded, 'clip')}{right}."
     network = [
         ("name", about["name"]),
         ("weights, SHA-256", about["weights"][:16]),
-        ("classes", f"{len(recording.classes):,}"),
+        ("classes", f"{len(recording.classes):,}" if recording.classes else "none"),
         *((f"stream '{stream.name}'", described(stream)) for stream in recording.streams),
         ("layers here", f"{len(layers)} of {len(recording.layers)} recorded"),
         ("preferred inputs", f"{preferred:,} of {units:,} units"),
@@ -109,7 +109,7 @@ def front_data(
         ("skipped", f"{counts['skipped']:,}"),
         ("classes", f"{len(counts['labels']):,}"),
         ("people or source videos", f"{len(groups):,}" if groups else "not known"),
-        ("classified right", f"{counts['right']:,} of {counts['of_known_class']:,}"),
+        *([("classified right", f"{counts['right']:,} of {counts['of_known_class']:,}")] if right else []),
         ("flow", str(recording.summary["settings"].get("flow", "none"))),
         ("windows of a clip", str(recording.summary["settings"].get("windows", 1))),
     ]
@@ -118,15 +118,10 @@ def front_data(
     return FrontData(about["name"], summary, stages, *shown, command)
 
 
-def _many(count: int, what: str) -> str:
-    plural = f"{what}es" if what.endswith("s") else f"{what}s"
-    return f"{count:,} {what if count == 1 else plural}"
-
-
 def described(stream: Stream) -> str:
     """How much of a clip a stream sees, in words."""
     kind = {"rgb": "RGB frame", "flow": "flow field"}[stream.kind]
-    return f"{_many(stream.frames, kind)} of {stream.width} x {stream.height} px"
+    return f"{many(stream.frames, kind)} of {stream.width} x {stream.height} px"
 
 
 def strip(data: LayerData) -> tuple[UnitData, ...]:
@@ -161,7 +156,7 @@ def _stages(recording: Recording, layers: Mapping[str, Sequence[UnitData]]) -> t
 def _tower(recording: Recording, streams: tuple[str, ...], rows: Sequence[LayerRow]) -> Tower:
     """A tower that sees these streams; the class scores stand in a tower without any."""
     if not streams:
-        return Tower((), "says the class", _many(len(recording.classes), "class"), tuple(rows))
+        return Tower((), "says the class", many(len(recording.classes), "class"), tuple(rows))
     seen = [described(stream) for stream in recording.streams if stream.name in streams]
     return Tower(streams, f"sees {' and '.join(streams)}", seen[0] if len(streams) == 1 else "", tuple(rows))
 

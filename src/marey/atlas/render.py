@@ -17,6 +17,7 @@ from marey.atlas.guess import PAGE, QuestionSet
 from marey.atlas.names import Places, link
 from marey.atlas.sources import Sources
 from marey.atlas.units import LayerData, UnitData
+from marey.atlas.words import many, name_parts
 from marey.errors import NetworkError
 from marey.findings.finding import Finding
 from marey.findings.guesses import Guesses
@@ -34,6 +35,8 @@ def templates(*folders: Path) -> Environment:
     found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters["percent"] = lambda value: f"{100 * value:.2f}%"
     found.filters["short"] = lambda value: f"{value:.3g}"
+    found.filters["many"] = many
+    found.filters["name_parts"] = name_parts
     return found
 
 
@@ -48,6 +51,7 @@ class Pages:
             "net": network_word(sources.recording),
             "places": places,
             "layers": list(sources.layers),
+            "says_classes": sources.recording.summary["network"]["scores"] is not None,
             "folder": folder,
             "wheel": WHEEL,
             "clips": sources.clips,

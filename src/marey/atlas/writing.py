@@ -129,7 +129,7 @@ class _Making:
         )
         pages = Pages(places, sources, folder=self.folder.path)
         self._first(pages, first)
-        numbers = [n for one in self.classes for n in (*one.right_clips, *one.wrong_clips, *one.others_clips)]
+        numbers = [number for one in self.classes for number in one.all_clips]
         paths = [path for finding in sources.findings for one in finding.evidence for path in one.clips]
         others = {
             *numbers,

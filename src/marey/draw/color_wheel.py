@@ -35,10 +35,10 @@ def color_wheel(flow: Tensor, *, max_px: float | None = None) -> Picture:
     """Color the flow (..., 2, height, width) in px/frame, as uint8 (..., height, width, 3).
 
     White is no motion, hue is direction, saturation is speed. Motion to the right is red, down yellow, left cyan-blue,
-    up violet. Colors are full at `max_px` (None: the largest magnitude in `flow`), and faster motion is darker by a
-    quarter. Flow that is not finite is black. The 55 hues and the colors of fast motion come from Baker et al., "A
-    Database and Evaluation Methodology for Optical Flow", ICCV 2007 / IJCV 2011; the hues here close the circle without
-    a seam. Raises MareyError for other axes.
+    up violet. Colors are full at `max_px` (None: the largest magnitude in `flow`). Faster motion is darker, by up to a
+    quarter. Flow that is not finite is black. The 55 hues and the quarter come from Baker et al., "A Database and
+    Evaluation Methodology for Optical Flow", ICCV 2007 / IJCV 2011; colors here go on without a seam, around the circle
+    and at `max_px`. Raises MareyError for other axes.
 
     >>> color_wheel(torch.tensor([1.0, 0.0]).view(2, 1, 1)).tolist()
     [[[255, 0, 0]]]
@@ -54,7 +54,7 @@ def color_wheel(flow: Tensor, *, max_px: float | None = None) -> Picture:
     part = (place - place.floor()).unsqueeze(-1)
     hue = wheel[low] * (1 - part) + wheel[(low + 1) % len(wheel)] * part
     speed = (magnitude / full).unsqueeze(-1)
-    color = torch.where(speed <= 1, 1 - speed * (1 - hue), 0.75 * hue)
+    color = torch.where(speed <= 1, 1 - speed * (1 - hue), hue / speed.clamp(1, 4 / 3))
     return _picture(color * known.unsqueeze(-1))
 
 

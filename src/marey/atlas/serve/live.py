@@ -55,16 +55,17 @@ def offered(made: MadeAtlas, recording: Recording | None, network: str | None) -
         why = "Start the server with --network NET, the network of this atlas, and it can be done here."
         return Offer(name, None, (), why, why)
     loaded = load(net)
+    unsaid = None if loaded.has_scores else "This network says no class, so there is nothing to explain."
     if recording is None:
         gone = f"The recording '{made.options.recording}' of this atlas is not here, so that no unit can be maximized."
-        return Offer(loaded.name, net, tuple(loaded.classes), gone, None)
+        return Offer(loaded.name, net, tuple(loaded.classes), gone, unsaid)
     try:
         check_same_weights(recording, loaded)
     except NetworkError:
         if network is not None:
             raise
         return offered(made, None, None)
-    return Offer(name, net, tuple(loaded.classes), None, None)
+    return Offer(name, net, tuple(loaded.classes), None, unsaid)
 
 
 @dataclass(eq=False)

@@ -9,6 +9,7 @@ from scipy.stats import false_discovery_control
 
 from marey.findings.by_depth import ALONE, BANDWIDTH, CLASSES, GROUPS, LOST, NETWORK, PREFERRED, UNTRAINED, ByDepth
 from marey.findings.chart import Chart, Series
+from marey.findings.depth import Trend
 from marey.findings.finding import Evidence
 from marey.findings.interventions import SHUFFLED
 from marey.findings.labeled_clips import LabeledClips
@@ -44,22 +45,29 @@ def measures(found: Found, chances: Chances, readings: Readings) -> tuple[tuple[
 
 def _of(of: str, told: ByDepth, reading: TempoReading | None) -> list[Measure]:
     made = []
-    for what, one in told.trends.items():
+    first = _width(told.trends)  # of which the sentence speaks first, too
+    for what in [first, *(one for one in told.trends if one != first)]:
+        one = told.trends[what]
         layers = len(one.layers.value)
         counted = f"units of {layers} layers"
+        ends = one.correlation
+        numbers = (float(ends.value), float(ends.low), float(ends.high))
+        made.append(Measure(f"rank correlation of depth and {what}", of, *numbers, layers, "layers"))
         for where, ends in (("first", one.first), ("last", one.last)) if what in _SHOWN else ():
             numbers = (float(ends.value), float(ends.low), float(ends.high))
             unit = "share" if what in LOST.values() else _UNITS.get(what, "")
             made.append(Measure(f"{what}, {where} third of the layers", of, *numbers, one.units, counted, unit))
-        ends = one.correlation
-        numbers = (float(ends.value), float(ends.low), float(ends.high))
-        made.append(Measure(f"rank correlation of depth and {what}", of, *numbers, layers, "layers"))
     if reading is not None:
         ends = reading.agreement
         numbers = (float(ends.value), float(ends.low), float(ends.high))
         agreed = Measure("agreement of made and replayed tempo", of, *numbers, reading.units, "units")
         made += [_share(of, reading), agreed]
     return made
+
+
+def _width(trends: Mapping[str, Trend]) -> str:
+    """The speed bandwidth that counts: where motion alone is seen, if the network has such layers."""
+    return ALONE if ALONE in trends else BANDWIDTH
 
 
 def sentence(found: Found, chances: Chances, readings: Readings) -> str:
@@ -73,7 +81,7 @@ def sentence(found: Found, chances: Chances, readings: Readings) -> str:
         first, last = (float(ends.value) for ends in (one.first, one.last))
         return f"from {first:.{digits}f} to {last:.{digits}f}{unit} ({rank}; {untrained})"
 
-    width = ALONE if ALONE in told else BANDWIDTH
+    width = _width(told)
     parts = [
         f"From the first to the last third of the layers the {width} goes {goes(width, ' octaves', 1)}",
         f"the number of classes among a unit's best clips goes {goes(CLASSES, '', 1)}, where random clips have "

@@ -27,6 +27,7 @@ READ_WELL = (
 )
 """Folders of classes whose inputs read well, which not all do (classes.jpg), and of two fused units."""
 
+LAST_LAYERS = ("1_2", "2_2", "3_3", "4_3", "5_3")
 QUALITY = 82
 
 
@@ -38,6 +39,11 @@ def preferred(gallery: Path, out: Path) -> None:
 def classes(gallery: Path, out: Path) -> None:
     """Draw all classes."""
     _overview(gallery, load(NETWORK).classes, out)
+
+
+def appearance(gallery: Path, out: Path) -> None:
+    """Draw the first units of the last layer of each stage of the RGB tower."""
+    _overview(gallery, tuple(f"rgb.conv{layer}-{unit}" for layer in LAST_LAYERS for unit in range(6)), out)
 
 
 def rgb_classes(gallery: Path, out: Path) -> None:
@@ -66,6 +72,7 @@ def page(gallery: Path, out: Path, *, address: str, height: int) -> None:
 PICTURES: dict[str, Callable[[Path, Path], None]] = {
     "preferred.png": preferred,
     "classes.jpg": classes,
+    "appearance.jpg": appearance,
     "rgb_classes.jpg": rgb_classes,
     "motion_studies.png": motion_studies,
     "atlas-front.jpg": partial(page, address="index.html", height=900),

@@ -261,7 +261,7 @@ def test_nothing_deeper_than_the_layer_asked_for_runs(deep: Network) -> None:
         ("conv6:1", "no layer 'conv6' in Deep. Did you mean 'conv5'? `marey layers` lists them."),
         ("conv5:4", "unit conv5:4 is out of range: layer 'conv5' has 4 units, 0 to 3."),
         ("conv5:1@0,9,0", "position (0, 9, 0) of unit conv5:1@0,9,0 is outside layer 'conv5'"),
-        ("conv5:1@0,0,-5", "is outside layer 'conv5', which has (2, 4, 4) positions (t, y, x)."),
+        ("conv5:1@0,0,-5", "is outside layer 'conv5', which has (2, 4, 4) positions; write one as @t,y,x."),
         ("idle:0", "layer 'idle' of Deep is never called or gives no tensor."),
         ("jakc", "'jakc' is neither a class of Deep nor a unit. Did you mean 'jack'?"),
         ("wave", "A unit is written layer:channel, as in 'output:0'."),

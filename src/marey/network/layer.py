@@ -85,7 +85,7 @@ def within(layer: Layer, unit: Unit) -> Unit:
     if not all(0 <= index < size for index, size in zip(position, layer.positions, strict=True)):
         raise NetworkError(
             f"position {unit.position} of unit {unit} is outside layer '{layer.name}', "
-            f"which has {layer.positions} positions (t, y, x)."
+            f"which has {layer.positions} positions; write one as @t,y,x."
         )
     t, y, x = position
     return replace(unit, position=(t, y, x))

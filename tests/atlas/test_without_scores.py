@@ -40,9 +40,10 @@ def site(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return marey.write_atlas(recording, out=place / "atlas", network=network).parent
 
 
-def test_the_front_page_shows_the_classes_of_the_clips(site: Path) -> None:
+def test_the_front_page_shows_the_classes_of_the_clips_after_the_network(site: Path) -> None:
     text = (site / "index.html").read_text()
-    classes = text[text.index("Classes of the clips") : text.index('id="network"')]
+    assert text.index('id="network"') < text.index("Classes of the clips")
+    classes = text[text.index("Classes of the clips") : text.index("<h2>Network")]
     assert classes.count('class="tile"') == classes.count("<img") == 2
     assert "Standing<wbr>Still" in classes and ">2 clips<" in classes and ">1 clip<" in classes
     assert "1 layer and 5 units; 3 clips." in text

@@ -11,6 +11,7 @@ from marey.findings.ablation import ablated
 from marey.findings.deep_passes import deep_layers, run_to
 from marey.network.network import Network
 from marey.network.stream import rgb_frames
+from marey.recording.chosen_layers import chosen_layers
 from marey.video.flow.cache import FlowCache
 from marey.video.read.ahead import windows_ahead
 from tests.findings.colors import BLUE, FAILING, RED, UNITS, clip, network
@@ -79,21 +80,36 @@ def test_units_of_one_stream_are_held_while_the_other_goes_on_as_it_was(tmp_path
 
 
 class Block(nn.Module):
-    """A convolution with a shortcut around it."""
+    """A convolution with a shortcut around it, and a ReLU behind both if wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, relu: bool) -> None:
         super().__init__()
         self.conv = nn.Conv3d(4, 4, 1)
+        if relu:
+            self.relu = nn.ReLU()
 
     def forward(self, maps: Tensor) -> Tensor:
-        return maps + self.conv(maps)
+        out: Tensor = maps + self.conv(maps)
+        return self.relu(out) if hasattr(self, "relu") else out
+
+
+def residual(*, relu: bool) -> Network:
+    torch.manual_seed(0)
+    parts = {"stem": nn.Conv3d(3, 4, 1), "first": Block(relu=relu), "second": Block(relu=relu)}
+    module = nn.Sequential()
+    ends = {"pool": nn.AdaptiveAvgPool3d(1), "flat": nn.Flatten(), "scores": nn.Linear(4, 2)}
+    for name, part in (parts | ends).items():
+        module.add_module(name, part)
+    return Network(module.eval(), [rgb_frames(2, size=8)], classes=("a", "b"), scores="scores")
 
 
 def test_of_a_residual_network_blocks_are_chosen_and_not_what_a_shortcut_goes_around() -> None:
-    torch.manual_seed(0)
-    parts = {"stem": nn.Conv3d(3, 4, 1), "first": Block(), "second": Block(), "pool": nn.AdaptiveAvgPool3d(1)}
-    module = nn.Sequential()
-    for name, part in (parts | {"flat": nn.Flatten(), "scores": nn.Linear(4, 2)}).items():
-        module.add_module(name, part)
-    residual = Network(module.eval(), [rgb_frames(2, size=8)], classes=("a", "b"), scores="scores")
-    assert deep_layers(residual, residual.layers) == ("second", "first", "stem")
+    shown = residual(relu=False)
+    assert deep_layers(shown, shown.layers) == ("second", "first", "stem")
+
+
+def test_a_block_is_chosen_by_its_last_layer_where_only_that_is_recorded() -> None:
+    shown = residual(relu=True)
+    recorded = {layer.name: layer for layer in chosen_layers(shown, None)}
+    assert "second" not in recorded
+    assert deep_layers(shown, recorded) == ("second.relu", "first.relu", "stem")

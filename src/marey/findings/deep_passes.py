@@ -18,6 +18,7 @@ from marey.findings.ablation import ablated
 from marey.findings.continuation import Continuation
 from marey.network.layer import Layer
 from marey.network.network import Network
+from marey.network.twins import passed_on
 from marey.video.flow.cache import FlowCache
 from marey.video.flow.methods import Method
 from marey.video.read.ahead import windows_ahead
@@ -212,7 +213,8 @@ def _ways(network: Network, layers: Mapping[str, Layer]) -> list[list[str]]:
 
 def _passable(network: Network, layers: Mapping[str, Layer], names: Sequence[str]) -> Iterator[str]:
     """See `passable_layers`; of `names`."""
-    weighted = [name for name in names if _has_weights(network, layers[name])][-_TRIED:]
+    whole = _whole_blocks(network)
+    weighted = [name for name in names if _has_weights(network, layers[name], whole.get(name, name))][-_TRIED:]
     shown = _noise(network)
     goes: dict[str, bool] = {}
 
@@ -223,7 +225,7 @@ def _passable(network: Network, layers: Mapping[str, Layer], names: Sequence[str
 
     outputs: list[Tensor] = []
     for name in reversed(weighted):
-        inner = [one for one in weighted if one.startswith(f"{name}.")]
+        inner = [one for one in weighted if one != name and one.startswith(f"{whole.get(name, name)}.")]
         if any(goes_on(one) for one in inner) or not goes_on(name):
             continue
         with torch.no_grad(), quick_passes(network):
@@ -233,9 +235,15 @@ def _passable(network: Network, layers: Mapping[str, Layer], names: Sequence[str
             yield name
 
 
-def _has_weights(network: Network, layer: Layer) -> bool:
-    """Whether a layer has weights, and is not the class scores of one stream."""
-    part: nn.Module = network.part(layer.name)
+def _whole_blocks(network: Network) -> dict[str, str]:
+    """{layer: the smallest module around it that ends with it}, as a residual block ends with its last ReLU."""
+    around = [(last, block) for block, last in passed_on(network.visits).items() if last.startswith(f"{block}.")]
+    return dict(sorted(around, key=lambda pair: len(pair[1])))
+
+
+def _has_weights(network: Network, layer: Layer, block: str) -> bool:
+    """Whether a layer, or the `block` that ends with it, has weights, and is not the class scores of one stream."""
+    part: nn.Module = network.part(block)
     scores = layer.shape == network.layer(network.scores).shape
     return not scores and "Norm" not in layer.kind and next(part.parameters(), None) is not None
 

@@ -103,7 +103,7 @@ def class_data(recording: Recording, layers: Sequence[str], findings: Sequence[F
 
 
 def _by_class(recording: Recording) -> dict[tuple[str, str], list[int]]:
-    """{(class, "right", "wrong", "unsaid" or "others"): numbers of clips}, the ones first that are most sure."""
+    """{(class, "right", "wrong", "unsaid" or "others"): numbers of clips}, the surest first."""
     found: dict[tuple[str, str], list[tuple[float, int]]] = {}
     columns = ["clip", "label", "prediction", "scores"]
     for row in recording.recorded_clips.select(columns).to_pylist():

@@ -173,6 +173,7 @@ def run_to(
 def deep_layers(network: Network, layers: Mapping[str, Layer], *, most: int = 3) -> tuple[str, ...]:
     """The deepest of `layers` before the class scores that have weights and that all that reaches the scores passes.
 
+    A layer without weights counts where it ends a block that has some, as a ReLU ends a residual block.
     They see every stream. Where streams meet in the class scores alone, these are the deepest of each stream, in turn.
     The first is the deepest. Raises NetworkError for a network that has none, or no classes.
     """

@@ -211,7 +211,7 @@ class Recording:
             chosen.append(row)
             if len(chosen) >= count:
                 break
-        return [self._response(found, row) for row in rows.take(chosen).to_pylist()]
+        return [self._response(found, rows.slice(row, 1).to_pylist()[0]) for row in chosen]
 
     def _response(self, unit: Unit, row: Mapping[str, Any]) -> Response:
         number = row["clip"]

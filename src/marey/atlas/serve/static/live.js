@@ -151,8 +151,11 @@
     const chosen = one("[data-chosen]", explain), find = one("[data-find]", explain), found = one("[data-found]", explain);
     const say = (text) => { line.textContent = text && sentence(text); line.className = text ? "remark" : ""; };
     if (chosen) {
+      let latest = 0;
       const list = async () => {
+        const number = ++latest;
         const answer = await (await fetch(`/live/clips?find=${encodeURIComponent(find.value)}`)).json();
+        if (number !== latest) return; // answers may come in another order
         chosen.replaceChildren(...answer.clips.map((clip) => new Option(clip.label ? `${clip.name} (${clip.label})` : clip.name, clip.number)));
         found.textContent = answer.count > answer.clips.length ? `${answer.count} clips, the first ${answer.clips.length} below` : `${answer.count} clips`;
       };
@@ -189,5 +192,6 @@
       busy(true);
       request.send(clip || null);
     });
+    for (const field of [find, go]) if (field) field.disabled = false; // nothing is asked before this script can answer
   }
 })();

@@ -77,7 +77,7 @@ DEMO = Show(
             ("*.conv2_2", "*.conv3_3", "fusion.conv5", "scores"),
             (
                 Sweep((_CLASSES,), Recipe(slowness=(0.0, 10.0), steps=64)),
-                Sweep(("fusion.conv5:84-95",), Recipe(slowness=(0.0, 10.0), steps=64)),
+                Sweep(("fusion.conv5:72-95",), Recipe(slowness=(0.0, 10.0), steps=64)),
                 Sweep(
                     tuple(f"{tower}.{layer}:0-3" for tower in _TOWERS for layer in ("conv2_2", "conv3_3")),
                     Recipe(slowness=(0.0, 10.0), steps=64),

@@ -1,8 +1,5 @@
-"""Any module in any layout is one kind of network: layers, units, activations, and what it says of wrong names."""
+"""Layers, units and classes of a network by their names, and what it says of wrong ones."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,220 +8,9 @@ from torch import Tensor, nn
 
 from marey.errors import NetworkError
 from marey.network.network import Network
-from marey.network.stream import Stream, flow_stacks, rgb_frames
+from marey.network.stream import Stream, rgb_frames
 from marey.network.unit import Unit
-
-LeftAsFound = Callable[[nn.Module], AbstractContextManager[None]]
-
-
-def _flow(frames: int, *, layout: str = "n c t h w") -> Stream:
-    return Stream("flow", "flow", times=tuple(range(frames)), height=8, width=8, layout=layout)
-
-
-class Plain(nn.Module):
-    """(N, C, T, H, W)."""
-
-    def __init__(self, channels: int = 3) -> None:
-        super().__init__()
-        self.conv = nn.Conv3d(channels, 4, 3, padding=1)
-        self.relu = nn.ReLU(inplace=True)
-        self.fc = nn.Linear(4, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc(self.relu(self.conv(x)).mean((2, 3, 4)))
-        return out
-
-
-class TimeFirst(Plain):
-    """(N, T, C, H, W)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.transpose(1, 2))
-
-
-class Clips(Plain):
-    """(N, clips, C, T, H, W), the clips folded into the batch and averaged."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2]).mean(1)
-
-
-class UnitsLast(nn.Module):
-    """Between two convolutions, what a Swin transformer and a ConvNeXt do: units along the last axis."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv3d(3, 6, (1, 2, 2), stride=(1, 2, 2))
-        self.norm = nn.LayerNorm(6)
-        self.mlp = nn.Sequential(nn.Linear(6, 7), nn.GELU(), nn.Linear(7, 6))
-        self.act = nn.ReLU()
-        self.back = nn.Identity()
-        self.top = nn.Conv3d(6, 5, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x).permute(0, 2, 3, 4, 1)
-        x = self.act(x + self.mlp(self.norm(x)))
-        scores: Tensor = self.top(self.back(x.permute(0, 4, 1, 2, 3)))
-        return scores
-
-
-class TwoRates(nn.Module):
-    """[slow, fast] in one list."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slow, self.fast = Plain(), Plain()
-        self.fc = nn.Linear(10, 5)
-
-    def forward(self, pathways: Sequence[Tensor]) -> Tensor:
-        slow, fast = pathways
-        assert slow.shape[2] * 4 == fast.shape[2]
-        out: Tensor = self.fc(torch.cat([self.slow(slow), self.fast(fast)], 1))
-        return out
-
-
-class Two(nn.Module):
-    """Two arguments, or keywords."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.appearance, self.motion = Plain(), Plain(2)
-        self.fc = nn.Linear(10, 5)
-
-    def forward(self, rgb: Tensor, flow: Tensor) -> Tensor:
-        out: Tensor = self.fc(torch.cat([self.appearance(rgb), self.motion(flow)], 1))
-        return out
-
-
-class Named(Two):
-    """One dict."""
-
-    def forward(self, streams: Mapping[str, Tensor]) -> Tensor:  # type: ignore[override]
-        return super().forward(streams["rgb"], streams["flow"])
-
-
-class Stacked(nn.Module):
-    """(N, 2L, H, W) or (N, C, H, W)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, 4, 3, padding=1)
-        self.fc = nn.Linear(4, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc(self.conv(x).relu().mean((2, 3)))
-        return out
-
-
-class Stacks(nn.Module):
-    """Stacks of flow over time, (N, 2L, S, H, W)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv3d(6, 4, (1, 3, 3), padding=(0, 1, 1))
-        self.fc = nn.Linear(4, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc(self.conv(x).mean((2, 3, 4)))
-        return out
-
-
-class Folded(nn.Module):
-    """((N T), C, H, W): frame by frame, averaged by segments."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3, padding=1)
-        self.fc = nn.Linear(4, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc(self.conv(x).mean((2, 3))).unflatten(0, (-1, 4)).mean(1)
-        return out
-
-
-class Tokens(nn.Module):
-    """A transformer over tubelets, (N, T, C, H, W), that answers with an object of named parts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed = nn.Conv3d(3, 6, (2, 4, 4), stride=(2, 4, 4))
-        self.block = nn.TransformerEncoderLayer(6, 2, 12, batch_first=True, dropout=0.0)
-        self.fc = nn.Linear(6, 5)
-
-    def forward(self, pixel_values: Tensor) -> Any:
-        tokens = self.embed(pixel_values.transpose(1, 2)).flatten(2).transpose(1, 2)
-        return SimpleNamespace(logits=self.fc(self.block(tokens).mean(1)))
-
-
-_RGB, _SLOW = rgb_frames(4, size=8), rgb_frames(2, size=8, step=4, name="slow")
-CASES: dict[str, tuple[Network, str, tuple[int, int, int, int]]] = {
-    "one tensor": (Network(Plain(), [_RGB]), "conv", (4, 4, 8, 8)),
-    "time before channels": (Network(TimeFirst(), [rgb_frames(4, size=8, layout="n t c h w")]), "conv", (4, 4, 8, 8)),
-    "clips": (Network(Clips(), [rgb_frames(4, size=8, layout="n 1 c t h w")]), "conv", (4, 4, 8, 8)),
-    "arguments": (Network(Two(), [_RGB, _flow(3)]), "motion.conv", (4, 3, 8, 8)),
-    "keywords": (Network(Two(), [_flow(3), _RGB], call="keywords"), "motion.conv", (4, 3, 8, 8)),
-    "dict": (Network(Named(), [_RGB, _flow(3)], call="dict"), "appearance.conv", (4, 4, 8, 8)),
-    "list of two rates": (
-        Network(TwoRates(), [_SLOW, rgb_frames(8, size=8, name="fast")], call="list"),
-        "fast.conv",
-        (4, 8, 8, 8),
-    ),
-    "stacked flow": (Network(Stacked(10), [_flow(5, layout="n (t c) h w")]), "conv", (4, 1, 8, 8)),
-    "stacks of flow": (Network(Stacks(), [flow_stacks(2, length=3, step=3, size=8)]), "conv", (4, 2, 8, 8)),
-    "one image": (Network(Stacked(3), [rgb_frames(1, size=8, layout="n c h w")]), "conv", (4, 1, 8, 8)),
-    "frames in the batch": (
-        Network(Folded(), [rgb_frames(4, size=8, layout="(n t) c h w")], scores="fc"),
-        "conv",
-        (4, 4, 8, 8),
-    ),
-    "tokens": (Network(Tokens(), [rgb_frames(4, size=8, layout="n t c h w")]), "block", (6, 2, 2, 2)),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_every_layout_is_shown_and_read_alike(case: str, left_as_found: LeftAsFound) -> None:
-    network, layer, shape = CASES[case]
-    with left_as_found(network.module):
-        inputs = {stream.name: torch.rand(2, *stream.shape) for stream in network.streams}
-        found = network.activations(inputs, [layer, "fc"])
-        assert network.layer(layer).shape == shape
-        assert tuple(found[layer].shape) == (2, *shape)
-        assert network.scores == "fc"
-        assert found["fc"].shape[:2] == (2, 5)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_each_clip_of_a_batch_gets_its_own_activations(case: str) -> None:
-    network, layer, _ = CASES[case]
-    inputs = {stream.name: torch.rand(3, *stream.shape) for stream in network.streams}
-    together = network.activations(inputs, [layer])[layer]
-    for clip in range(3):
-        alone = network.activations({name: value[clip : clip + 1] for name, value in inputs.items()}, [layer])[layer]
-        torch.testing.assert_close(together[clip : clip + 1], alone, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_gradients_reach_every_stream_in_physical_units(case: str) -> None:
-    network, _, _ = CASES[case]
-    inputs = {stream.name: torch.rand(1, *stream.shape, requires_grad=True) for stream in network.streams}
-    network.module.eval()
-    score = network.activations(inputs, ["fc"])["fc"][0, 2]
-    gradients = torch.autograd.grad(score.sum(), list(inputs.values()))
-    assert all(float(gradient.abs().sum()) > 0 for gradient in gradients)
-
-
-@pytest.mark.parametrize(
-    ("wrap", "name"), [(lambda x: (x, 1), "tuple"), (lambda x: {"features": x}, "dict"), (lambda x: [x, x], "list")]
-)
-def test_a_layer_may_answer_with_several_things(wrap: Callable[[Tensor], object], name: str) -> None:
-    class Wrapping(nn.Module):
-        def forward(self, x: Tensor) -> object:
-            return wrap(2 * x)
-
-    module = nn.Sequential(nn.Conv3d(3, 2, 1), Wrapping())
-    network = Network(module, [rgb_frames(1, size=4)])
-    inputs = {"rgb": torch.rand(1, 3, 1, 4, 4)}
-    torch.testing.assert_close(network.activations(inputs, ["1"])["1"], 2 * module[0](inputs["rgb"]))
+from tests.network.layouts import RGB, Plain, Two, UnitsLast, flow
 
 
 class _Deep(nn.Module):
@@ -304,8 +90,8 @@ def test_streams_that_are_unknown_or_lacking_are_named(deep: Network) -> None:
     ("streams", "settings", "message"),
     [
         ([], {}, "needs at least one stream"),
-        ([_RGB, _RGB], {}, "stream names must differ"),
-        ([_RGB], {"call": "tuple"}, "call is 'tuple'; expected one of arguments, list, dict, keywords"),
+        ([RGB, RGB], {}, "stream names must differ"),
+        ([RGB], {"call": "tuple"}, "call is 'tuple'; expected one of arguments, list, dict, keywords"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(streams: list[Stream], settings: dict[str, Any], message: str) -> None:
@@ -315,11 +101,11 @@ def test_a_network_that_cannot_be_is_refused(streams: list[Stream], settings: di
 
 def test_scores_before_softmax_are_chosen_and_lacking_ones_are_said() -> None:
     module = nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(3, 4), nn.Softmax(1))
-    assert Network(module, [_RGB], classes=tuple("abcd")).scores == "2"
+    assert Network(module, [RGB], classes=tuple("abcd")).scores == "2"
     with pytest.raises(NetworkError, match="no layer with one score for each of its 7 classes; name the one before"):
-        _ = Network(module, [_RGB], classes=tuple("abcdefg")).scores
+        _ = Network(module, [RGB], classes=tuple("abcdefg")).scores
     with pytest.raises(NetworkError, match="no layer 'fc9'"):
-        _ = Network(module, [_RGB], classes=tuple("abcd"), scores="fc9").scores
+        _ = Network(module, [RGB], classes=tuple("abcd"), scores="fc9").scores
 
 
 def test_a_network_without_a_score_layer_still_has_units() -> None:
@@ -391,13 +177,13 @@ def test_streams_that_are_not_seen_may_be_left_out_where_the_module_can_do_witho
     class Skipping(Two):
         skips_absent_streams = True
 
-    flow = _flow(3)
-    assert Network(Skipping(), [_RGB, flow]).rest(2, seen=["flow"])["rgb"] is None
-    assert Network(Two(), [_RGB, flow]).rest(2, seen=["flow"])["rgb"] is not None
+    motion = flow(3)
+    assert Network(Skipping(), [RGB, motion]).rest(2, seen=["flow"])["rgb"] is None
+    assert Network(Two(), [RGB, motion]).rest(2, seen=["flow"])["rgb"] is not None
 
 
 def test_half_precision_weights_take_full_precision_frames() -> None:
-    network = Network(Plain().to(torch.bfloat16), [_RGB])
-    found = network.activations({"rgb": torch.rand(1, *_RGB.shape)}, ["conv"])["conv"]
+    network = Network(Plain().to(torch.bfloat16), [RGB])
+    found = network.activations({"rgb": torch.rand(1, *RGB.shape)}, ["conv"])["conv"]
     assert found.dtype == torch.bfloat16
     assert network.dtype == torch.bfloat16

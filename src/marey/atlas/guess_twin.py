@@ -48,13 +48,13 @@ def twin_file(verifier: Network) -> str:
 
 
 def answer_files(folder: Path, *, besides: Sequence[Network]) -> list[Path]:
-    """The files with answers in the folder of an atlas, but for those of some networks."""
+    """The files with answers of networks in the folder of an atlas; the networks `besides` are left out."""
     names = {twin_file(one) for one in besides}
     return [path for path in sorted((folder / FOLDER).glob("*.json")) if path.name not in names]
 
 
 def answered_before(folder: Path, *, besides: Sequence[Network]) -> list[str]:
-    """The names of networks whose answers are in the folder of an atlas, but for some."""
+    """The names of the networks whose answers are in the folder of an atlas; `besides` are left out."""
     names: list[str] = []
     for path in answer_files(folder, besides=besides):
         with suppress(MareyError):  # damaged

@@ -17,7 +17,7 @@ from marey.atlas.options import CLIPS
 from marey.atlas.render import STATIC, Pages
 from marey.atlas.sources import Sources, opened
 from marey.atlas.ties import KeptTies, kept_ties
-from marey.atlas.units import layer_data
+from marey.atlas.units import some_units
 from marey.errors import MareyError
 from marey.files import replacing
 from marey.network.network import Network
@@ -96,12 +96,7 @@ def _text(sources: Sources, units: Sequence[Unit], folder: AtlasFolder, report: 
     if network is not None:
         ties = kept_ties(network, sources.recording, folder, report=lambda done, total: report("ties", done, total))
     inlining = _Inlining(folder.path, anchors)
-    parts: dict[Unit, str] = {}
-    for name in dict.fromkeys(unit.layer for unit in units):
-        channels = [unit.channel for unit in units if unit.layer == name]
-        data = layer_data(sources, name, sources.recording.matrix(name), ties=ties, channels=channels)
-        for one in data.units:
-            parts[one.unit] = pages.unit(data, one)
+    parts = {one.unit: pages.unit(data, one) for data, one in some_units(sources, units, ties=ties)}
     listed = [(f"#{anchor}", sources.unit_name(unit)) for unit, anchor in zip(units, anchors.values(), strict=True)]
     bodies = [inlining.body(parts[unit], page) for unit, page in zip(units, anchors, strict=True)]
     style = "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.css")))

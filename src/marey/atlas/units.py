@@ -1,6 +1,6 @@
 """What the pages of a layer and of its units show, from plain files, one layer at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,6 +158,17 @@ def layer_data(
         if stream.name in layer.receptive_field.streams
     )
     return LayerData(layer, sees, tuple(units))
+
+
+def some_units(
+    sources: Sources, units: Sequence[Unit], *, ties: KeptTies | None
+) -> Iterator[tuple[LayerData, UnitData]]:
+    """Read what is known of some units, layer by layer, each with what its page says of the layer."""
+    for name in dict.fromkeys(unit.layer for unit in units):
+        channels = [unit.channel for unit in units if unit.layer == name]
+        data = layer_data(sources, name, sources.recording.matrix(name), ties=ties, channels=channels)
+        for one in data.units:
+            yield data, one
 
 
 def quantile_rows(values: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from marey.atlas.options import CLIPS, AtlasOptions
 from marey.atlas.render import STATIC, Pages
 from marey.atlas.sources import Sources, opened
 from marey.atlas.ties import KeptTies, kept_ties
-from marey.atlas.units import LayerData, UnitData, layer_data
+from marey.atlas.units import LayerData, UnitData, layer_data, some_units
 from marey.draw.chart import THEMES
 from marey.findings.guesses import Guesses
 from marey.network.network import Network
@@ -36,7 +36,7 @@ from marey.recording import Recording
 
 FRONT = "index.html"
 FIRST = "pages that are made first"
-"""What `report` is told of those that somebody waits for."""
+"""The name by which `report` is told of the pages of `first`."""
 
 
 def write_atlas(
@@ -148,10 +148,8 @@ class _Making:
             return
         self.report(FIRST, 0, len(units))
         write_media(self.sources, self.folder.path, units=units, others=(), report=lambda what, done, total: None)
-        for done, unit in enumerate(units, 1):
-            values = self.sources.recording.matrix(unit.layer)
-            data = layer_data(self.sources, unit.layer, values, ties=self.ties, channels=[unit.channel])
-            self._unit(pages, data, data.units[0])
+        for done, (data, unit) in enumerate(some_units(self.sources, units, ties=self.ties), 1):
+            self._unit(pages, data, unit)
             self.report(FIRST, done, len(units))
 
     def _pages(self, pages: Pages, shown: Sequence[int], command: str) -> None:

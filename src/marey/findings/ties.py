@@ -11,7 +11,7 @@ from marey.errors import MareyError
 from marey.network.axes import Axes
 from marey.network.hooks import frozen, observed
 from marey.network.network import Network
-from marey.network.out_of_place import out_of_place, with_gradient
+from marey.network.out_of_place import with_gradient
 from marey.network.probe import probe_clips
 from marey.network.unit import Unit
 from marey.recording.read.recording import Recording
@@ -157,12 +157,7 @@ def unit_ties(network: Network, recording: Recording, *, report: Callable[[int, 
     Raises NetworkError for a recording of another network. A clip that cannot be read leaves its units without ties.
     """
     check_same_weights(recording, network)
-
-    def measured() -> Ties:
-        with out_of_place(network):
-            return _unit_ties(network, recording, report)
-
-    return with_gradient(network, measured)
+    return with_gradient(network, lambda: _unit_ties(network, recording, report))
 
 
 def _unit_ties(network: Network, recording: Recording, report: Callable[[int, int], None] | None) -> Ties:

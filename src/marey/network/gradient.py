@@ -10,7 +10,7 @@ from marey.errors import NetworkError
 from marey.network.crop import Crop
 from marey.network.hooks import frozen, observed
 from marey.network.network import Network
-from marey.network.out_of_place import out_of_place, with_gradient
+from marey.network.out_of_place import with_gradient
 
 _QUANTIZED = "torch.ao.nn"
 
@@ -30,7 +30,7 @@ def _check_gradient(crop: Crop) -> None:
         for stream in crop.streams
     }
     try:
-        with torch.enable_grad(), out_of_place(network), frozen(network.module), crop.applied(network.module):
+        with torch.enable_grad(), frozen(network.module), crop.applied(network.module):
             outputs = crop.activations(inputs)
     except RuntimeError as error:
         if "nference tensor" in str(error):  # torch.inference_mode, where what it gave is used further on

@@ -16,7 +16,7 @@ from marey.network.probe import probe_clips
 
 _REFUSED = "modified by an inplace operation"
 _CHANGING: WeakSet[nn.Module] = WeakSet()
-"""Networks that need it, and answer the same with it."""
+"""Networks whose gradient torch refused, and which answer the same out of place."""
 
 Out = TypeVar("Out")
 
@@ -41,7 +41,7 @@ class _OutOfPlace(TorchFunctionMode):
 
 
 def out_of_place(network: Network) -> AbstractContextManager[object]:
-    """While inside, a network that is known to need it from `with_gradient` makes a new x for `x += y`.
+    """While inside, the code of a network that `with_gradient` noted makes a new x for `x += y`.
 
     The gradient of `x = relu(x)` needs x as it was, so torch refuses one after `x += y`.
     """
@@ -49,12 +49,14 @@ def out_of_place(network: Network) -> AbstractContextManager[object]:
 
 
 def with_gradient(network: Network, run: Callable[[], Out]) -> Out:
-    """What `run` returns, which computes gradients within `out_of_place`, in a second call where this is needed.
+    """Call `run`, which computes gradients of the network, and return what it returns.
 
-    Raises NetworkError where it does not help, or where the network would answer otherwise.
+    Where torch refuses the gradient, the network is noted for `out_of_place`, and `run` is called again. Raises
+    NetworkError where torch refuses again, and where the network would answer otherwise out of place.
     """
     try:
-        return run()
+        with out_of_place(network):
+            return run()
     except RuntimeError as error:
         if _REFUSED not in str(error):
             raise
@@ -68,7 +70,7 @@ def with_gradient(network: Network, run: Callable[[], Out]) -> Out:
 
 
 def _answers_alike(network: Network) -> bool:
-    """Whether a network answers the same out of place; then it is known to need that."""
+    """Whether a network answers the same out of place; then it is noted."""
     before = _answer(network)
     _CHANGING.add(network.module)
     alike = torch.equal(_answer(network), before)

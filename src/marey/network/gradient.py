@@ -78,7 +78,7 @@ def _cut(network: Network, layer: str) -> str:
     line = f"no gradient reaches the input from '{layer}': {network.name} "
     if any(type(part).__module__.startswith(_QUANTIZED) for part in network.module.modules()):
         return line + "has quantized layers, which give none; use the network before it was quantized."
-    left = _with_gradient(network)
+    left = _connected(network)
     advice = f"choose a layer up to '{left[-1]}', or run" if left else "run"
     return (
         f"{line}cuts it (torch.no_grad, detach, .data, argmax, numpy), so nothing is made; "
@@ -86,7 +86,7 @@ def _cut(network: Network, layer: str) -> str:
     )
 
 
-def _with_gradient(network: Network) -> list[str]:
+def _connected(network: Network) -> list[str]:
     """The layers, in the order of their calls, that are connected to an input."""
     found: list[str] = []
 
